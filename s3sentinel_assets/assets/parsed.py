@@ -1,0 +1,44 @@
+"""``parsed_logs``: the hour's objects as rows of the Sentinel table, in Parquet stage files; rejects in quarantine."""
+
+from collections.abc import Iterator
+
+import dagster as dg
+
+from s3sentinel_assets.assets.hourly import RETRY_POLICY, bring_up_to_date
+from s3sentinel_assets.assets.metadata import stage_metadata
+from s3sentinel_assets.checks import check_parsed, parsed_check_specs
+from s3sentinel_assets.config import SourceSettings
+from s3sentinel_assets.partitions import BACKFILL_POLICY
+from s3sentinel_assets.resources import S3_POOL, Stages
+
+__all__ = ["parsed_logs"]
+
+
+def parsed_logs(source: SourceSettings, hours: dg.HourlyPartitionsDefinition) -> dg.AssetsDefinition:
+    """The asset ``parsed_logs`` of a source, with its checks."""
+    raw = dg.AssetKey([source.name, "raw_logs"])
+
+    @dg.asset(
+        key=[source.name, "parsed_logs"],
+        deps=[raw],
+        group_name=source.name,
+        partitions_def=hours,
+        backfill_policy=BACKFILL_POLICY,
+        retry_policy=RETRY_POLICY,
+        pool=S3_POOL,
+        kinds={"polars", "parquet"},
+        check_specs=parsed_check_specs(source.name, hours),
+        description=f"Every record of the hour as a row of {source.table}, or in quarantine with the reason, or "
+        "filtered by a named rule.",
+    )
+    def asset(
+        context: dg.AssetExecutionContext, stages: dg.ResourceParam[Stages]
+    ) -> Iterator[dg.MaterializeResult | dg.Output[None]]:
+        links = {"previous": raw, "next": dg.AssetKey([source.name, "scored_logs"])}
+        yield from bring_up_to_date(
+            context,
+            lambda hour: stage_metadata(stages.parse(source.name, hour), links, rows="rows"),
+            lambda hour: check_parsed(stages, source.name, hour),
+        )
+
+    return asset

@@ -1,0 +1,43 @@
+"""``raw_logs``: the hour's S3 objects as the ledger knows them, the new ones put into parts. Bytes stay in S3."""
+
+from collections.abc import Iterator
+
+import dagster as dg
+
+from s3sentinel_assets.assets.hourly import RETRY_POLICY, bring_up_to_date
+from s3sentinel_assets.assets.metadata import stage_metadata
+from s3sentinel_assets.config import SourceSettings
+from s3sentinel_assets.partitions import BACKFILL_POLICY
+from s3sentinel_assets.pipeline.summary import StageSummary
+from s3sentinel_assets.resources import S3_POOL, Stages
+
+__all__ = ["raw_logs"]
+
+
+def raw_logs(source: SourceSettings, hours: dg.HourlyPartitionsDefinition) -> dg.AssetsDefinition:
+    """The asset ``raw_logs`` of a source."""
+
+    @dg.asset(
+        key=[source.name, "raw_logs"],
+        group_name=source.name,
+        partitions_def=hours,
+        backfill_policy=BACKFILL_POLICY,
+        retry_policy=RETRY_POLICY,
+        pool=S3_POOL,
+        kinds={"s3"},
+        metadata={"bucket": source.bucket, "prefix": source.prefix, "format": source.format},
+        description=f"Objects of s3://{source.bucket}/{source.prefix} that arrived in the hour: listed, recorded in "
+        "the ledger, and put into parts. The logs themselves stay in S3.",
+    )
+    def asset(
+        context: dg.AssetExecutionContext, stages: dg.ResourceParam[Stages]
+    ) -> Iterator[dg.MaterializeResult | dg.Output[None]]:
+        listed: dict[str, StageSummary] = {}
+        links = {"next": dg.AssetKey([source.name, "parsed_logs"])}
+        yield from bring_up_to_date(
+            context,
+            lambda hour: stage_metadata(listed[hour], links, rows="objects"),
+            prepare=lambda keys: listed.update(stages.discover(source.name, keys)),
+        )
+
+    return asset

@@ -1,0 +1,39 @@
+"""``scored_logs``: an anomaly score, a priority and printable reasons for every event of the hour."""
+
+from collections.abc import Iterator
+
+import dagster as dg
+
+from s3sentinel_assets.assets.hourly import RETRY_POLICY, bring_up_to_date
+from s3sentinel_assets.assets.metadata import stage_metadata
+from s3sentinel_assets.config import SourceSettings
+from s3sentinel_assets.partitions import BACKFILL_POLICY, PREVIOUS_HOUR
+from s3sentinel_assets.resources import Stages
+
+__all__ = ["scored_logs"]
+
+
+def scored_logs(source: SourceSettings, hours: dg.HourlyPartitionsDefinition) -> dg.AssetsDefinition:
+    """The asset ``scored_logs`` of a source. It reads the newest state before the hour and never waits."""
+    parsed, state = dg.AssetKey([source.name, "parsed_logs"]), dg.AssetKey([source.name, "entity_state"])
+
+    @dg.asset(
+        key=[source.name, "scored_logs"],
+        deps=[parsed, dg.AssetDep(state, partition_mapping=PREVIOUS_HOUR)],
+        group_name=source.name,
+        partitions_def=hours,
+        backfill_policy=BACKFILL_POLICY,
+        retry_policy=RETRY_POLICY,
+        kinds={"polars", "parquet"},
+        description="Every event of the hour with score, priority and reasons. Where scoring cannot work, events go on "
+        "unscored, flagged and counted.",
+    )
+    def asset(
+        context: dg.AssetExecutionContext, stages: dg.ResourceParam[Stages]
+    ) -> Iterator[dg.MaterializeResult | dg.Output[None]]:
+        links = {"previous": parsed, "history": state, "next": dg.AssetKey([source.name, "delivered_batches"])}
+        yield from bring_up_to_date(
+            context, lambda hour: stage_metadata(stages.score(source.name, hour), links, rows="scored")
+        )
+
+    return asset

@@ -1,0 +1,249 @@
+"""``s3sentinel parse``: try the log parser on local files before anything is connected.
+
+Belongs here: the command's options, which files it takes, the summary. Does not belong here: parsing (``formats``),
+writing rows to a file (``row_files``).
+"""
+
+import hashlib
+import json
+import sys
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from s3sentinel_assets.formats import Detection, ObjectInput, ObjectReport
+
+__all__ = ["parse"]
+
+_CHUNK = 256 << 10
+_LISTED_REJECTS = 100
+_LISTED_FILES = 40
+_READABLE = ("read", "partly_read")
+
+
+def parse(
+    files: Annotated[
+        list[Path], typer.Argument(help="Log files and folders of them, compressed or not.", metavar="FILE…")
+    ],
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="Write the normalised rows here: x.ndjson or x.parquet.")
+    ] = None,
+    format: Annotated[str, typer.Option("--format", "-f", help="The files' format; auto recognises each.")] = "auto",  # noqa: A002
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object for each file, on one line.")] = False,
+    explain: Annotated[bool, typer.Option("--explain", help="Say why each file was taken for its format.")] = False,
+) -> None:
+    """Detect, parse and normalise local log files.
+
+    Exit code 0 when every file could be read, 1 when any could not.
+    """
+    from s3sentinel_assets.cli.row_files import row_file
+    from s3sentinel_assets.formats import PartParser
+
+    parser = PartParser(format)
+    paths = list(_find_files(files))
+    with row_file(output) as rows, _progress(paths, quiet=as_json) as advance:
+        for frame in parser.frames(_inputs(paths, advance)):
+            rows.write(frame)
+    rejects = _rejects_by_file(parser)
+    detections = [_detection(path) if explain else None for path in paths]
+    if as_json:
+        for report, detection in zip(parser.reports, detections, strict=True):
+            print(json.dumps(_as_object(report, rejects.get(report.object_id, []), detection), ensure_ascii=False))
+    else:
+        _print_summary(parser.reports, rejects, detections, rows.written)
+    if any(report.state not in _READABLE for report in parser.reports):
+        raise typer.Exit(1)
+
+
+def _find_files(paths: Iterable[Path]) -> Iterator[Path]:
+    """The files meant by ``paths``: folders are searched through, hidden entries in them left out.
+
+    Raises:
+        UserError: a path does not exist, or a folder holds no file.
+    """
+    from s3sentinel_assets.errors import UserError
+
+    seen: set[Path] = set()
+    for path in paths:
+        if path.is_dir():
+            found = sorted(
+                inner
+                for inner in path.rglob("*")
+                if inner.is_file() and not any(part.startswith(".") for part in inner.relative_to(path).parts)
+            )
+            if not found:
+                raise UserError(f"{path}: the folder holds no file; name a log file or a folder of them")
+        elif path.exists():
+            found = [path]
+        else:
+            raise UserError(f"{path}: there is no such file or folder; check the path")
+        for file in found:
+            if file not in seen:
+                seen.add(file)
+                yield file
+
+
+def _inputs(paths: Iterable[Path], advance: Callable[[int], None]) -> Iterator["ObjectInput"]:
+    from s3sentinel_assets.formats import ObjectInput
+
+    for number, path in enumerate(paths):
+        identity = hashlib.sha256(str(path).encode(errors="surrogateescape")).hexdigest()[:32]
+        yield ObjectInput(number, str(path), identity, _opener(path, advance))
+
+
+def _opener(path: Path, advance: Callable[[int], None]) -> Callable[[], Iterator[bytes]]:
+    from s3sentinel_assets.containers import ReadFailure
+
+    def chunks() -> Iterator[bytes]:
+        try:
+            with path.open("rb") as file:
+                while chunk := file.read(_CHUNK):
+                    advance(len(chunk))
+                    yield chunk
+        except FileNotFoundError:
+            raise ReadFailure("vanished", "the file is gone") from None
+        except PermissionError:
+            raise ReadFailure("denied", "no permission to read the file") from None
+        except OSError as error:
+            raise ReadFailure("unreadable", f"the file cannot be read: {error.strerror}") from None
+
+    return chunks
+
+
+@contextmanager
+def _progress(paths: list[Path], *, quiet: bool) -> Iterator[Callable[[int], None]]:
+    """A progress bar over the files' bytes, at a terminal only; gives the function that moves it on."""
+    if quiet or not sys.stderr.isatty():
+        yield lambda _: None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
+
+    columns = (TextColumn("parsing"), BarColumn(), DownloadColumn(), TransferSpeedColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task("parsing", total=sum(path.stat().st_size for path in paths if path.exists()))
+        yield lambda size: bar.update(task, advance=size)
+
+
+def _rejects_by_file(parser: Any) -> dict[int, list[dict[str, Any]]]:
+    """Object id → its rejects, without their bytes."""
+    found: dict[int, list[dict[str, Any]]] = {}
+    listed = parser.rejects.select("object_id", "position", "offset", "reason", "detail")
+    for object_id, position, offset, reason, detail in listed.iter_rows():
+        entry = {"position": position, "offset": offset, "reason": reason, "detail": detail}
+        found.setdefault(object_id, []).append(entry)
+    return found
+
+
+def _detection(path: Path) -> "Detection | None":
+    """What detection makes of the file's head; None when it cannot be read."""
+    from s3sentinel_assets.containers import ContainerError, ReadFailure, decode
+    from s3sentinel_assets.formats import detect
+    from s3sentinel_assets.formats.detection import HEAD_BYTES
+
+    head = b""
+    try:
+        for piece in decode(_opener(path, lambda _: None)(), ratio_limit=1_000, bytes_limit=1 << 30):
+            head += piece
+            if len(head) >= HEAD_BYTES:
+                break
+    except ReadFailure:
+        return None
+    except ContainerError:
+        pass  # what came before the damage is what detection saw, too
+    return detect(head[:HEAD_BYTES], str(path)) if head else None
+
+
+def _as_object(report: "ObjectReport", rejects: list[dict[str, Any]], detection: "Detection | None") -> dict[str, Any]:
+    made: dict[str, Any] = {
+        "path": report.key,
+        "format": report.format,
+        "table": report.table,
+        "state": report.state,
+        "records": report.records,
+        "rows": report.rows,
+        "rejected": rejects[:_LISTED_REJECTS],
+        "rejected_count": report.rejected,
+        "rejected_by_reason": dict(Counter(reject["reason"] for reject in rejects)),
+        "bytes": report.raw_bytes,
+        "decoded_bytes": report.decoded_bytes,
+        "sha256": report.sha256,
+        "note": report.note,
+    }
+    if detection is not None:
+        made["detection"] = {
+            "format": detection.format,
+            "confidence": detection.confidence,
+            "why": detection.why,
+            "considered": [
+                {"format": name, "confidence": confidence, "why": why} for name, confidence, why in detection.considered
+            ],
+        }
+    return made
+
+
+def _remark(report: "ObjectReport", rejects: list[dict[str, Any]], detection: "Detection | None") -> str:
+    reasons = Counter(reject["reason"] for reject in rejects)
+    parts = [
+        f"{count:,} × {reason} (first: record {_first(rejects, reason)})" for reason, count in reasons.most_common()
+    ]
+    if report.note:
+        parts.append(report.note)
+    if detection is not None:
+        parts += [f"{name} {confidence:.2f}: {why}" for name, confidence, why in detection.considered]
+    return "\n".join(parts)
+
+
+def _first(rejects: list[dict[str, Any]], reason: str) -> int:
+    return next(reject["position"] for reject in rejects if reject["reason"] == reason)
+
+
+def _print_summary(
+    reports: list["ObjectReport"],
+    rejects: dict[int, list[dict[str, Any]]],
+    detections: list["Detection | None"],
+    written: list[Path],
+) -> None:
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    console = Console() if sys.stdout.isatty() else Console(width=160)
+    table = Table(show_lines=False)
+    for name, justify in (("file", "left"), ("format", "left"), ("table", "left"), ("state", "left")):
+        table.add_column(name, justify=justify, overflow="fold")  # type: ignore[arg-type]
+    for name in ("records", "rows", "rejected"):
+        table.add_column(name, justify="right", no_wrap=True)
+    table.add_column("remarks", overflow="fold")
+    # Files with something to say come first where not all can be shown.
+    order = range(len(reports))
+    shown = sorted(order, key=lambda i: (reports[i].state == "read" and not reports[i].rejected, i))[:_LISTED_FILES]
+    for index in sorted(shown):
+        report = reports[index]
+        cells = [
+            report.key,
+            report.format or "–",
+            report.table or "–",
+            report.state.replace("_", " "),
+            f"{report.records:,}",
+            f"{report.rows:,}",
+            f"{report.rejected:,}",
+            _remark(report, rejects.get(report.object_id, []), detections[index]),
+        ]
+        table.add_row(*map(Text, cells))
+    console.print(table)
+    if len(reports) > len(shown):
+        console.print(f"… and {len(reports) - len(shown):,} more files without a problem among those listed first")
+    console.print(
+        f"{len(reports):,} files, {sum(r.records for r in reports):,} records: {sum(r.rows for r in reports):,} rows, "
+        f"{sum(r.rejected for r in reports):,} rejected"
+        + (f"; rows written to {', '.join(map(str, written))}" if written else ""),
+        soft_wrap=True,
+        markup=False,
+        highlight=False,
+    )

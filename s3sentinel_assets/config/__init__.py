@@ -1,0 +1,30 @@
+"""The configuration: ``s3sentinel.yaml`` plus ``S3SENTINEL_…`` environment variables, validated before anything starts.
+
+Belongs here: the shape of the configuration (``sections``, ``model``), its checks, and reading it (``loading``). Does
+not belong here: anything that opens a connection; the sections are handed to the parts that do.
+"""
+
+from s3sentinel_assets.config.loading import config_path, load_config
+from s3sentinel_assets.config.model import Config
+from s3sentinel_assets.config.sections import (
+    AwsAccess,
+    Credential,
+    Destination,
+    LedgerSettings,
+    Limits,
+    SentinelSettings,
+    SourceSettings,
+)
+
+__all__ = [
+    "AwsAccess",
+    "Config",
+    "Credential",
+    "Destination",
+    "LedgerSettings",
+    "Limits",
+    "SentinelSettings",
+    "SourceSettings",
+    "config_path",
+    "load_config",
+]

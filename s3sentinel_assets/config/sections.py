@@ -1,0 +1,206 @@
+"""The sections of the configuration: what can be set, its default and its bounds.
+
+Belongs here: one model a section, and checks that need that section alone. Does not belong here: reading files or
+variables (``loading``).
+"""
+
+import itertools
+import string
+from pathlib import Path
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, model_validator
+
+__all__ = [
+    "AwsAccess",
+    "Credential",
+    "Destination",
+    "LedgerSettings",
+    "Limits",
+    "Section",
+    "SentinelSettings",
+    "SourceSettings",
+]
+
+NATIVE_TABLES = {"cloudtrail": "AWSCloudTrail", "vpc_flow": "AWSVPCFlow"}
+_FOUND_FIELDS = ("account", "region", "organization")
+_DATE_FIELDS = ("yyyy", "mm", "dd", "hh")  # coarse to fine
+Format = Literal["auto", "cloudtrail", "vpc_flow"]
+
+
+class Section(BaseModel):
+    """A part of the configuration: unknown keys are errors, because a misspelt key would otherwise do nothing."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class AwsAccess(Section):
+    """How to reach S3. Without ``role_arn`` and ``credentials_file`` boto3's default chain decides."""
+
+    region: str = "us-east-1"
+    endpoint_url: str | None = None
+    sts_endpoint_url: str | None = None
+    profile: str | None = None
+    credentials_file: Path | None = None
+    role_arn: str | None = None
+    external_id: str | None = None
+    expected_bucket_owner: str | None = None
+    ca_file: Path | None = None
+    max_connections: int = Field(default=32, ge=1, le=512)
+    connect_timeout_seconds: float = Field(default=10, gt=0)
+    read_timeout_seconds: float = Field(default=60, gt=0)
+    max_attempts: int = Field(default=5, ge=1, le=20)
+    retry_mode: Literal["standard", "adaptive"] = "standard"
+    backoff_seconds: float = Field(default=0.5, ge=0, le=60)
+
+    @field_validator("endpoint_url", "sts_endpoint_url")
+    @classmethod
+    def _is_url(cls, value: str | None) -> str | None:
+        if value is not None and not value.startswith(("https://", "http://")):
+            raise ValueError("must start with https:// (or http:// for a local stand-in)")
+        return value
+
+    @field_validator("expected_bucket_owner")
+    @classmethod
+    def _is_account(cls, value: str | None) -> str | None:
+        if value is not None and not (len(value) == 12 and value.isascii() and value.isdigit()):
+            raise ValueError("must be an account id of 12 digits, in quotes: YAML drops leading zeros of numbers")
+        return value
+
+
+class Credential(Section):
+    """Which azure-identity credential signs in; ``default`` is DefaultAzureCredential. Secrets: files or variables."""
+
+    kind: Literal["default", "client_secret", "certificate", "workload_identity", "managed_identity"] = "default"
+    tenant_id: str | None = None
+    client_id: str | None = None
+    client_secret: SecretStr | None = None
+    client_secret_file: Path | None = None
+    certificate_file: Path | None = None
+    token_file: Path | None = None
+
+
+class SentinelSettings(Section):
+    """The Log Analytics workspace behind Sentinel, its ingestion endpoint and how to sign in."""
+
+    ingestion_endpoint: str
+    query_endpoint: str = "https://api.loganalytics.io"
+    workspace_id: str
+    dcr_id: str
+    cloud: Literal["public", "usgov", "china"] = "public"
+    authority: str | None = None
+    ca_file: Path | None = None
+    instance_discovery: bool = True
+    credential: Credential = Credential()
+    max_batch_bytes: int = Field(default=1_000_000, ge=10_000, le=1_048_576)
+    upload_threads: int = Field(default=4, ge=1, le=64)
+    max_attempts: int = Field(default=6, ge=1, le=50)
+    backoff_seconds: float = Field(default=0.8, ge=0)
+    backoff_limit_seconds: float = Field(default=60, gt=0)
+    connect_timeout_seconds: float = Field(default=10, gt=0)
+    read_timeout_seconds: float = Field(default=60, gt=0)
+    unknown_bound_minutes: float = Field(default=30, ge=0)
+    found_wait_seconds: float = Field(default=30, ge=0)
+
+    @field_validator("ingestion_endpoint", "query_endpoint", "authority")
+    @classmethod
+    def _https_only(cls, value: str | None) -> str | None:
+        if value is None:
+            return None
+        if not value.startswith("https://"):
+            raise ValueError("must start with https:// (tokens are never sent over plain http)")
+        return value.rstrip("/")
+
+
+class Destination(Section):
+    """Where a source's rows of one table go: the stream of a data collection rule."""
+
+    table: str
+    stream: str | None = None
+    dcr_id: str | None = None
+
+    @property
+    def stream_name(self) -> str:
+        """The DCR stream; by default ``Custom-<table>``."""
+        return self.stream or f"Custom-{self.table}"
+
+
+class SourceSettings(Section):
+    """A named place logs come from: bucket, prefix template, format, access, destination."""
+
+    name: str = ""
+    bucket: str = Field(min_length=3, max_length=255)
+    prefix: str = Field(
+        description="Key prefix; fields: {account}, {region}, {organization}, {yyyy}, {mm}, {dd}, {hh}."
+    )
+    format: Format = "auto"
+    aws: AwsAccess | None = None
+    destination: Destination | None = None
+    enabled: bool = True
+
+    @field_validator("bucket")
+    @classmethod
+    def _bucket_alone(cls, value: str) -> str:
+        if "/" in value and not value.startswith("arn:"):
+            raise ValueError(
+                "must be the bucket's name alone, without s3:// and without a path; the path goes to 'prefix'"
+            )
+        return value
+
+    @field_validator("prefix")
+    @classmethod
+    def _right_template(cls, value: str) -> str:
+        if value.startswith("/"):
+            raise ValueError("must not start with '/': S3 keys have no leading slash")
+        try:
+            pieces = list(string.Formatter().parse(value))
+        except ValueError as error:
+            raise ValueError(
+                f"has an unpaired brace ({error}); a brace that is meant as such is written twice"
+            ) from None
+        names = [name for _, name, _, _ in pieces if name is not None]
+        for _, name, format_spec, conversion in pieces:
+            if name is not None and (name not in _FOUND_FIELDS + _DATE_FIELDS or format_spec or conversion):
+                known = ", ".join(f"{{{field}}}" for field in _FOUND_FIELDS + _DATE_FIELDS)
+                raise ValueError(f"unknown field {{{name}}}; known are {known}")
+        for coarser, finer in itertools.pairwise(_DATE_FIELDS):
+            if finer in names and coarser not in names:
+                raise ValueError(f"has {{{finer}}} without {{{coarser}}}; add {{{coarser}}}, or leave {{{finer}}} out")
+        if any(f"{{{field}}}" in value.rpartition("/")[2] for field in _FOUND_FIELDS):
+            raise ValueError(
+                "needs a '/' behind the last {account}, {region} or {organization}: only folders can be found"
+            )
+        return value
+
+    @model_validator(mode="after")
+    def _destination_known(self) -> "SourceSettings":
+        if self.destination is None and self.format == "auto":
+            raise ValueError("format auto needs a destination with a table; name the format or the table")
+        return self
+
+    @property
+    def table(self) -> str:
+        """The Sentinel table that this source's rows go to."""
+        return self.destination.table if self.destination else NATIVE_TABLES[self.format]
+
+    @property
+    def destination_or_default(self) -> Destination:
+        """The configured destination, else the native table of the format."""
+        return self.destination or Destination(table=self.table)
+
+
+class LedgerSettings(Section):
+    """The database that knows what is done. Empty: SQLite in ``data_dir``. PostgreSQL: ``postgresql://user@host/db``."""
+
+    url: SecretStr | None = None
+
+
+class Limits(Section):
+    """Bounds that keep memory and work per part flat."""
+
+    part_compressed_bytes: int = Field(default=64 << 20, ge=1 << 10)
+    part_objects: int = Field(default=2_000, ge=1)
+    file_decoded_bytes: int = Field(default=128 << 20, ge=1 << 16)
+    object_decoded_bytes: int = Field(default=8 << 30, ge=1 << 20)
+    decompression_ratio: int = Field(default=1_000, ge=10)
+    lease_seconds: float = Field(default=120, gt=0)

@@ -1,0 +1,49 @@
+"""What can go wrong between an object's stored bytes and its decoded bytes.
+
+Belongs here: the exception types only. Each carries a short slug (``reason``) that ends up in quarantine, and a
+sentence.
+"""
+
+from typing import Literal
+
+__all__ = ["ContainerError", "CorruptContainer", "LimitExceeded", "ReadFailure", "TruncatedContainer"]
+
+
+class ReadFailure(Exception):  # noqa: N818 - the name says what happened, and callers speak of read failures
+    """The bytes of an object cannot be had, for good; an object's byte stream raises it.
+
+    Attributes:
+        state: the object's final state: ``vanished``, ``denied`` or ``unreadable``.
+        reason: one sentence for people.
+    """
+
+    def __init__(self, state: Literal["vanished", "denied", "unreadable"], reason: str) -> None:
+        super().__init__(reason)
+        self.state = state
+        self.reason = reason
+
+
+class ContainerError(Exception):
+    """The container ends badly. Everything decoded before it has been yielded.
+
+    Attributes:
+        reason: short slug, such as ``truncated_gzip``.
+        detail: one sentence for people.
+    """
+
+    def __init__(self, reason: str, detail: str) -> None:
+        super().__init__(detail)
+        self.reason = reason
+        self.detail = detail
+
+
+class TruncatedContainer(ContainerError):  # noqa: N818 - part of the agreed vocabulary
+    """The stored bytes stop before the container does."""
+
+
+class CorruptContainer(ContainerError):  # noqa: N818 - part of the agreed vocabulary
+    """The stored bytes are not what the container's format allows, or fail its checksum."""
+
+
+class LimitExceeded(ContainerError):  # noqa: N818 - part of the agreed vocabulary
+    """Decoding would go past a limit: a decompression bomb, or an object larger than allowed."""

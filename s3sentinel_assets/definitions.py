@@ -1,0 +1,68 @@
+"""All that Dagster loads: assets, checks, jobs, sensors and schedules of every configured source.
+
+Belongs here: putting the parts together. Does not belong here: any part. ``defs`` is read from the configuration when
+Dagster asks for it; tests and the demo call `build_defs` with what they need.
+"""
+
+from collections.abc import Sequence
+
+import dagster as dg
+from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition
+
+from s3sentinel_assets.assets.delivered import delivered_batches
+from s3sentinel_assets.assets.parsed import parsed_logs
+from s3sentinel_assets.assets.raw import raw_logs
+from s3sentinel_assets.assets.scored import scored_logs
+from s3sentinel_assets.assets.state import entity_state
+from s3sentinel_assets.config import Config, SourceSettings, load_config
+from s3sentinel_assets.jobs import live_job, seal_job, sweep_job
+from s3sentinel_assets.partitions import hourly_partitions
+from s3sentinel_assets.pipeline.runtime import Runtime
+from s3sentinel_assets.resources import Stages
+from s3sentinel_assets.schedules import seal_schedule, sweep_schedule
+from s3sentinel_assets.sensors import listing_sensor
+
+__all__ = ["build_defs", "defs", "source_assets"]
+
+
+def source_assets(source: SourceSettings, hours: dg.HourlyPartitionsDefinition) -> Sequence[dg.AssetsDefinition]:
+    """The five assets of a source, in pipeline order."""
+    return [make(source, hours) for make in (raw_logs, parsed_logs, entity_state, scored_logs, delivered_batches)]
+
+
+def build_defs(config: Config, runtime: Runtime | None = None, *, stages: Stages | None = None) -> dg.Definitions:
+    """The definitions of a configuration. Nothing is connected to: a stage opens what it needs when it runs.
+
+    Args:
+        config: the validated configuration; sources that are not enabled are left out.
+        runtime: connections to share; by default one runtime for the life of the process.
+        stages: what to run in place of the pipeline's own stages.
+    """
+    hours = hourly_partitions(config)
+    assets: list[dg.AssetsDefinition] = []
+    jobs: list[dg.JobDefinition | UnresolvedAssetJobDefinition] = []
+    sensors: list[dg.SensorDefinition] = []
+    schedules: list[dg.ScheduleDefinition] = []
+    for source in config.sources.values():
+        if not source.enabled:
+            continue
+        live, seal, sweep = live_job(source.name), seal_job(source.name), sweep_job(source.name)
+        assets += source_assets(source, hours)
+        jobs += [live, seal, sweep]
+        sensors.append(listing_sensor(source.name, live, config.sensor_interval_seconds))
+        schedules.append(seal_schedule(source.name, seal, config.grace_minutes))
+        schedules.append(sweep_schedule(source.name, sweep, config.grace_minutes))
+    return dg.Definitions(
+        assets=assets,
+        jobs=jobs,
+        sensors=sensors,
+        schedules=schedules,
+        resources={"stages": stages or Stages(runtime or Runtime(config))},
+        executor=dg.in_process_executor,  # a process a step costs 3 s each; the stages run threads of their own
+    )
+
+
+@dg.definitions
+def defs() -> dg.Definitions:
+    """The definitions of ``s3sentinel.yaml``, or of the file that ``S3SENTINEL_CONFIG`` names."""
+    return build_defs(load_config())

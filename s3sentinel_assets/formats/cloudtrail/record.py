@@ -1,0 +1,107 @@
+"""The fields of a CloudTrail record that the table or the entity view needs.
+
+Belongs here: types only. Names are AWS's own. Fields without a place in the table (``sessionCredentialFromConsole``,
+``addendum``, ``eventContext``, ``edgeDeviceDetails``, ``insightDetails``) are not read.
+"""
+
+import msgspec
+
+from s3sentinel_assets.formats.json_typed import NULL
+
+__all__ = [
+    "Identity",
+    "OnBehalfOf",
+    "Record",
+    "SessionAttributes",
+    "SessionContext",
+    "SessionIssuer",
+    "TlsDetails",
+]
+
+
+class SessionIssuer(msgspec.Struct, gc=False):
+    """``userIdentity.sessionContext.sessionIssuer``: the role or user that a session was made from."""
+
+    type: str | None = None
+    principalId: str | None = None  # noqa: N815 - AWS's name
+    arn: str | None = None
+    accountId: str | None = None  # noqa: N815
+    userName: str | None = None  # noqa: N815
+
+
+class SessionAttributes(msgspec.Struct, gc=False):
+    """``userIdentity.sessionContext.attributes``. AWS writes ``mfaAuthenticated`` as text."""
+
+    creationDate: str | None = None  # noqa: N815
+    mfaAuthenticated: str | None = None  # noqa: N815
+
+
+class SessionContext(msgspec.Struct, gc=False):
+    """``userIdentity.sessionContext``."""
+
+    ec2RoleDelivery: str | None = None  # noqa: N815
+    sourceIdentity: str | None = None  # noqa: N815
+    webIdFederationData: msgspec.Raw = NULL  # noqa: N815
+    sessionIssuer: SessionIssuer | None = None  # noqa: N815
+    attributes: SessionAttributes | None = None
+
+
+class OnBehalfOf(msgspec.Struct, gc=False):
+    """``userIdentity.onBehalfOf``: a user of IAM Identity Center."""
+
+    userId: str | None = None  # noqa: N815
+    identityStoreArn: str | None = None  # noqa: N815
+
+
+class Identity(msgspec.Struct, gc=False):
+    """``userIdentity``: who called."""
+
+    type: str | None = None
+    principalId: str | None = None  # noqa: N815
+    arn: str | None = None
+    accountId: str | None = None  # noqa: N815
+    accessKeyId: str | None = None  # noqa: N815
+    userName: str | None = None  # noqa: N815
+    invokedBy: str | None = None  # noqa: N815
+    identityProvider: str | None = None  # noqa: N815
+    sessionContext: SessionContext | None = None  # noqa: N815
+    onBehalfOf: OnBehalfOf | None = None  # noqa: N815
+
+
+class TlsDetails(msgspec.Struct, gc=False):
+    """``tlsDetails``."""
+
+    tlsVersion: str | None = None  # noqa: N815
+    cipherSuite: str | None = None  # noqa: N815
+    clientProvidedHostHeader: str | None = None  # noqa: N815
+
+
+class Record(msgspec.Struct, gc=False):
+    """One CloudTrail event. The order of fields is the order of columns in ``parser``: text, booleans, raw, structs."""
+
+    eventVersion: str | None = None  # noqa: N815
+    eventTime: str | None = None  # noqa: N815
+    eventSource: str | None = None  # noqa: N815
+    eventName: str | None = None  # noqa: N815
+    awsRegion: str | None = None  # noqa: N815
+    sourceIPAddress: str | None = None  # noqa: N815
+    userAgent: str | None = None  # noqa: N815
+    errorCode: str | None = None  # noqa: N815
+    errorMessage: str | None = None  # noqa: N815
+    requestID: str | None = None  # noqa: N815
+    eventID: str | None = None  # noqa: N815
+    sharedEventID: str | None = None  # noqa: N815
+    eventType: str | None = None  # noqa: N815
+    recipientAccountId: str | None = None  # noqa: N815
+    eventCategory: str | None = None  # noqa: N815
+    apiVersion: str | None = None  # noqa: N815
+    vpcEndpointId: str | None = None  # noqa: N815
+    readOnly: bool | None = None  # noqa: N815
+    managementEvent: bool | None = None  # noqa: N815
+    requestParameters: msgspec.Raw = NULL  # noqa: N815
+    responseElements: msgspec.Raw = NULL  # noqa: N815
+    additionalEventData: msgspec.Raw = NULL  # noqa: N815
+    resources: msgspec.Raw = NULL
+    serviceEventDetails: msgspec.Raw = NULL  # noqa: N815
+    userIdentity: Identity | None = None  # noqa: N815
+    tlsDetails: TlsDetails | None = None  # noqa: N815

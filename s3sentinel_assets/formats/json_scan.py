@@ -1,0 +1,68 @@
+"""Finding where a JSON value ends without decoding it, in bytes that may be cut or damaged.
+
+Belongs here: the tolerant scanner. It checks that brackets and quotes pair up, nothing more: whether a value is good
+JSON is the decoder's business. It keeps no recursion, so nesting costs no stack.
+"""
+
+import re
+from typing import Final
+
+__all__ = ["INCOMPLETE", "MISMATCH", "SPACE", "skip", "value_end"]
+
+#: The value goes on past the end of the buffer.
+INCOMPLETE: Final = -1
+#: Brackets do not pair up.
+MISMATCH: Final = -2
+
+SPACE = re.compile(rb"[ \t\r\n]*")
+_SCALAR = re.compile(rb"[^\s,\[\]{}:\"]*")
+_STRING = re.compile(rb'"(?:[^"\\]++|\\.)*+"', re.DOTALL)
+# A lone quote, the last alternative, is a string without an end.
+_TOKEN = re.compile(rb'"(?:[^"\\]++|\\.)*+"|[\[\]{}]|"', re.DOTALL)
+_OPEN, _CLOSE = b"{[", {ord("}"): ord("{"), ord("]"): ord("[")}
+
+
+def skip(data: bytes, position: int, pattern: re.Pattern[bytes] = SPACE) -> int:
+    """The first position at or after ``position`` that ``pattern`` does not cover."""
+    match = pattern.match(data, position)
+    return match.end() if match else position
+
+
+def value_end(data: bytes, start: int, *, final: bool) -> int:
+    """Where the JSON value that starts at ``start`` ends.
+
+    Args:
+        data: the buffer.
+        start: position of the value's first byte, inside ``data``.
+        final: whether nothing follows the buffer; a bare number at its end is complete only then.
+
+    Returns:
+        The position behind the value, `INCOMPLETE` or `MISMATCH`.
+    """
+    first = data[start]
+    if first in _OPEN:
+        return _bracketed_end(data, start)
+    if first == ord('"'):
+        match = _STRING.match(data, start)
+        return match.end() if match else INCOMPLETE
+    end = skip(data, start, _SCALAR)
+    if end == start:
+        return MISMATCH
+    return INCOMPLETE if end == len(data) and not final else end
+
+
+def _bracketed_end(data: bytes, start: int) -> int:
+    stack = bytearray()
+    for match in _TOKEN.finditer(data, start):
+        position = match.start()
+        token = data[position]
+        if token in _OPEN:
+            stack.append(token)
+        elif token in _CLOSE:
+            if stack.pop() != _CLOSE[token]:
+                return MISMATCH
+            if not stack:
+                return position + 1
+        elif match.end() == position + 1:
+            return INCOMPLETE
+    return INCOMPLETE

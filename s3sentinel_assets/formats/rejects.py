@@ -1,0 +1,43 @@
+"""Rejected records, kept whole up to a bound, so that quarantine can show and re-drive them.
+
+Belongs here: the collecting frame. Does not belong here: deciding what is rejected (each format) or storing it
+(pipeline).
+"""
+
+import polars as pl
+
+__all__ = ["REJECT_DATA_BYTES", "REJECT_SCHEMA", "RejectLog"]
+
+#: Bytes kept of one rejected record; the object itself still holds the rest.
+REJECT_DATA_BYTES = 64 << 10
+
+REJECT_SCHEMA: dict[str, pl.DataType] = {
+    "object_id": pl.Int64(),
+    "position": pl.Int64(),  # record number in the object, from 0
+    "offset": pl.Int64(),  # decoded byte offset; null when unknown
+    "reason": pl.String(),  # slug
+    "detail": pl.String(),  # sentence
+    "data": pl.Binary(),  # the record's bytes, at most REJECT_DATA_BYTES
+    "truncated": pl.Boolean(),  # whether data was capped
+}
+
+
+class RejectLog:
+    """Collects rejects; cheap when there are none, columnar when asked."""
+
+    def __init__(self) -> None:
+        self._rows: list[tuple[int, int, int | None, str, str, bytes, bool]] = []
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def add(self, object_id: int, position: int, offset: int | None, reason: str, detail: str, data: bytes) -> None:
+        """Keeps one rejected record."""
+        kept = bytes(data[:REJECT_DATA_BYTES])
+        self._rows.append((object_id, position, offset, reason, detail, kept, len(data) > len(kept)))
+
+    def frame(self) -> pl.DataFrame:
+        """All rejects so far, schema `REJECT_SCHEMA`, in object and record order."""
+        return pl.DataFrame(self._rows, schema=REJECT_SCHEMA, orient="row").sort(
+            "object_id", "position", maintain_order=True
+        )

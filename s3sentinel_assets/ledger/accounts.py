@@ -1,0 +1,195 @@
+"""The accounts of an hour: every record read is accepted, pending, unknown, dead-lettered, quarantined or filtered.
+
+Computed from the ledger alone. What the workspace says it holds is added by the proof.
+"""
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from s3sentinel_assets.ledger.hours import is_sealed
+from s3sentinel_assets.ledger.schema import (
+    BatchState,
+    ObjectState,
+    Stage,
+    batch,
+    dead_letter,
+    objects,
+    part,
+    proof,
+    stage,
+)
+
+__all__ = ["Account", "Proof", "accepted_batches", "account_of_hour", "latest_proofs", "record_proof"]
+
+_REFUSED = (ObjectState.VANISHED.value, ObjectState.DENIED.value)
+
+
+@dataclass(frozen=True)
+class Account:
+    """The accounts of one source and hour, in records unless said otherwise.
+
+    Attributes:
+        objects: object versions listed.
+        unread_objects: of these, not read yet.
+        refused_objects: of these, gone or denied for good.
+        records: read = rows + quarantined + filtered.
+        rows: parsed rows that are to be delivered.
+        accepted: rows in batches the workspace has accepted.
+        unknown: rows in batches whose outcome is not known.
+        dead: rows the workspace refuses for good.
+        pending: rows in no final batch yet.
+        quarantined: records that could not be parsed.
+        filtered: records left out by a named rule (duplicates of one event).
+        bytes: size of the objects in S3.
+        decoded_bytes: size of what was decoded from them.
+        sealed: whether the hour is sealed.
+    """
+
+    source: str
+    hour: str
+    objects: int
+    unread_objects: int
+    refused_objects: int
+    records: int
+    rows: int
+    accepted: int
+    unknown: int
+    dead: int
+    quarantined: int
+    filtered: int
+    bytes: int
+    decoded_bytes: int
+    sealed: bool
+
+    @property
+    def pending(self) -> int:
+        """Rows that are neither accepted nor unknown nor dead."""
+        return self.rows - self.accepted - self.unknown - self.dead
+
+    @property
+    def balanced(self) -> bool:
+        """Whether every record is in exactly one place."""
+        return self.records == self.rows + self.quarantined + self.filtered and self.pending >= 0
+
+    @property
+    def verdict(self) -> str:
+        """``complete``, ``complete with exceptions``, ``pending`` or ``unbalanced``."""
+        if not self.balanced:
+            return "unbalanced"
+        if self.pending or self.unknown or self.unread_objects:
+            return "pending"
+        if self.quarantined or self.dead or self.refused_objects:
+            return "complete with exceptions"
+        return "complete"
+
+
+@dataclass(frozen=True)
+class Proof:
+    """An account with what the workspace itself holds; None where it could not be asked."""
+
+    account: Account
+    found: int | None
+    made_at: int
+
+    @property
+    def agrees(self) -> bool:
+        """Whether the workspace holds exactly what it accepted."""
+        return self.found is not None and self.found == self.account.accepted
+
+
+def _sum(column: sa.ColumnElement[Any]) -> sa.ColumnElement[int]:
+    return sa.cast(sa.func.coalesce(sa.func.sum(column), 0), sa.BigInteger)
+
+
+def _rows_of_batches(connection: Connection, source: str, hour: str, states: Collection[BatchState]) -> int:
+    return connection.execute(
+        sa.select(_sum(batch.c.row_end - batch.c.row_start))
+        .join(part, part.c.id == batch.c.part_id)
+        .where(part.c.source == source, part.c.hour == hour, batch.c.state.in_([state.value for state in states]))
+    ).scalar_one()
+
+
+def account_of_hour(connection: Connection, source: str, hour: str) -> Account:
+    """Adds up one hour of a source."""
+    of_hour = (objects.c.source == source, objects.c.hour == hour, objects.c.state != ObjectState.RETRIED.value)
+    parsed = sa.exists().where(stage.c.part_id == objects.c.part_id, stage.c.stage == Stage.PARSED.value)
+    totals = connection.execute(
+        sa.select(
+            sa.func.count(objects.c.id).label("objects"),
+            _sum(objects.c.records).label("records"),
+            _sum(objects.c.rows).label("rows"),
+            _sum(objects.c.quarantined).label("quarantined"),
+            _sum(objects.c.filtered).label("filtered"),
+            _sum(objects.c.size).label("bytes"),
+            _sum(objects.c.decoded_bytes).label("decoded_bytes"),
+            _sum(sa.case((objects.c.state.in_(_REFUSED), 1), else_=0)).label("refused"),
+            _sum(sa.case((parsed, 0), else_=1)).label("unread"),
+        ).where(*of_hour)
+    ).one()
+    dead = connection.execute(
+        sa.select(_sum(dead_letter.c.rows)).where(dead_letter.c.source == source, dead_letter.c.hour == hour)
+    ).scalar_one()
+    return Account(
+        source=source,
+        hour=hour,
+        objects=totals.objects,
+        unread_objects=totals.unread,
+        refused_objects=totals.refused,
+        records=totals.records,
+        rows=totals.rows,
+        accepted=_rows_of_batches(connection, source, hour, [BatchState.ACCEPTED]),
+        unknown=_rows_of_batches(connection, source, hour, [BatchState.UNKNOWN, BatchState.SENDING]),
+        dead=dead,
+        quarantined=totals.quarantined,
+        filtered=totals.filtered,
+        bytes=totals.bytes,
+        decoded_bytes=totals.decoded_bytes,
+        sealed=is_sealed(connection, source, hour),
+    )
+
+
+def accepted_batches(connection: Connection, source: str, hour: str) -> dict[str, dict[str, int]]:
+    """Accepted batches of the hour: table → {batch id: rows}."""
+    found: dict[str, dict[str, int]] = {}
+    for row in connection.execute(
+        sa.select(batch.c.table_name, batch.c.id, batch.c.row_end - batch.c.row_start)
+        .join(part, part.c.id == batch.c.part_id)
+        .where(part.c.source == source, part.c.hour == hour, batch.c.state == BatchState.ACCEPTED.value)
+        .order_by(batch.c.part_id, batch.c.position)
+    ):
+        found.setdefault(row[0], {})[row[1]] = row[2]
+    return found
+
+
+def record_proof(connection: Connection, made: Proof) -> None:
+    """Appends a proof; earlier ones stay."""
+    account = made.account
+    connection.execute(
+        sa.insert(proof).values(
+            source=account.source,
+            hour=account.hour,
+            made_at=made.made_at,
+            sealed=account.sealed,
+            objects=account.objects,
+            records=account.records,
+            accepted=account.accepted,
+            pending=account.pending,
+            unknown=account.unknown,
+            dead=account.dead,
+            quarantined=account.quarantined,
+            filtered=account.filtered,
+            found=made.found,
+            verdict=account.verdict,
+        )
+    )
+
+
+def latest_proofs(connection: Connection, source: str) -> dict[str, sa.Row[Any]]:
+    """The newest proof row of every hour of the source."""
+    newest = sa.select(sa.func.max(proof.c.id)).where(proof.c.source == source).group_by(proof.c.hour)
+    rows = connection.execute(sa.select(proof).where(proof.c.id.in_(newest)).order_by(proof.c.hour))
+    return {row.hour: row for row in rows}

@@ -1,0 +1,55 @@
+"""Claims: which part owns the events of one event hour, so that an event delivered to S3 twice goes out once.
+
+The event ids themselves stay in the owner's stage file; a claim names file and hour. Claims are made in the transaction
+that commits the parse, so the first committer owns an event for good.
+"""
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from s3sentinel_assets.ledger.schema import claim
+
+__all__ = ["Claim", "claims_of_others", "record_claims"]
+
+
+@dataclass(frozen=True)
+class Claim:
+    """The events of ``event_hour`` in the stage file ``uri`` belong to the part."""
+
+    id: int
+    event_hour: str
+    part_id: int
+    uri: str
+
+
+def claims_of_others(
+    connection: Connection, source: str, event_hours: Collection[str], part_id: int, after: int = 0
+) -> list[Claim]:
+    """Claims of other parts on these event hours, oldest first; only those with an id above ``after``."""
+    rows = connection.execute(
+        sa.select(claim.c.id, claim.c.event_hour, claim.c.part_id, claim.c.uri)
+        .where(
+            claim.c.source == source,
+            claim.c.event_hour.in_(list(event_hours)),
+            claim.c.part_id != part_id,
+            claim.c.id > after,
+        )
+        .order_by(claim.c.id)
+    )
+    return [Claim(*row) for row in rows]
+
+
+def record_claims(connection: Connection, source: str, part_id: int, events: Mapping[tuple[str, str], int]) -> None:
+    """Replaces the part's claims by ``{(event hour, uri): events}``. The caller holds the source's guard."""
+    connection.execute(sa.delete(claim).where(claim.c.part_id == part_id))
+    if events:
+        connection.execute(
+            sa.insert(claim),
+            [
+                {"source": source, "event_hour": event_hour, "part_id": part_id, "uri": uri, "events": count}
+                for (event_hour, uri), count in sorted(events.items())
+            ],
+        )

@@ -1,0 +1,118 @@
+"""Parts: bounded sets of new objects of one source and hour. Membership is assigned once and never changes."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from s3sentinel_assets.ledger.engine import Ledger
+from s3sentinel_assets.ledger.hours import is_sealed
+from s3sentinel_assets.ledger.schema import Stage, objects, part, stage
+
+__all__ = ["Part", "assign_parts", "parts_of_hour", "unlearned_parts"]
+
+
+@dataclass(frozen=True)
+class Part:
+    """A part as its workers need it."""
+
+    id: int
+    source: str
+    hour: str
+    late: bool
+    objects: int
+    bytes: int
+    learned_by: int | None
+
+
+def _part(row: sa.Row[Any]) -> Part:
+    return Part(row.id, row.source, row.hour, row.late, row.objects, row.bytes, row.learned_by)
+
+
+def _groups(rows: Sequence[Any], max_bytes: int, max_objects: int) -> Iterator[list[Any]]:
+    """Cuts ordered objects into groups within the limits; an object over the limit is a group by itself."""
+    group, size = [], 0
+    for row in rows:
+        if group and (size + row.size > max_bytes or len(group) >= max_objects):
+            yield group
+            group, size = [], 0
+        group.append(row)
+        size += row.size
+    if group:
+        yield group
+
+
+def assign_parts(ledger: Ledger, source: str, hour: str, *, max_bytes: int, max_objects: int) -> list[int]:
+    """Puts the hour's unassigned objects into new parts, in one transaction.
+
+    Objects are taken by LastModified, then key, so that the parts' order is the order of arrival.
+
+    Args:
+        ledger: the ledger.
+        source: the source's name.
+        hour: the hour's key.
+        max_bytes: compressed bytes a part may hold.
+        max_objects: objects a part may hold.
+
+    Returns:
+        The ids of the new parts, in order; empty when nothing was unassigned.
+    """
+    waiting = (
+        sa.select(objects.c.id, objects.c.size)
+        .where(objects.c.source == source, objects.c.hour == hour, objects.c.part_id.is_(None))
+        .order_by(objects.c.last_modified, objects.c.key, objects.c.version)
+    )
+    with ledger.read() as connection:
+        if connection.execute(waiting.limit(1)).first() is None:
+            return []
+    created = []
+    with ledger.write() as connection:
+        ledger.guard(connection, source)
+        late = is_sealed(connection, source, hour)
+        for group in _groups(connection.execute(waiting).all(), max_bytes, max_objects):
+            part_id = connection.execute(
+                sa.insert(part)
+                .values(
+                    source=source,
+                    hour=hour,
+                    created_at=ledger.now(),
+                    late=late,
+                    objects=len(group),
+                    bytes=sum(row.size for row in group),
+                )
+                .returning(part.c.id)
+            ).scalar_one()
+            connection.execute(
+                sa.update(objects)
+                .where(objects.c.id == sa.bindparam("object_id"), objects.c.part_id.is_(None))
+                .values(part_id=part_id, position=sa.bindparam("place")),
+                [{"object_id": row.id, "place": place} for place, row in enumerate(group)],
+            )
+            created.append(part_id)
+    return created
+
+
+def parts_of_hour(connection: Connection, source: str, hour: str) -> list[Part]:
+    """The hour's parts in ledger order."""
+    rows = connection.execute(sa.select(part).where(part.c.source == source, part.c.hour == hour).order_by(part.c.id))
+    return [_part(row) for row in rows]
+
+
+def unlearned_parts(connection: Connection, source: str, hour: str) -> tuple[list[Part], int]:
+    """Parts up to and including ``hour`` that no state has counted.
+
+    Returns:
+        The parsed ones in ledger order, and how many of ``hour`` itself are not parsed yet.
+    """
+    parsed = sa.exists().where(stage.c.part_id == part.c.id, stage.c.stage == Stage.PARSED.value)
+    rows = connection.execute(
+        sa.select(part)
+        .where(part.c.source == source, part.c.hour <= hour, part.c.learned_by.is_(None), parsed)
+        .order_by(part.c.id)
+    )
+    waiting = connection.execute(
+        sa.select(sa.func.count()).select_from(part).where(part.c.source == source, part.c.hour == hour, ~parsed)
+    ).scalar_one()
+    return [_part(row) for row in rows], waiting

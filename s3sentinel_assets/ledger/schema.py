@@ -1,0 +1,314 @@
+"""The ledger's tables.
+
+Belongs here: table definitions and the words allowed in their state columns. Does not belong here: queries and
+transactions (one module each beside this one) or migrations (``migrations/``).
+
+Instants are stored as integers, microseconds since 1970 UTC, so that SQLite and PostgreSQL compare them alike. Hours
+are text keys (`s3sentinel_assets.hours`).
+"""
+
+import enum
+
+import sqlalchemy as sa
+
+__all__ = [
+    "BatchState",
+    "HourState",
+    "ObjectState",
+    "Stage",
+    "batch",
+    "claim",
+    "dead_letter",
+    "hour",
+    "lease",
+    "metadata",
+    "objects",
+    "part",
+    "proof",
+    "quarantine",
+    "score_pin",
+    "source_guard",
+    "stage",
+    "state",
+]
+
+
+class ObjectState(enum.StrEnum):
+    """What is known of an S3 object version."""
+
+    LISTED = "listed"  # seen, not read yet
+    READ = "read"  # read whole; its records are in the part's stage files
+    PARTLY_READ = "partly_read"  # read as far as it goes; the rest is in quarantine
+    VANISHED = "vanished"  # gone or replaced before it was read
+    DENIED = "denied"  # S3 or KMS refuses
+    RETRIED = "retried"  # was refused; another row of the same object took its place
+    UNREADABLE = "unreadable"  # content cannot be decoded at all
+
+
+class Stage(enum.StrEnum):
+    """Stages of a part that leave a row here, in pipeline order."""
+
+    PARSED = "parsed"
+    SCORED = "scored"
+    PLANNED = "planned"
+
+
+class BatchState(enum.StrEnum):
+    """The life of one upload. ``ACCEPTED``, ``DEAD`` and ``SUPERSEDED`` are final."""
+
+    PLANNED = "planned"
+    SENDING = "sending"
+    RETRY = "retry"
+    UNKNOWN = "unknown"
+    ACCEPTED = "accepted"
+    DEAD = "dead"
+    SUPERSEDED = "superseded"
+
+
+class HourState(enum.StrEnum):
+    """Whether an hour may still grow in the ordinary way. A sealed hour gains late parts only."""
+
+    OPEN = "open"
+    SEALED = "sealed"
+
+
+metadata = sa.MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_name)s_%(referred_table_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+
+_Id = sa.BigInteger().with_variant(sa.Integer, "sqlite")
+_Instant = sa.BigInteger
+_Hour = sa.String(16)
+_Source = sa.String(40)
+
+# One row a source: a transaction that updates it first makes the others of that source wait, on either database.
+source_guard = sa.Table(
+    "source_guard",
+    metadata,
+    sa.Column("source", _Source, primary_key=True),
+    sa.Column("touched", sa.BigInteger, nullable=False, default=0),
+)
+
+hour = sa.Table(
+    "hour",
+    metadata,
+    sa.Column("source", _Source, primary_key=True),
+    sa.Column("hour", _Hour, primary_key=True),
+    sa.Column("state", sa.String(16), nullable=False),
+    sa.Column("listed_at", _Instant),  # watermark: when the last listing that covers this hour began
+    sa.Column("sealed_at", _Instant),
+    sa.Column("sealed_objects", sa.Integer),
+    sa.Column("sealed_digest", sa.String(64)),
+)
+
+objects = sa.Table(
+    "object",
+    metadata,
+    sa.Column("id", _Id, primary_key=True, autoincrement=True),
+    sa.Column("source", _Source, nullable=False),
+    sa.Column("bucket", sa.String(255), nullable=False),
+    sa.Column("key", sa.Text, nullable=False),
+    sa.Column("version", sa.String(255), nullable=False),  # S3 version id, else the ETag
+    sa.Column("etag", sa.String(255), nullable=False),
+    sa.Column("size", sa.BigInteger, nullable=False),
+    sa.Column("last_modified", _Instant, nullable=False),
+    sa.Column("hour", _Hour, nullable=False),
+    sa.Column("discovered_at", _Instant, nullable=False),
+    sa.Column("late", sa.Boolean, nullable=False, default=False),  # discovered after its hour was sealed
+    sa.Column("part_id", _Id, sa.ForeignKey("part.id")),
+    sa.Column("position", sa.Integer),  # order inside the part
+    sa.Column("state", sa.String(16), nullable=False),
+    sa.Column("format", sa.String(40)),
+    sa.Column("records", sa.BigInteger),  # read = rows + quarantined + filtered
+    sa.Column("rows", sa.BigInteger),
+    sa.Column("quarantined", sa.BigInteger),
+    sa.Column("filtered", sa.BigInteger),
+    sa.Column("decoded_bytes", sa.BigInteger),
+    sa.Column("sha256", sa.String(64)),  # of the object's bytes as stored in S3
+    sa.Column("note", sa.Text),
+    sa.UniqueConstraint("source", "bucket", "key", "version"),
+    sa.Index("ix_object_source_hour", "source", "hour"),
+    sa.Index("ix_object_part_id", "part_id"),
+)
+
+part = sa.Table(
+    "part",
+    metadata,
+    sa.Column("id", _Id, primary_key=True, autoincrement=True),
+    sa.Column("source", _Source, nullable=False),
+    sa.Column("hour", _Hour, nullable=False),
+    sa.Column("created_at", _Instant, nullable=False),
+    sa.Column("late", sa.Boolean, nullable=False),
+    sa.Column("objects", sa.Integer, nullable=False),
+    sa.Column("bytes", sa.BigInteger, nullable=False),
+    sa.Column("learned_by", _Id, sa.ForeignKey("state.id")),  # the state that counted this part's events
+    sa.Index("ix_part_source_hour", "source", "hour"),
+    sa.Index("ix_part_learned_by", "learned_by"),
+)
+
+stage = sa.Table(
+    "stage",
+    metadata,
+    sa.Column("id", _Id, primary_key=True, autoincrement=True),
+    sa.Column("part_id", _Id, sa.ForeignKey("part.id"), nullable=False),
+    sa.Column("stage", sa.String(16), nullable=False),
+    sa.Column("generation", sa.Integer, nullable=False),  # 1; an explicit rebuild adds the next
+    sa.Column("code_version", sa.String(64), nullable=False),
+    sa.Column("files", sa.JSON, nullable=False),  # manifest: see ledger.stages.StageFile
+    sa.Column("counts", sa.JSON, nullable=False),
+    sa.Column("seconds", sa.Float, nullable=False),
+    sa.Column("committed_at", _Instant, nullable=False),
+    sa.UniqueConstraint("part_id", "stage", "generation"),
+)
+
+# What a part's scoring reads, recorded before the first score so that a replay reads the same.
+score_pin = sa.Table(
+    "score_pin",
+    metadata,
+    sa.Column("part_id", _Id, sa.ForeignKey("part.id"), primary_key=True),
+    sa.Column("generation", sa.Integer, primary_key=True),
+    sa.Column("state_id", _Id, sa.ForeignKey("state.id")),
+    sa.Column("counters_uri", sa.Text),  # the in-hour counters the previous part left
+    sa.Column("counters_part_id", _Id),
+    sa.Column("model_version", sa.String(64), nullable=False),
+    sa.Column("pinned_at", _Instant, nullable=False),
+)
+
+state = sa.Table(
+    "state",
+    metadata,
+    sa.Column("id", _Id, primary_key=True, autoincrement=True),
+    sa.Column("source", _Source, nullable=False),
+    sa.Column("hour", _Hour, nullable=False),
+    sa.Column("generation", sa.Integer, nullable=False),
+    sa.Column("based_on", _Id, sa.ForeignKey("state.id")),
+    sa.Column(
+        "gap_hours", sa.Integer, nullable=False
+    ),  # hours without a state between this one and the one it builds on
+    sa.Column("uri", sa.Text, nullable=False),
+    sa.Column("sha256", sa.String(64), nullable=False),
+    sa.Column("keys", sa.BigInteger, nullable=False),
+    sa.Column("events", sa.BigInteger, nullable=False),
+    sa.Column("parts", sa.Integer, nullable=False),
+    sa.Column("code_version", sa.String(64), nullable=False),
+    sa.Column("sealed_at", _Instant, nullable=False),
+    sa.UniqueConstraint("source", "hour", "generation"),
+)
+
+# Which part owns the events of one event hour; the event ids themselves are in the part's stage file.
+claim = sa.Table(
+    "claim",
+    metadata,
+    sa.Column("id", _Id, primary_key=True, autoincrement=True),
+    sa.Column("source", _Source, nullable=False),
+    sa.Column("event_hour", _Hour, nullable=False),
+    sa.Column("part_id", _Id, sa.ForeignKey("part.id"), nullable=False),
+    sa.Column("uri", sa.Text, nullable=False),
+    sa.Column("events", sa.BigInteger, nullable=False),
+    sa.Index("ix_claim_source_event_hour", "source", "event_hour"),
+    sa.Index("ix_claim_part_id", "part_id"),
+)
+
+batch = sa.Table(
+    "batch",
+    metadata,
+    sa.Column("id", sa.String(32), primary_key=True),
+    sa.Column("part_id", _Id, sa.ForeignKey("part.id"), nullable=False),
+    sa.Column("stage_id", _Id, sa.ForeignKey("stage.id"), nullable=False),  # the PLANNED stage that holds the rows
+    sa.Column("parent_id", sa.String(32)),  # the batch a 413 split this one from
+    sa.Column("dcr_id", sa.String(64), nullable=False),
+    sa.Column("stream", sa.String(128), nullable=False),
+    sa.Column("table_name", sa.String(64), nullable=False),
+    sa.Column("position", sa.Integer, nullable=False),
+    sa.Column("row_start", sa.BigInteger, nullable=False),
+    sa.Column("row_end", sa.BigInteger, nullable=False),
+    sa.Column("uri", sa.Text, nullable=False),  # file of gzip bodies; this one's is at [offset, offset + length)
+    sa.Column("offset", sa.BigInteger, nullable=False),
+    sa.Column("length", sa.BigInteger, nullable=False),
+    sa.Column("raw_bytes", sa.BigInteger, nullable=False),
+    sa.Column("sha256", sa.String(64), nullable=False),  # of the uncompressed body
+    sa.Column("state", sa.String(16), nullable=False),
+    sa.Column("attempt", sa.Integer, nullable=False),  # 1; a resend after an unknown outcome counts up
+    sa.Column("tries", sa.Integer, nullable=False),  # requests made
+    sa.Column("request_id", sa.String(36)),
+    sa.Column("lease_epoch", sa.Integer),
+    sa.Column("planned_at", _Instant, nullable=False),
+    sa.Column("sent_at", _Instant),
+    sa.Column("settled_at", _Instant),
+    sa.Column("status", sa.Integer),
+    sa.Column("error", sa.Text),
+    sa.Index("ix_batch_part_id", "part_id"),
+    sa.Index("ix_batch_state", "state"),
+)
+
+quarantine = sa.Table(
+    "quarantine",
+    metadata,
+    sa.Column("id", _Id, primary_key=True, autoincrement=True),
+    sa.Column("source", _Source, nullable=False),
+    sa.Column("hour", _Hour, nullable=False),
+    sa.Column("part_id", _Id, sa.ForeignKey("part.id"), nullable=False),
+    sa.Column("stage_id", _Id, sa.ForeignKey("stage.id"), nullable=False),
+    sa.Column("object_id", _Id, sa.ForeignKey("object.id"), nullable=False),
+    sa.Column("reason", sa.String(64), nullable=False),
+    sa.Column("records", sa.BigInteger, nullable=False),
+    sa.Column("first_position", sa.BigInteger, nullable=False),
+    sa.Column("detail", sa.Text),
+    sa.Column("sample", sa.Text),
+    sa.Column("uri", sa.Text),  # stage file with every rejected record's position and bytes
+    sa.Column("created_at", _Instant, nullable=False),
+    sa.Index("ix_quarantine_source_hour", "source", "hour"),
+)
+
+dead_letter = sa.Table(
+    "dead_letter",
+    metadata,
+    sa.Column("id", _Id, primary_key=True, autoincrement=True),
+    sa.Column("source", _Source, nullable=False),
+    sa.Column("hour", _Hour, nullable=False),
+    sa.Column("part_id", _Id, sa.ForeignKey("part.id"), nullable=False),
+    sa.Column("batch_id", sa.String(32)),  # null: the row never fitted any batch
+    sa.Column("row_start", sa.BigInteger, nullable=False),
+    sa.Column("row_end", sa.BigInteger, nullable=False),
+    sa.Column("rows", sa.BigInteger, nullable=False),
+    sa.Column("reason", sa.String(64), nullable=False),
+    sa.Column("detail", sa.Text),
+    sa.Column("uri", sa.Text),
+    sa.Column("created_at", _Instant, nullable=False),
+    sa.Index("ix_dead_letter_source_hour", "source", "hour"),
+)
+
+lease = sa.Table(
+    "lease",
+    metadata,
+    sa.Column("name", sa.String(128), primary_key=True),
+    sa.Column("owner", sa.String(64), nullable=False),
+    sa.Column("epoch", sa.Integer, nullable=False),
+    sa.Column("expires_at", _Instant, nullable=False),
+)
+
+proof = sa.Table(
+    "proof",
+    metadata,
+    sa.Column("id", _Id, primary_key=True, autoincrement=True),
+    sa.Column("source", _Source, nullable=False),
+    sa.Column("hour", _Hour, nullable=False),
+    sa.Column("made_at", _Instant, nullable=False),
+    sa.Column("sealed", sa.Boolean, nullable=False),
+    sa.Column("objects", sa.BigInteger, nullable=False),
+    sa.Column("records", sa.BigInteger, nullable=False),
+    sa.Column("accepted", sa.BigInteger, nullable=False),
+    sa.Column("pending", sa.BigInteger, nullable=False),
+    sa.Column("unknown", sa.BigInteger, nullable=False),
+    sa.Column("dead", sa.BigInteger, nullable=False),
+    sa.Column("quarantined", sa.BigInteger, nullable=False),
+    sa.Column("filtered", sa.BigInteger, nullable=False),
+    sa.Column("found", sa.BigInteger),  # null: the workspace could not be asked
+    sa.Column("verdict", sa.String(32), nullable=False),
+    sa.Index("ix_proof_source_hour", "source", "hour"),
+)

@@ -1,0 +1,230 @@
+"""The query API: a KQL query with its time span, answered as Log Analytics answers.
+
+Belongs here: time spans, running the translated query, the tables-columns-rows document. Does not belong here: KQL
+itself (``kql``) and HTTP plumbing (``server``).
+"""
+
+import re
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import duckdb
+import msgspec
+
+from s3sentinel_assets.hours import utc_now
+from s3sentinel_assets.local.workspace.definitions import Catalogue
+from s3sentinel_assets.local.workspace.errors import ApiError
+from s3sentinel_assets.local.workspace.kql import RENAMED, bad_query, rewrite, translate
+from s3sentinel_assets.local.workspace.storage import INGESTION_TIME, Storage, Window
+
+__all__ = ["Query", "QueryApi", "QueryResult", "parse_timespan"]
+
+ROW_LIMIT = 500_000
+DEFAULT_SECONDS, MOST_SECONDS = 180, 600
+_DURATION = re.compile(
+    r"P(?:(\d+(?:\.\d+)?)W)?(?:(\d+(?:\.\d+)?)D)?(?:T(?:(\d+(?:\.\d+)?)H)?(?:(\d+(?:\.\d+)?)M)?(?:(\d+(?:\.\d+)?)S)?)?"
+)
+
+
+class Query(msgspec.Struct):
+    """The body of a query request."""
+
+    query: str
+    timespan: str | None = None
+    workspaces: list[str] | None = None
+
+
+@dataclass(frozen=True)
+class QueryResult:
+    """A table of results.
+
+    Attributes:
+        columns: column names.
+        types: their Log Analytics types.
+        rows: the values, as they stand in the answer's JSON.
+        cut: True where rows were left out because there are too many.
+    """
+
+    columns: list[str]
+    types: list[str]
+    rows: list[list[Any]]
+    cut: bool = False
+
+    def document(self) -> dict[str, Any]:
+        """The answer's body."""
+        columns = [{"name": name, "type": kind} for name, kind in zip(self.columns, self.types, strict=True)]
+        body: dict[str, Any] = {"tables": [{"name": "PrimaryResult", "columns": columns, "rows": self.rows}]}
+        if self.cut:
+            message = (
+                f"The results of this query exceed the set limit of {ROW_LIMIT} records, so only those are returned."
+            )
+            body["error"] = {
+                "code": "PartialError",
+                "message": "There were some errors when processing your query.",
+                "details": [{"code": "QueryResultTruncated", "message": message}],
+            }
+        return body
+
+
+class QueryApi:
+    """Answers queries from one storage."""
+
+    def __init__(self, storage: Storage, catalogue: Catalogue) -> None:
+        self._storage = storage
+        self._schema = catalogue.query_schema()
+
+    def run(self, query: Query, seconds: float = DEFAULT_SECONDS) -> QueryResult:
+        """Runs ``query`` and gives all of its rows. Blocks.
+
+        Args:
+            query: KQL and the time span for ``TimeGenerated``.
+            seconds: it is broken off after this long.
+
+        Raises:
+            ApiError: 400 for the query or time span, 504 when it takes too long.
+        """
+        now = utc_now()
+        start, end = parse_timespan(query.timespan, now)
+        rewritten = rewrite(query.query, self._schema)
+        sql, values = translate(rewritten, self._schema)
+        window = Window(_naive(now), rewritten.tables, start, end, rewritten.ingestion_time)
+        with self._storage.reader(window) as connection:
+            overdue = threading.Event()
+
+            def interrupt() -> None:
+                overdue.set()
+                connection.interrupt()
+
+            timer = threading.Timer(min(seconds, MOST_SECONDS), interrupt)
+            timer.daemon = True
+            timer.start()
+            try:
+                cursor = connection.execute(sql, values) if values else connection.execute(sql)
+                described = [(str(column[0]), str(column[1])) for column in cursor.description or []]
+                rows = cursor.fetchmany(ROW_LIMIT + 1)
+            except duckdb.InterruptException:
+                if not overdue.is_set():
+                    raise
+                raise ApiError(504, "GatewayTimeout", f"The query took longer than {seconds:g} seconds.") from None
+            except duckdb.Error as error:
+                raise _refused(error) from None
+            finally:
+                timer.cancel()
+        return _result(described, rows, rewritten.renamed)
+
+
+def parse_timespan(text: str | None, now: datetime) -> tuple[datetime | None, datetime | None]:
+    """An ISO 8601 duration, ``start/end``, ``start/duration`` or ``duration/end`` → start and end (UTC, no zone).
+
+    Raises:
+        ApiError: 400; it is none of these.
+    """
+    if not text:
+        return None, None
+    parts = [_moment(part.strip()) for part in text.split("/")]
+    if None not in parts:
+        match parts:
+            case [timedelta() as length]:
+                return _naive(now - length), _naive(now)
+            case [datetime() as start, datetime() as end]:
+                return _naive(start), _naive(end)
+            case [datetime() as start, timedelta() as length]:
+                return _naive(start), _naive(start + length)
+            case [timedelta() as length, datetime() as end]:
+                return _naive(end - length), _naive(end)
+    raise ApiError(400, "BadArgumentError", f"The timespan '{text}' is not a valid ISO 8601 interval.")
+
+
+def _moment(text: str) -> datetime | timedelta | None:
+    if text.startswith("P"):
+        found = _DURATION.fullmatch(text)
+        if not found or not any(found.groups()):
+            return None
+        weeks, days, hours, minutes, seconds = (float(part or 0) for part in found.groups())
+        return timedelta(weeks=weeks, days=days, hours=hours, minutes=minutes, seconds=seconds)
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        return None
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+
+
+def _naive(moment: datetime) -> datetime:
+    return moment.astimezone(UTC).replace(tzinfo=None)
+
+
+def _refused(error: duckdb.Error) -> ApiError:
+    """DuckDB's complaint in the words of the query API."""
+    text = str(error)
+    if found := re.search(r'Table with name "?(\w+)"? does not exist', text):
+        return bad_query("SemanticError", f"Failed to resolve table or column expression named '{found[1]}'")
+    if found := re.search(r'column "?([^"]+?)"? (?:not found|was not found)', text):
+        return bad_query("SemanticError", f"Failed to resolve scalar expression named '{found[1]}'")
+    return bad_query("SemanticError", text.splitlines()[0])
+
+
+def _result(described: list[tuple[str, str]], rows: list[tuple[Any, ...]], renamed: dict[str, str]) -> QueryResult:
+    from duckdb_kql.types import kusto_type
+
+    shown = [i for i, (name, _) in enumerate(described) if not re.fullmatch(rf"{INGESTION_TIME}\d*", name)]
+    types = [kusto_type(described[i][1]) for i in shown]
+    names = [described[i][0] for i in shown]
+    if renamed:
+        names = [name.replace(RENAMED, "") for name in names]
+    cut = len(rows) > ROW_LIMIT
+    kept = rows[:ROW_LIMIT]
+    columns = list(zip(*kept, strict=True)) if kept else []
+    values = [_values(columns[i], kind) for i, kind in zip(shown, types, strict=True)] if columns else []
+    return QueryResult(names, types, [list(row) for row in zip(*values, strict=True)], cut)
+
+
+def _values(column: tuple[Any, ...], kind: str) -> list[Any]:
+    convert = CONVERT.get(kind)
+    return list(column) if convert is None else [None if value is None else convert(value) for value in column]
+
+
+def _datetime(value: Any) -> str:
+    if isinstance(value, datetime):
+        return (value if value.tzinfo is None else _naive(value)).isoformat() + "Z"
+    return f"{value}T00:00:00Z"
+
+
+def _timespan(value: Any) -> str:
+    if not isinstance(value, timedelta):
+        return str(value)
+    sign, length = ("-", -value) if value < timedelta() else ("", value)
+    hours, rest = divmod(length.seconds, 3600)
+    days = f"{length.days}." if length.days else ""
+    fraction = f".{length.microseconds:06d}0" if length.microseconds else ""
+    return f"{sign}{days}{hours:02d}:{rest // 60:02d}:{rest % 60:02d}{fraction}"
+
+
+def _real(value: float) -> float | str:
+    if value != value:
+        return "NaN"
+    return value if abs(value) != float("inf") else ("Infinity" if value > 0 else "-Infinity")
+
+
+def _dynamic(value: Any) -> Any:
+    if not isinstance(value, str):
+        return msgspec.json.encode(value, enc_hook=str).decode()
+    try:
+        decoded = msgspec.json.decode(value)
+    except msgspec.DecodeError:
+        return value
+    return decoded if isinstance(decoded, str) else value
+
+
+#: Log Analytics type → how a DuckDB value stands in the answer.
+CONVERT: dict[str, Callable[[Any], Any]] = {
+    "datetime": _datetime,
+    "timespan": _timespan,
+    "real": _real,
+    "decimal": str,
+    "guid": str,
+    "dynamic": _dynamic,
+    "string": str,
+}

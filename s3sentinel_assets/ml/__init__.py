@@ -1,0 +1,25 @@
+"""Scoring: entity history by the hour, in-hour counters, the rarity score and its reasons.
+
+Belongs here: pure functions from frames to frames. Does not belong here: which part is scored with which state (the
+pipeline pins that in the ledger), files (the store), or how a log format maps to the entity view (formats).
+"""
+
+from s3sentinel_assets.ml.counters import Counters, empty_counters
+from s3sentinel_assets.ml.model import RarityModel, ScoringUnavailable, load_model
+from s3sentinel_assets.ml.rarity import SCORE_SCHEMA, ScoreResult, score
+from s3sentinel_assets.ml.state import EntityState, empty_state
+from s3sentinel_assets.ml.update import update
+
+__all__ = [
+    "SCORE_SCHEMA",
+    "Counters",
+    "EntityState",
+    "RarityModel",
+    "ScoreResult",
+    "ScoringUnavailable",
+    "empty_counters",
+    "empty_state",
+    "load_model",
+    "score",
+    "update",
+]

@@ -1,0 +1,216 @@
+"""The rarity model: weights, half-life, thresholds, priority table and sensitive actions, read from ``models/``.
+
+Belongs here: reading and checking that data, and its version. Does not belong here: what is done with it.
+"""
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from s3sentinel_assets.errors import ConfigurationError
+from s3sentinel_assets.ml.keys import FORMATS
+
+__all__ = [
+    "CODE_VERSION",
+    "PRIORITIES",
+    "TERMS",
+    "Parameters",
+    "PriorityRule",
+    "RarityModel",
+    "ScoringUnavailable",
+    "load_model",
+]
+
+#: Counted up by hand whenever the same data and events would give other scores, states or counters.
+CODE_VERSION = "1"
+PRIORITIES = ("critical", "high", "medium", "low")
+#: The terms of the score, in the order in which equal contributions are printed.
+TERMS = (
+    "new_action",
+    "new_network",
+    "new_wide_network",
+    "new_agent",
+    "new_region",
+    "new_error",
+    "peers_never",
+    "account_new_network",
+    "account_new_agent",
+    "rare_action",
+    "unusual_size",
+    "burst",
+    "error_burst",
+    "many_new",
+    "unusual_hour",
+)
+
+
+class ScoringUnavailable(Exception):  # noqa: N818 - the word the pipeline and its records use for this outcome
+    """There is nothing to score with (no state yet, or one of another format). The events go out unscored."""
+
+
+class _Data(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+class Parameters(_Data):
+    """Numbers of the state and the bit terms; ``models/rarity.md`` explains each."""
+
+    half_life_hours: float = Field(gt=0)
+    drop_below: float = Field(ge=0)
+    hourly_cap: int = Field(ge=1)
+    warm_events: float = Field(ge=0)
+    cold_events: float = Field(gt=0)
+    cold_days: float = Field(gt=0)
+    backoff_peer: float = Field(gt=0)
+    backoff_global: float = Field(gt=0)
+    base_bits: float = Field(gt=0)
+    novelty_prior: float = Field(gt=0)
+    novelty_max_bits: float = Field(gt=0)
+    usual_surprise_bits: float = Field(ge=0)
+    usual_surprise_weight: float = Field(gt=0)
+    rare_max_bits: float = Field(gt=0)
+    peers_max_bits: float = Field(ge=0)
+    account_new_bits: float = Field(ge=0)
+    burst_margin_bits: float = Field(ge=0)
+    burst_max_bits: float = Field(ge=0)
+    burst_prior_events: float = Field(ge=0)
+    burst_prior_errors: float = Field(ge=0)
+    burst_prior_hours: float = Field(gt=0)
+    many_new_max_bits: float = Field(ge=0)
+    hour_prior: float = Field(gt=0)
+    size_free_bits: float = Field(ge=0)
+    size_max_bits: float = Field(ge=0)
+    first_seen_occurrences: int = Field(ge=1)
+
+
+class PriorityRule(_Data):
+    """One line of the priority table: applies where all its conditions hold; an absent condition always holds."""
+
+    priority: Literal["critical", "high", "medium", "low"]
+    min_score: float | None = None
+    min_sensitivity: int | None = None
+    first_seen: bool | None = None
+    cold_start: bool | None = None
+    why: str = ""
+
+
+class _RarityFile(_Data):
+    about: str = ""
+    parameters: Parameters
+    weights: dict[str, float]
+
+
+class _PriorityFile(_Data):
+    about: str = ""
+    tables: dict[str, list[PriorityRule]]
+
+
+class _SensitiveFile(_Data):
+    about: str = ""
+    levels: dict[str, str]
+    actions: dict[str, int]
+
+
+class RarityModel(_Data):
+    """Everything the score depends on besides state and events.
+
+    Attributes:
+        format: log family.
+        version: ``rarity-<format>-<hash>``; the hash covers the data and `CODE_VERSION`.
+        parameters: see `Parameters`.
+        weights: term → factor on its bits; a term that is not named does not count.
+        rules: the priority table; the first rule that applies decides.
+        sensitive: action → sensitivity 1 to 3.
+    """
+
+    format: str
+    version: str
+    parameters: Parameters
+    weights: dict[str, float]
+    rules: tuple[PriorityRule, ...]
+    sensitive: dict[str, int]
+
+    @property
+    def terms(self) -> tuple[str, ...]:
+        """The terms that count, in `TERMS` order."""
+        return tuple(term for term in TERMS if self.weights.get(term))
+
+
+def load_model(models_dir: Path, format: str) -> RarityModel:  # noqa: A002 - the word the whole project uses
+    """Reads ``rarity_<format>.json``, ``priority.json`` and ``sensitive_actions.json``.
+
+    Raises:
+        ConfigurationError: a file is missing or wrong; the text names file, path in it and fix.
+    """
+    if format not in FORMATS:
+        raise ConfigurationError(f"there is no rarity model for format {format!r}; there are: {', '.join(FORMATS)}")
+    folder = Path(models_dir)
+    rarity_file, priority_file = folder / f"rarity_{format}.json", folder / "priority.json"
+    sensitive_file = folder / "sensitive_actions.json"
+    rarity = _read(rarity_file, _RarityFile)
+    priority = _read(priority_file, _PriorityFile)
+    sensitive = _read(sensitive_file, _SensitiveFile)
+    _check(rarity_file, rarity, priority_file, priority, sensitive_file, sensitive, format)
+    rules = tuple(priority.tables[format])
+    actions = sensitive.actions if format == "cloudtrail" else {}
+    data = {
+        "code": CODE_VERSION,
+        "format": format,
+        "parameters": rarity.parameters.model_dump(),
+        "weights": rarity.weights,
+        "rules": [rule.model_dump(exclude={"why"}) for rule in rules],
+        "sensitive": actions,
+    }
+    digest = hashlib.sha256(json.dumps(data, sort_keys=True, ensure_ascii=True).encode()).hexdigest()
+    return RarityModel(
+        format=format,
+        version=f"rarity-{format}-{digest[:12]}",
+        parameters=rarity.parameters,
+        weights=rarity.weights,
+        rules=rules,
+        sensitive=actions,
+    )
+
+
+def _read(file: Path, kind: type[Any]) -> Any:
+    try:
+        return kind.model_validate(json.loads(file.read_text(encoding="utf-8")))
+    except OSError as error:
+        raise ConfigurationError(
+            f"{file}: cannot be read ({error.strerror}); restore it or point models_dir at the right folder"
+        ) from None
+    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        raise ConfigurationError(f"{file}: is not valid JSON ({error}); mend or restore it") from None
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        where = ".".join(str(step) for step in first["loc"]) or "top level"
+        raise ConfigurationError(f"{file}: {where}: {first['msg']}; mend or restore it") from None
+
+
+def _check(
+    rarity_file: Path,
+    rarity: _RarityFile,
+    priority_file: Path,
+    priority: _PriorityFile,
+    sensitive_file: Path,
+    sensitive: _SensitiveFile,
+    log_format: str,
+) -> None:
+    unknown = sorted(set(rarity.weights) - set(TERMS))
+    if unknown:
+        raise ConfigurationError(f"{rarity_file}: weights.{unknown[0]}: unknown term; terms are: {', '.join(TERMS)}")
+    negative = sorted(term for term, weight in rarity.weights.items() if not 0 <= weight <= 100)
+    if negative:
+        raise ConfigurationError(f"{rarity_file}: weights.{negative[0]}: must be between 0 and 100")
+    rules = priority.tables.get(log_format)
+    if not rules or rules[-1] != PriorityRule(priority=rules[-1].priority, why=rules[-1].why):
+        raise ConfigurationError(
+            f"{priority_file}: tables.{log_format}: must end with a rule without conditions, such as "
+            '{"priority": "low"}, so that every event gets a priority'
+        )
+    wrong = sorted(action for action, level in sensitive.actions.items() if not 1 <= level <= 3)
+    if wrong:
+        raise ConfigurationError(f"{sensitive_file}: actions.{wrong[0]}: the level must be 1, 2 or 3")

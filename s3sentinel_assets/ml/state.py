@@ -1,0 +1,112 @@
+"""Entity state: what each principal, peer group and account has done, as exact counts that fade.
+
+Belongs here: the snapshot, its look-ups and its file form. Does not belong here: how it advances (``update``).
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+
+import polars as pl
+
+from s3sentinel_assets.hours import hour_start
+from s3sentinel_assets.ml.dimensions import SEPARATOR
+from s3sentinel_assets.ml.snapshots import Sink, Source, read_snapshot, write_snapshot
+
+__all__ = ["STATE_SCHEMA", "EntityState", "empty_state", "find_sorted", "hour_number"]
+
+#: Sorted by table, then key. Keys of several pieces are joined by the unit separator. Hours count from 1970 UTC.
+STATE_SCHEMA: dict[str, pl.DataType] = {
+    "table": pl.String(),
+    "key": pl.String(),
+    "count": pl.Float64(),
+    "first_hour": pl.Int32(),
+    "last_hour": pl.Int32(),
+}
+
+
+def hour_number(hour: str) -> int:
+    """Hours since 1970 UTC of an hour key."""
+    return int(hour_start(hour).timestamp()) // 3600
+
+
+def find_sorted(keys: pl.Series, column: pl.Series, wanted: pl.Series) -> pl.Series:
+    """For each ``wanted`` key the value of ``column`` beside it in the sorted ``keys``, null where there is none."""
+    if not keys.len() or not wanted.len():
+        return pl.Series([None], dtype=column.dtype).new_from_index(0, wanted.len())
+    # Binary search: the cost follows the batch, not the size of the state.
+    index = keys.search_sorted(wanted).clip(0, keys.len() - 1)
+    found = pl.lit(keys).gather(index) == pl.lit(wanted)
+    return pl.select(value=pl.when(found).then(pl.lit(column).gather(index)))["value"]
+
+
+@dataclass(frozen=True)
+class EntityState:
+    """One sealed snapshot. Immutable; equal events give an equal frame, bit for bit.
+
+    Attributes:
+        hour: the last hour whose events it holds.
+        format: log family.
+        frame: see ``STATE_SCHEMA``; counts are as of ``hour``.
+        events: how many events the last update counted.
+    """
+
+    hour: str
+    format: str
+    frame: pl.DataFrame = field(repr=False)
+    events: int = 0
+
+    @property
+    def keys(self) -> int:
+        """Number of keys."""
+        return self.frame.height
+
+    @cached_property
+    def tables(self) -> dict[str, pl.DataFrame]:
+        """Table name → its rows (views, not copies)."""
+        runs = (
+            self.frame.with_row_index("start")
+            .group_by("table", maintain_order=True)
+            .agg(pl.col("start").min(), pl.len())
+        )
+        return {table: self.frame.slice(start, length) for table, start, length in runs.iter_rows()}
+
+    def history(self, table: str, keys: pl.Series, *, decay: float, drop_below: float) -> pl.Series:
+        """Float64 per key: its count times ``decay``, 0.0 where it is unknown or would have been dropped by now."""
+        faded = self.lookup(table, keys, "count").fill_null(0.0) * decay
+        return faded.set(faded < drop_below, 0.0)
+
+    def lookup(self, table: str, keys: pl.Series, column: str) -> pl.Series:
+        """The value of ``column`` for each key, null where the state does not know it."""
+        rows = self.tables.get(table)
+        if rows is None:
+            return pl.Series(column, [None], dtype=STATE_SCHEMA[column]).new_from_index(0, keys.len())
+        return find_sorted(rows["key"], rows[column], keys)
+
+    def statistics(self, names: Sequence[str], principals: pl.Series, *, decay: float) -> pl.DataFrame:
+        """Float64 columns ``names``, a row per principal: its own statistics (see ``update``), faded by ``decay``."""
+        size = principals.len()
+        keys = pl.concat([principals + SEPARATOR + name for name in names])
+        values = self.lookup("principal", keys, "count").fill_null(0.0) * decay
+        return pl.DataFrame({name: values.slice(place * size, size) for place, name in enumerate(names)})
+
+    def to_parquet(self, path: Sink) -> None:
+        """Writes the snapshot to a path or binary file."""
+        values = {"hour": self.hour, "format": self.format, "events": str(self.events)}
+        write_snapshot(self.frame, path, "entity state", values)
+
+    @classmethod
+    def from_parquet(cls, path: Source) -> "EntityState":
+        """Reads a snapshot from a path, binary file or bytes.
+
+        Raises:
+            ScoringUnavailable: it is damaged or something else.
+        """
+        frame, values = read_snapshot(path, "entity state", STATE_SCHEMA, ("hour", "format", "events"))
+        return cls(hour=values["hour"], format=values["format"], frame=frame, events=int(values["events"]))
+
+
+def empty_state(source_format: str, hour: str) -> EntityState:
+    """The state in which nobody has done anything up to and including ``hour``."""
+    hour_start(hour)  # a wrong key fails here, not in the first update
+    return EntityState(hour=hour, format=source_format, frame=pl.DataFrame(schema=STATE_SCHEMA))

@@ -1,0 +1,223 @@
+"""How the entity state advances: last hour's counts fade, this hour's are added.
+
+Belongs here: the pure function `update`. Does not belong here: choosing the batches of an hour (the pipeline does) or
+reading the state for scores (``features``).
+
+All sums over events are sums of integers (a count is kept in units of 1/65,536 while it is added up), so the order of
+batches, rows and threads cannot change a bit of the result.
+"""
+
+from collections.abc import Iterable
+
+import polars as pl
+
+from s3sentinel_assets.ml.bits import decay_factor, surprise_bits
+from s3sentinel_assets.ml.dimensions import SEPARATOR
+from s3sentinel_assets.ml.keys import FACTORS, Events, prepare
+from s3sentinel_assets.ml.model import Parameters, RarityModel
+from s3sentinel_assets.ml.state import STATE_SCHEMA, EntityState, empty_state, hour_number
+
+__all__ = ["SHARED_TABLES", "update"]
+
+#: Tables whose owner is not the principal: a count is the sum of what each principal contributes, capped for each.
+SHARED_TABLES = ("peer/action", "global/action", "account/wide_network", "account/agent")
+_OWN = (*FACTORS, "hour", "size")
+_UNITS = 1 << 16
+_BIT_UNITS = 1 << 7
+
+
+def update(
+    state: EntityState | None,
+    batches: Iterable[pl.DataFrame],
+    hour: str,
+    *,
+    format: str,  # noqa: A002 - the word the whole project uses
+    model: RarityModel,
+) -> EntityState:
+    """The state after ``hour``.
+
+    Args:
+        state: the newest earlier state; hours without one between it and ``hour`` fade its counts all the same.
+        batches: every entity-view frame to learn in this hour, in any order; duplicates are removed beforehand.
+        hour: the hour that is sealed.
+        format: log family of the batches.
+        model: half-life, cap and thresholds.
+
+    Raises:
+        ValueError: ``state`` is of another format or not earlier than ``hour``.
+    """
+    previous = state if state is not None else empty_state(format, "1970-01-01-00:00")
+    if previous.format != format or model.format != format:
+        raise ValueError(f"state of {previous.format!r} and model of {model.format!r} cannot learn {format!r} events")
+    if previous.hour >= hour:
+        raise ValueError(f"the state of {previous.hour} cannot learn the earlier or same hour {hour}")
+    parameters = model.parameters
+    counts = _merge([_count(prepare(batch, format)) for batch in batches])
+    events = int(counts["action"]["count"].sum()) if counts else 0
+    gap = hour_number(hour) - hour_number(previous.hour)
+    kept = previous.frame.with_columns(pl.col("count") * decay_factor(gap, parameters))
+    if events:
+        added = _contributions(counts, previous, decay_factor(gap - 1, parameters), parameters)
+        number = pl.lit(hour_number(hour), dtype=pl.Int32)
+        added = added.with_columns(first_hour=number, last_hour=number).select(list(STATE_SCHEMA))
+        # At most two rows per key, and a + b = b + a: this float sum has no order.
+        kept = (
+            pl.concat([kept, added])
+            .group_by("table", "key")
+            .agg(pl.col("count").sum(), pl.col("first_hour").min(), pl.col("last_hour").max())
+        )
+    frame = kept.filter(pl.col("count") >= parameters.drop_below).sort("table", "key").rechunk()
+    return EntityState(hour=hour, format=format, frame=frame, events=events)
+
+
+def _count(events: Events) -> dict[str, pl.DataFrame]:
+    """Whole counts of one batch: ``action`` by principal, peer and action, the others by principal and item."""
+    counted = {}
+    for factor in _OWN:
+        names = ("principal", "peer", "action") if factor == "action" else ("principal", factor)
+        if events[factor].values.len() == 1 and events[factor].values[0] == "":
+            continue
+        groups = pl.DataFrame({name: events[name].codes for name in names}).group_by(names).len("count")
+        text = {name: events[name].values.gather(groups[name]) for name in names}
+        frame = pl.DataFrame(text).with_columns(groups["count"].cast(pl.Int64))
+        counted[factor] = frame.filter(pl.col(names[-1]) != "").rename({names[-1]: "item"})
+    return counted
+
+
+def _merge(counted: list[dict[str, pl.DataFrame]]) -> dict[str, pl.DataFrame]:
+    """Adds up the batches, sorted."""
+    merged = {}
+    for factor in _OWN:
+        frames = [counts[factor] for counts in counted if factor in counts]
+        if frames:
+            keys = [name for name in frames[0].columns if name != "count"]
+            merged[factor] = pl.concat(frames).group_by(keys).agg(pl.col("count").sum()).sort(keys)
+    return merged
+
+
+def _contributions(
+    counts: dict[str, pl.DataFrame], previous: EntityState, decay: float, parameters: Parameters
+) -> pl.DataFrame:
+    """table, key, count: what this hour adds."""
+    totals = counts["action"].group_by("principal").agg(pl.col("count").sum().alias("total"))
+    cap = parameters.hourly_cap
+    # One principal adds at most about ``cap`` to all its keys, but one seen key at least 1: rare stays known.
+    units = (
+        pl.when(pl.col("total") <= cap)
+        .then(pl.col("count") * _UNITS)
+        .otherwise(
+            pl.max_horizontal(pl.lit(_UNITS, dtype=pl.Int64), pl.col("count") * (cap * _UNITS) // pl.col("total"))
+        )
+    )
+    capped = {
+        factor: frame.join(totals, on="principal", how="left").with_columns(units=units)
+        for factor, frame in counts.items()
+    }
+    principal, account = pl.col("principal"), pl.col("principal").str.split(SEPARATOR).list.first()
+    actions = capped["action"]
+    tables = [
+        _summed(actions, "peer/action", pl.concat_str("peer", "item", separator=SEPARATOR)),
+        _summed(actions, "global/action", pl.col("item")),
+        _summed(actions, "peer", pl.col("peer")),
+        _summed(actions, "account", account),
+        _summed(actions, "global", pl.lit("all")),
+    ]
+    for factor, frame in capped.items():
+        if factor == "size":
+            frame = _at_least(frame)
+        tables.append(_summed(frame, f"principal/{factor}", pl.concat_str(principal, "item", separator=SEPARATOR)))
+        if factor in ("wide_network", "agent"):
+            tables.append(_summed(frame, f"account/{factor}", pl.concat_str(account, "item", separator=SEPARATOR)))
+    own = {table["table"][0]: table for table in tables if table.height}
+    statistics = _statistics(capped, own, previous, decay, parameters)
+    return pl.concat([*tables, statistics]).select("table", "key", count=pl.col("units") / _UNITS)
+
+
+def _summed(frame: pl.DataFrame, table: str, key: pl.Expr) -> pl.DataFrame:
+    grouped = frame.group_by(key.alias("key")).agg(pl.col("units").sum())
+    return grouped.select(pl.lit(table).alias("table"), "key", "units")
+
+
+def _at_least(sizes: pl.DataFrame) -> pl.DataFrame:
+    """Each size step counts for all smaller ones too: the state then answers "how many were at least this big"."""
+    step = pl.col("item").str.tail(2).cast(pl.Int64)
+    return (
+        sizes.with_columns(step=pl.int_ranges(0, step + 1))
+        .explode("step")
+        .with_columns(item=pl.concat_str(pl.col("item").str.head(-2), pl.col("step").cast(pl.String).str.zfill(2)))
+    )
+
+
+def _statistics(
+    capped: dict[str, pl.DataFrame],
+    own: dict[str, pl.DataFrame],
+    previous: EntityState,
+    decay: float,
+    parameters: Parameters,
+) -> pl.DataFrame:
+    """The table ``principal``: statistics of each principal, keyed by its name and the statistic's.
+
+    ``events`` and ``active_hours``; ``log_events`` and ``log_errors`` (log2 of 1 + the hour's number, so that usual
+    means a geometric mean, which one burst cannot move far). Once a principal is warm also ``trials`` (events since
+    then), ``surprise`` (their bits, summed) and ``new <factor>`` (first times): a newcomer's first times say nothing.
+    """
+    actions = capped["action"]
+    errors = pl.DataFrame(schema={"principal": pl.String(), "errors": pl.Int64()})
+    if "error" in capped:
+        errors = capped["error"].group_by("principal").agg(pl.col("count").sum().alias("errors"))
+    by_principal = (
+        actions.group_by("principal")
+        .agg(pl.col("units").sum().alias("events"), pl.col("total").first())
+        .join(errors, on="principal", how="left")
+        .sort("principal")
+    )
+    history = previous.statistics(["events"], by_principal["principal"], decay=decay)["events"]
+    warm = by_principal.filter(history >= parameters.warm_events).select("principal", trials="events")
+    log = lambda name: ((pl.col(name).fill_null(0) + 1).cast(pl.Float64).log(2.0) * _UNITS).round().cast(pl.Int64)  # noqa: E731
+    statistics = [
+        by_principal.select("principal", "events", active_hours=pl.lit(_UNITS, dtype=pl.Int64)),
+        by_principal.select("principal", log_events=log("total"), log_errors=log("errors")),
+        warm,
+        _surprise(actions.join(warm, on="principal", how="semi"), previous, decay, parameters),
+    ]
+    for factor in FACTORS:
+        table = own.get(f"principal/{factor}")
+        if table is not None:
+            unseen = table.filter(
+                previous.history(f"principal/{factor}", table["key"], decay=decay, drop_below=parameters.drop_below)
+                == 0.0
+            )
+            # A principal's name is an account and a name: the first two of the key's pieces.
+            owner = pl.col("key").str.splitn(SEPARATOR, 3)
+            owner = pl.concat_str(owner.struct.field("field_0"), owner.struct.field("field_1"), separator=SEPARATOR)
+            new = unseen.select(principal=owner).group_by("principal").agg(pl.len().cast(pl.Int64) * _UNITS)
+            statistics.append(new.rename({"len": f"new {factor}"}).join(warm, on="principal", how="semi"))
+    rows = [frame.unpivot(index="principal", variable_name="name", value_name="units") for frame in statistics]
+    return pl.concat(rows).select(
+        table=pl.lit("principal"), key=pl.concat_str("principal", "name", separator=SEPARATOR), units="units"
+    )
+
+
+def _surprise(actions: pl.DataFrame, previous: EntityState, decay: float, parameters: Parameters) -> pl.DataFrame:
+    """principal, surprise: the bits of its actions of this hour against the state before it, summed."""
+    own_keys = actions.select(pl.concat_str("principal", "item", separator=SEPARATOR))["principal"]
+    peer_keys = actions.select(pl.concat_str("peer", "item", separator=SEPARATOR))["peer"]
+
+    def past(table: str, keys: pl.Series) -> pl.Series:
+        return previous.history(table, keys, decay=decay, drop_below=parameters.drop_below)
+
+    bits = surprise_bits(
+        own=past("principal/action", own_keys),
+        own_total=previous.statistics(["events"], actions["principal"], decay=decay)["events"],
+        peer=past("peer/action", peer_keys),
+        peer_total=past("peer", actions["peer"]),
+        everyone=past("global/action", actions["item"]),
+        everyone_total=past("global", pl.Series(["all"]))[0],
+        parameters=parameters,
+    )
+    whole = (bits * _BIT_UNITS).round().cast(pl.Int64)
+    return (
+        actions.with_columns(surprise=whole * pl.col("units"))
+        .group_by("principal")
+        .agg(pl.col("surprise").sum() // _BIT_UNITS)
+    )

@@ -1,0 +1,129 @@
+"""Delivering an hour: each scored part gets its plan once, and the plan is carried out until every batch is settled.
+
+Belongs here: which parts, in what order, under which lease. Does not belong here: rendering, packing, batch states and
+sending (``sentinel``).
+"""
+
+import time
+
+from s3sentinel_assets.ledger.batches import batches_of_part, count_batches, delivery_lease
+from s3sentinel_assets.ledger.leases import Lease, hold_lease
+from s3sentinel_assets.ledger.parts import Part, parts_of_hour
+from s3sentinel_assets.ledger.schema import BatchState, Stage
+from s3sentinel_assets.ledger.stages import latest_stage, latest_stages
+from s3sentinel_assets.pipeline.runtime import Runtime
+from s3sentinel_assets.pipeline.summary import StageSummary
+
+__all__ = ["deliver_hour", "sweep_unknown"]
+
+_GENERATION = 1
+_TO_SEND = (BatchState.PLANNED, BatchState.RETRY, BatchState.SENDING)
+
+
+def deliver_hour(runtime: Runtime, source: str, hour: str) -> StageSummary:
+    """Brings ``delivered_batches`` of the hour up to date, part by part in ledger order.
+
+    Raises:
+        UserError: the workspace refuses the source (role or DCR missing), or something cannot be reached. Batches
+            settled before that stay settled.
+    """
+    began = time.monotonic()
+    summary = StageSummary(source, hour)
+    with runtime.ledger.read() as connection:
+        parts = parts_of_hour(connection, source, hour)
+    for part in parts:
+        if _settled(runtime, part):
+            summary.kept += 1
+            continue
+        with hold_lease(
+            runtime.ledger, delivery_lease(part.id), runtime.worker, runtime.config.limits.lease_seconds
+        ) as held:
+            if held is None:
+                summary.busy += 1
+                continue
+            _deliver_part(runtime, part, held, summary)
+    _describe(runtime, summary, parts)
+    summary.seconds = time.monotonic() - began
+    return summary
+
+
+def _settled(runtime: Runtime, part: Part) -> bool:
+    """Whether the part is planned and nothing of it remains to be sent (what is unknown is for the sweep)."""
+    with runtime.ledger.read() as connection:
+        if latest_stage(connection, part.id, Stage.PLANNED) is None:
+            return False
+        return not batches_of_part(connection, part.id, _TO_SEND)
+
+
+def _deliver_part(runtime: Runtime, part: Part, held: Lease, summary: StageSummary) -> None:
+    from s3sentinel_assets.sentinel.delivery import deliver_part
+
+    if not _plan(runtime, part, held):
+        summary.problems.append(
+            f"part {part.id} of {part.source} {part.hour} is not scored yet; materialise scored_logs for it first"
+        )
+        return
+    outcome = deliver_part(runtime.ledger, runtime.store, runtime.sentinel, held, part.id, runtime.config.sentinel)
+    if outcome.problem:
+        summary.problems.append(outcome.problem)
+    summary.done += 1
+
+
+def _plan(runtime: Runtime, part: Part, held: Lease) -> bool:
+    """Makes sure that the part has a plan; False if its scoring is not done."""
+    from s3sentinel_assets.sentinel.plan import commit_plan, plan_part
+
+    began, ledger = time.monotonic(), runtime.ledger
+    with ledger.read() as connection:
+        if latest_stage(connection, part.id, Stage.PLANNED) is not None:
+            return True
+        parsed = latest_stage(connection, part.id, Stage.PARSED)
+        scored = latest_stage(connection, part.id, Stage.SCORED)
+    if parsed is None or scored is None:
+        return False
+    planned = plan_part(
+        runtime.store,
+        f"{part.source}/{part.hour}/planned",
+        parsed,
+        scored if scored.files_of("scores") else None,
+        runtime.source(part.source).destination_or_default,
+        runtime.config.sentinel,
+    )
+    with ledger.write() as connection:
+        seconds = time.monotonic() - began
+        commit_plan(connection, held, planned, generation=_GENERATION, seconds=seconds, now=ledger.now())
+    return True
+
+
+def _describe(runtime: Runtime, summary: StageSummary, parts: list[Part]) -> None:
+    ids = [part.id for part in parts]
+    with runtime.ledger.read() as connection:
+        plans = latest_stages(connection, ids, Stage.PLANNED)
+        states = count_batches(connection, ids)
+    for plan in plans.values():
+        for name in ("rows", "batches", "raw_bytes", "gzip_bytes", "too_large"):
+            summary.counts[name] = int(summary.counts.get(name, 0)) + plan.counts.get(name, 0)
+    summary.counts |= {f"{state.value} batches": count for state, (count, _) in sorted(states.items())}
+
+
+def sweep_unknown(runtime: Runtime, source: str) -> StageSummary:
+    """Asks the workspace about each batch of the source whose outcome is unknown; settles what the answer settles."""
+    from s3sentinel_assets.sentinel.resolution import resolve_unknown
+
+    began = time.monotonic()
+    outcome = resolve_unknown(
+        runtime.ledger,
+        runtime.store,
+        runtime.sentinel,
+        runtime.query,
+        runtime.config.sentinel,
+        lease_seconds=runtime.config.limits.lease_seconds,
+    )
+    return StageSummary(
+        source,
+        "",
+        done=outcome.accepted + outcome.resent,
+        counts={"accepted": outcome.accepted, "resent": outcome.resent, "still_unknown": outcome.still_unknown},
+        seconds=time.monotonic() - began,
+        problems=outcome.problems,
+    )

@@ -1,0 +1,198 @@
+"""The parse-commit transaction: claims, stage, objects and quarantine of one part, all or nothing.
+
+Belongs here: what is recorded when a part is parsed. Does not belong here: making the files (``parsing``).
+"""
+
+import time
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
+
+import polars as pl
+from sqlalchemy.engine import Connection
+
+from s3sentinel_assets.ledger.claims import claims_of_others, record_claims
+from s3sentinel_assets.ledger.leases import Lease
+from s3sentinel_assets.ledger.objects import ObjectOutcome, settle_object
+from s3sentinel_assets.ledger.parts import Part
+from s3sentinel_assets.ledger.quarantine import QuarantineEntry, record_quarantine
+from s3sentinel_assets.ledger.schema import ObjectState, Stage
+from s3sentinel_assets.ledger.stages import StageFile, commit_stage
+from s3sentinel_assets.pipeline.runtime import Runtime
+from s3sentinel_assets.store import StoredFile
+
+if TYPE_CHECKING:
+    pass
+
+__all__ = ["CODE_VERSION", "FramePair", "NewClaimsError", "ParsedPart", "commit_parse"]
+
+#: Part of a stage's record; raise it when the same bytes would parse into something else.
+CODE_VERSION = "parse-1"
+_GENERATION = 1
+
+
+@dataclass
+class FramePair:
+    """One frame's two stage files and what the commit needs to know of them."""
+
+    ordinal: int
+    format: str
+    table: str
+    rows: StoredFile
+    entities: StoredFile
+    height: int
+    native_ids: bool
+    event_hours: dict[str, int]
+
+
+@dataclass
+class ParsedPart:
+    """A part parsed into files, not committed yet."""
+
+    files: list[FramePair] = field(default_factory=list)
+    filtered: dict[int, int] = field(default_factory=dict)
+    seen: pl.Series = field(default_factory=lambda: pl.Series("event_id", [], dtype=pl.String))
+    claims_read: int = 0
+
+
+class NewClaimsError(Exception):
+    """Another part committed events of the same hours since this one looked."""
+
+
+def commit_parse(
+    runtime: Runtime,
+    part: Part,
+    held: Lease,
+    parsed: ParsedPart,
+    parser,
+    rejects: StoredFile | None,
+    began: float,
+) -> None:
+    """Records a parsed part.
+
+    Args:
+        runtime: the runtime.
+        part: the part.
+        held: the lease it was parsed under.
+        parsed: its files.
+        parser: the parser after its last frame, for reports and rejects.
+        rejects: the stored rejects, if there are any.
+        began: monotonic clock when the work on the part began.
+
+    Raises:
+        NewClaimsError: another part committed events of the same hours meanwhile; look at them and commit again.
+        LeaseLostError: another worker took the part over.
+    """
+    ledger = runtime.ledger
+    outcomes = [_outcome(report, parsed.filtered.get(report.object_id, 0)) for report in parser.reports]
+    files = [
+        stage_file
+        for entry in parsed.files
+        for stage_file in (
+            StageFile(
+                "rows",
+                entry.rows.uri,
+                entry.rows.sha256,
+                entry.rows.size,
+                entry.height,
+                entry.ordinal,
+                entry.format,
+                entry.table,
+            ),
+            StageFile(
+                "entities",
+                entry.entities.uri,
+                entry.entities.sha256,
+                entry.entities.size,
+                entry.height,
+                entry.ordinal,
+                entry.format,
+            ),
+        )
+    ]
+    if rejects is not None:
+        files.append(StageFile("rejects", rejects.uri, rejects.sha256, rejects.size, parser.rejects.height))
+    claimed = {(hour, entry.entities.uri): count for entry in parsed.files for hour, count in entry.event_hours.items()}
+    with ledger.write() as connection:
+        ledger.guard(connection, part.source)
+        _check_claims(connection, part, parsed, {hour for hour, _ in claimed})
+        record_claims(connection, part.source, part.id, claimed)
+        stage_id = commit_stage(
+            connection,
+            held,
+            part_id=part.id,
+            which=Stage.PARSED,
+            generation=_GENERATION,
+            code_version=CODE_VERSION,
+            files=files,
+            counts=_counts(outcomes),
+            seconds=time.monotonic() - began,
+            now=ledger.now(),
+        )
+        for outcome in outcomes:
+            settle_object(connection, outcome)
+        entries = _quarantine(part, parser.rejects, outcomes, rejects.uri if rejects else None)
+        record_quarantine(connection, stage_id, entries, ledger.now())
+
+
+def _check_claims(connection: Connection, part: Part, parsed: ParsedPart, hours: set[str]) -> None:
+    if hours and claims_of_others(connection, part.source, hours, part.id, after=parsed.claims_read):
+        raise NewClaimsError
+
+
+def _outcome(report, filtered: int) -> ObjectOutcome:
+    return ObjectOutcome(
+        object_id=report.object_id,
+        state=ObjectState(report.state),
+        format=report.format,
+        records=report.records,
+        rows=report.rows - filtered,
+        quarantined=report.rejected,
+        filtered=filtered,
+        decoded_bytes=report.decoded_bytes,
+        sha256=report.sha256,
+        note=report.note,
+    )
+
+
+def _counts(outcomes: list[ObjectOutcome]) -> dict[str, int]:
+    """Totals of a part, for the UI."""
+    return {
+        "objects": len(outcomes),
+        "records": sum(outcome.records for outcome in outcomes),
+        "rows": sum(outcome.rows for outcome in outcomes),
+        "quarantined": sum(outcome.quarantined for outcome in outcomes),
+        "filtered": sum(outcome.filtered for outcome in outcomes),
+        "decoded_bytes": sum(outcome.decoded_bytes for outcome in outcomes),
+    }
+
+
+def _quarantine(
+    part: Part, rejects: pl.DataFrame, outcomes: list[ObjectOutcome], uri: str | None
+) -> list[QuarantineEntry]:
+    """One entry per object and reason, and one for each object that could not be had at all."""
+    blank = QuarantineEntry(part.source, part.hour, part.id, 0, "", 0, 0, None, None, uri)
+    grouped = rejects.group_by("object_id", "reason", maintain_order=True).agg(
+        pl.len().alias("records"),
+        pl.col("position").min(),
+        pl.col("detail").first(),
+        pl.col("data").first(),
+    )
+    entries = [
+        replace(
+            blank,
+            object_id=row["object_id"],
+            reason=row["reason"],
+            records=row["records"],
+            first_position=row["position"],
+            detail=row["detail"],
+            sample=row["data"][:200].decode("utf-8", "replace").replace("\0", "�") if row["data"] else None,
+        )
+        for row in grouped.iter_rows(named=True)
+    ]
+    refused = (ObjectState.VANISHED, ObjectState.DENIED)
+    entries += [
+        replace(blank, object_id=outcome.object_id, reason=outcome.state.value, detail=outcome.note, uri=None)
+        for outcome in outcomes
+        if outcome.state in refused
+    ]
+    return entries

@@ -1,0 +1,203 @@
+"""Parsing an hour: the objects of each part become stage files of rows and entities.
+
+Belongs here: the order of work. Does not belong here: formats (``formats``), which events are duplicates (``dedupe``),
+what is recorded (``parse_commit``).
+"""
+
+import hashlib
+import time
+from collections.abc import Callable, Iterable
+
+import polars as pl
+
+from s3sentinel_assets.ledger.claims import claims_of_others
+from s3sentinel_assets.ledger.leases import Lease, hold_lease
+from s3sentinel_assets.ledger.objects import LedgerObject, objects_of_part
+from s3sentinel_assets.ledger.parts import Part, parts_of_hour
+from s3sentinel_assets.ledger.schema import Stage
+from s3sentinel_assets.ledger.stages import StageResult, latest_stages
+from s3sentinel_assets.pipeline.dedupe import event_hours, first_occurrences, owned_elsewhere
+from s3sentinel_assets.pipeline.parse_commit import FramePair, NewClaimsError, ParsedPart, commit_parse
+from s3sentinel_assets.pipeline.runtime import Runtime
+from s3sentinel_assets.pipeline.summary import StageSummary
+from s3sentinel_assets.store import StoredFile
+
+__all__ = ["object_identity", "parse_hour"]
+
+_COMMIT_TRIES = 100
+_PREVIEW = 10
+
+
+def object_identity(entry: LedgerObject) -> str:
+    """Twenty hex digits that stand for the object version in event ids; the same however often it is read."""
+    version = entry.version.partition("~")[0]  # the mark of another try is no part of the identity
+    return hashlib.sha256("\0".join((entry.bucket, entry.key, version)).encode()).hexdigest()[:20]
+
+
+def parse_hour(runtime: Runtime, source: str, hour: str) -> StageSummary:
+    """Brings ``parsed_logs`` of the hour up to date, part by part in ledger order.
+
+    Raises:
+        UserError: S3, store or ledger cannot be reached. Parts finished before that stay finished.
+    """
+    began = time.monotonic()
+    summary = StageSummary(source, hour)
+    with runtime.ledger.read() as connection:
+        parts = parts_of_hour(connection, source, hour)
+        done = latest_stages(connection, [part.id for part in parts], Stage.PARSED)
+    for part in parts:
+        if part.id in done:
+            summary.kept += 1
+            continue
+        with hold_lease(
+            runtime.ledger, f"parse:{part.id}", runtime.worker, runtime.config.limits.lease_seconds
+        ) as held:
+            if held is None:
+                summary.busy += 1
+            elif _parse_part(runtime, part, held):
+                summary.done += 1
+            else:
+                summary.kept += 1
+    with runtime.ledger.read() as connection:
+        results = latest_stages(connection, [part.id for part in parts], Stage.PARSED)
+    _describe(runtime, summary, list(results.values()))
+    summary.seconds = time.monotonic() - began
+    return summary
+
+
+def _parse_part(runtime: Runtime, part: Part, held: Lease) -> bool:
+    """Parses one part and commits it; False if another worker had done so meanwhile."""
+    from s3sentinel_assets.formats import PartParser
+
+    began, limits = time.monotonic(), runtime.config.limits
+    with runtime.ledger.read() as connection:
+        if latest_stages(connection, [part.id], Stage.PARSED):
+            return False
+        entries = objects_of_part(connection, part.id)
+    parser = PartParser(
+        runtime.source(part.source).format,
+        file_decoded_bytes=limits.file_decoded_bytes,
+        object_decoded_bytes=limits.object_decoded_bytes,
+        decompression_ratio=limits.decompression_ratio,
+    )
+    parsed = ParsedPart()
+    for ordinal, frame in enumerate(parser.frames(_inputs(runtime, part.source, entries))):
+        _keep(runtime, part, parsed, ordinal, frame)
+    rejects = _store_rejects(runtime, part, parser.rejects)
+    for _ in range(_COMMIT_TRIES):
+        _drop_owned(runtime, part, parsed)
+        try:
+            commit_parse(runtime, part, held, parsed, parser, rejects, began)
+        except NewClaimsError:
+            continue
+        return True
+    raise RuntimeError(f"part {part.id}: other parts of its event hours kept committing; try the hour again")
+
+
+def _inputs(runtime: Runtime, source: str, entries: list[LedgerObject]) -> Iterable:
+    """The part's objects with their bytes fetched ahead, in the recorded order."""
+    from s3sentinel_assets.formats import ObjectInput
+    from s3sentinel_assets.s3.reader import open_object, read_ahead
+
+    client, access = runtime.s3(source), runtime.config.aws_access(runtime.source(source))
+
+    def opener(entry: LedgerObject) -> Callable[[], Iterable[bytes]]:
+        return lambda: open_object(client, entry.bucket, entry.key, entry.etag, access=access)
+
+    with read_ahead([opener(entry) for entry in entries]) as opened:
+        for entry, stream in zip(entries, opened, strict=True):
+            yield ObjectInput(object_id=entry.id, key=entry.key, identity=object_identity(entry), open=stream)
+
+
+def _keep(runtime: Runtime, part: Part, parsed: ParsedPart, ordinal: int, frame) -> None:
+    """Writes one frame, without events that this part has seen already."""
+    from s3sentinel_assets.formats import format_parser
+
+    native = format_parser(frame.format).native_event_ids
+    rows, entities = frame.rows, frame.entities
+    if native:
+        fresh = first_occurrences(entities["event_id"], parsed.seen)
+        rows, entities = _without(parsed, rows, entities, ~fresh)
+        parsed.seen = pl.concat([parsed.seen, entities["event_id"]])
+    parsed.files.append(_write(runtime, part, ordinal, frame.format, frame.table, rows, entities, native))
+
+
+def _without(
+    parsed: ParsedPart, rows: pl.DataFrame, entities: pl.DataFrame, drop: pl.Series
+) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Both frames without the rows marked in ``drop``, which are counted as filtered for their objects."""
+    if not drop.any():
+        return rows, entities
+    for object_id, count in rows.filter(drop)["_object"].value_counts().iter_rows():
+        parsed.filtered[object_id] = parsed.filtered.get(object_id, 0) + count
+    return rows.filter(~drop), entities.filter(~drop)
+
+
+def _write(
+    runtime: Runtime,
+    part: Part,
+    ordinal: int,
+    log_format: str,
+    table: str,
+    rows: pl.DataFrame,
+    entities: pl.DataFrame,
+    native: bool,
+) -> FramePair:
+    stored = []
+    for frame in (rows, entities):
+        with runtime.store.create(f"{part.source}/{part.hour}/parsed", ".parquet") as writer:
+            frame.write_parquet(writer.path, compression="zstd", compression_level=1, statistics=False)
+        stored.append(writer.stored)
+    hours = event_hours(entities) if native else {}
+    return FramePair(ordinal, log_format, table, stored[0], stored[1], rows.height, native, hours)
+
+
+def _drop_owned(runtime: Runtime, part: Part, parsed: ParsedPart) -> None:
+    """Takes out events that other parts own by claims made since the last look, rewriting the files that hold any."""
+    wanted = {hour for files in parsed.files for hour in files.event_hours}
+    if not wanted:
+        return
+    with runtime.ledger.read() as connection:
+        claims = claims_of_others(connection, part.source, wanted, part.id, after=parsed.claims_read)
+    if not claims:
+        return
+    parsed.claims_read = claims[-1].id
+    for index, files in enumerate(parsed.files):
+        mine = [claim for claim in claims if claim.event_hour in files.event_hours]
+        entities = pl.read_parquet(runtime.store.path(files.entities.uri))
+        owned = owned_elsewhere(runtime.store, mine, entities["event_id"])
+        if owned.is_empty():
+            continue
+        rows = pl.read_parquet(runtime.store.path(files.rows.uri))
+        rows, entities = _without(parsed, rows, entities, entities["event_id"].is_in(owned.implode()))
+        parsed.files[index] = _write(
+            runtime, part, files.ordinal, files.format, files.table, rows, entities, files.native_ids
+        )
+
+
+def _store_rejects(runtime: Runtime, part: Part, rejects: pl.DataFrame) -> StoredFile | None:
+    if rejects.is_empty():
+        return None
+    with runtime.store.create(f"{part.source}/{part.hour}/rejects", ".parquet") as writer:
+        rejects.write_parquet(writer.path, compression="zstd")
+    return writer.stored
+
+
+def _describe(runtime: Runtime, summary: StageSummary, results: list[StageResult]) -> None:
+    for result in results:
+        for name, value in result.counts.items():
+            summary.counts[name] = int(summary.counts.get(name, 0)) + value
+    files = [file for result in results for file in result.files_of("rows")]
+    if files:
+        first = pl.scan_parquet(runtime.store.path(files[-1].uri)).drop("^_.*$").head(_PREVIEW).collect()
+        summary.preview = first[[column.name for column in first if column.null_count() < first.height]]
+    from s3sentinel_assets.ledger.quarantine import quarantine_of_hour
+
+    with runtime.ledger.read() as connection:
+        quarantined = quarantine_of_hour(connection, summary.source, summary.hour)
+    summary.problems += [
+        f"{key}: {reason}" + (f", {records} records" if records else "") + (f" ({detail})" if detail else "")
+        for key, reason, records, detail in quarantined[:20]
+    ]
+    if len(quarantined) > 20:
+        summary.problems.append(f"and {len(quarantined) - 20} more quarantine entries")

@@ -1,0 +1,147 @@
+"""Proofs and checks of an hour: does the ledger balance, do the rows fit the table, does the workspace agree?"""
+
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any
+
+import polars as pl
+
+from s3sentinel_assets.errors import UserError
+from s3sentinel_assets.hours import hour_end, hour_start
+from s3sentinel_assets.ledger.accounts import Account, Proof, accepted_batches, account_of_hour, record_proof
+from s3sentinel_assets.ledger.parts import parts_of_hour
+from s3sentinel_assets.ledger.schema import Stage
+from s3sentinel_assets.ledger.stages import StageFile, latest_stages
+from s3sentinel_assets.pipeline.runtime import Runtime
+from s3sentinel_assets.tables import load_schema
+
+__all__ = ["CheckReport", "account_hour", "event_time_report", "prove_hour", "schema_report", "workspace_report"]
+
+# CloudTrail says 15 minutes on average; a day late is worth a look, and a clock an hour ahead as well.
+_LATEST_BEFORE_HOUR = timedelta(days=1)
+_EARLIEST_AFTER_HOUR = timedelta(hours=1)
+
+
+@dataclass
+class CheckReport:
+    """The outcome of one check of one hour: the numbers, and a sentence for each thing that is wrong."""
+
+    passed: bool
+    counts: dict[str, Any] = field(default_factory=dict)
+    problems: list[str] = field(default_factory=list)
+
+
+def account_hour(runtime: Runtime, source: str, hour: str) -> Account:
+    """The hour's accounts from the ledger alone."""
+    with runtime.ledger.read() as connection:
+        return account_of_hour(connection, source, hour)
+
+
+def _row_files(runtime: Runtime, source: str, hour: str) -> list[StageFile]:
+    with runtime.ledger.read() as connection:
+        parts = parts_of_hour(connection, source, hour)
+        results = latest_stages(connection, [part.id for part in parts], Stage.PARSED)
+    return [file for part in parts if part.id in results for file in results[part.id].files_of("rows")]
+
+
+def schema_report(runtime: Runtime, source: str, hour: str) -> CheckReport:
+    """Whether every stage file of the hour has exactly the table's columns with the table's types.
+
+    Only Parquet footers are read.
+    """
+    report = CheckReport(True, {"files": 0, "rows": 0})
+    for file in _row_files(runtime, source, hour):
+        report.counts["files"] += 1
+        report.counts["rows"] += file.rows
+        wanted = load_schema(file.table or "")
+        found = pl.read_parquet_schema(runtime.store.path(file.uri))
+        types = wanted.polars_schema()
+        for column in wanted.columns:
+            if column not in found:
+                report.problems.append(f"{file.uri}: column {column} of {wanted.name} is missing")
+            elif found[column] != types[column]:
+                report.problems.append(f"{file.uri}: {wanted.name}.{column} is {found[column]}, not {types[column]}")
+        for column in found:
+            if column not in types and not column.startswith("_"):
+                report.problems.append(f"{file.uri}: {wanted.name} has no column {column}; it would be lost silently")
+    report.passed = not report.problems
+    return report
+
+
+def event_time_report(runtime: Runtime, source: str, hour: str) -> CheckReport:
+    """Whether event times are there and lie near the hour of arrival: at most a day before it, an hour after it."""
+    first, end = hour_start(hour) - _LATEST_BEFORE_HOUR, hour_end(hour) + _EARLIEST_AFTER_HOUR
+    totals = {"rows": 0, "without_time": 0, "older_than_a_day": 0, "from_the_future": 0}
+    earliest, latest = [], []
+    for file in _row_files(runtime, source, hour):
+        time = pl.col("EventTime_CF")
+        row = (
+            pl.scan_parquet(runtime.store.path(file.uri))
+            .select(
+                rows=pl.len(),
+                without_time=time.is_null().sum(),
+                older_than_a_day=(time < first).sum(),
+                from_the_future=(time >= end).sum(),
+                earliest=time.min(),
+                latest=time.max(),
+            )
+            .collect()
+            .row(0, named=True)
+        )
+        earliest += [row.pop("earliest")]
+        latest += [row.pop("latest")]
+        totals = {name: totals[name] + count for name, count in row.items()}
+    times = {
+        "earliest": min((time for time in earliest if time), default=None),
+        "latest": max((time for time in latest if time), default=None),
+    }
+    names = {
+        "without_time": "have no event time",
+        "older_than_a_day": "are more than a day older than the hour they arrived in (late delivery?)",
+        "from_the_future": "are more than an hour newer than the hour they arrived in (wrong clock?)",
+    }
+    problems = [f"{totals[name]} rows {words}" for name, words in names.items() if totals[name]]
+    counts = totals | {name: time.isoformat() if time else "" for name, time in times.items()}
+    return CheckReport(not problems, counts, problems)
+
+
+def _found(runtime: Runtime, source: str, hour: str) -> tuple[int, int, list[str]]:
+    """Rows and distinct events that the workspace holds of the hour's accepted batches, and what differs."""
+    with runtime.ledger.read() as connection:
+        batches = accepted_batches(connection, source, hour)
+    rows = events = 0
+    problems = []
+    for table, wanted in batches.items():
+        counted = runtime.query.count_batches(table, list(wanted))
+        for batch_id, expected in wanted.items():
+            held = counted.get(batch_id)
+            rows += held.rows if held else 0
+            events += held.events if held else 0
+            if held is None or held.rows != expected:
+                found = held.rows if held else 0
+                problems.append(f"batch {batch_id} in {table}: {expected} rows accepted, {found} found")
+    return rows, events, problems
+
+
+def workspace_report(runtime: Runtime, source: str, hour: str) -> CheckReport:
+    """Whether the workspace, asked by KQL, holds exactly the rows of the hour that it accepted."""
+    accepted = account_hour(runtime, source, hour).accepted
+    try:
+        found, events, problems = _found(runtime, source, hour)
+    except UserError as error:
+        return CheckReport(False, {"accepted": accepted}, [f"the workspace could not be asked: {error}"])
+    if found == events == accepted:
+        return CheckReport(True, {"accepted": accepted, "found": found, "distinct_events": events})
+    if events != found:
+        problems.append(f"{found - events} rows are doubled; the shipped KQL function hides them")
+    problems.append(f"{accepted} rows accepted, {found} found so far; rows can take minutes to become visible")
+    return CheckReport(False, {"accepted": accepted, "found": found, "distinct_events": events}, problems[:20])
+
+
+def prove_hour(runtime: Runtime, source: str, hour: str) -> Proof:
+    """Asks the workspace and appends the hour's proof to the ledger."""
+    report = workspace_report(runtime, source, hour)
+    made = Proof(account_hour(runtime, source, hour), report.counts.get("found"), runtime.ledger.now())
+    with runtime.ledger.write() as connection:
+        record_proof(connection, made)
+    return made

@@ -1,0 +1,115 @@
+"""The runtime: the one place where the configuration becomes connections.
+
+Belongs here: building ledger, store, S3 clients, Sentinel client and models, once and late. Does not belong
+here: any work.
+"""
+
+import functools
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from s3sentinel_assets.config import Config, SourceSettings, load_config
+from s3sentinel_assets.ledger.engine import Ledger
+from s3sentinel_assets.ledger.leases import worker_name
+from s3sentinel_assets.store import Store
+
+if TYPE_CHECKING:
+    from s3sentinel_assets.ml.model import RarityModel
+    from s3sentinel_assets.sentinel.client import SentinelClient
+    from s3sentinel_assets.sentinel.query import WorkspaceQuery
+
+__all__ = ["Runtime"]
+
+
+class Runtime:
+    """Everything a stage needs, built when first asked for. Safe to share between threads of one process."""
+
+    def __init__(self, config: Config) -> None:
+        self.config = config
+        self.worker = worker_name()
+        self._lock = threading.RLock()
+        self._closers: list[Callable[[], None]] = []
+
+    @classmethod
+    def from_config_file(cls, path: str | Path | None = None) -> "Runtime":
+        """A runtime over the configuration file.
+
+        Raises:
+            ConfigurationError: the file is missing or wrong.
+        """
+        return cls(load_config(path))
+
+    def _once(self, name: str, build: Callable[[], Any]) -> Any:
+        with self._lock:
+            if name not in self.__dict__:
+                self.__dict__[name] = build()
+            return self.__dict__[name]
+
+    @property
+    def ledger(self) -> Ledger:
+        """The ledger, migrated."""
+        return self._once("_ledger", self._open_ledger)
+
+    def _open_ledger(self) -> Ledger:
+        ledger = Ledger(self.config.ledger_url)
+        self._closers.append(ledger.close)
+        return ledger
+
+    @functools.cached_property
+    def store(self) -> Store:
+        """The stage files."""
+        return Store(self.config.data_dir / "store")
+
+    def source(self, name: str) -> SourceSettings:
+        """The settings of a source."""
+        return self.config.source(name)
+
+    def s3(self, source: str) -> Any:
+        """The boto3 client for a source."""
+        from s3sentinel_assets.s3.session import s3_client
+
+        return s3_client(self.config.aws_access(self.config.source(source)))
+
+    @property
+    def sentinel(self) -> "SentinelClient":
+        """The client that uploads batches."""
+
+        def build() -> "SentinelClient":
+            from s3sentinel_assets.sentinel.client import SentinelClient
+
+            client = SentinelClient(self.config.sentinel)
+            self._closers.append(client.close)
+            return client
+
+        return self._once("_sentinel", build)
+
+    @property
+    def query(self) -> "WorkspaceQuery":
+        """The client that asks the workspace."""
+
+        def build() -> "WorkspaceQuery":
+            from s3sentinel_assets.sentinel.query import WorkspaceQuery
+
+            client = WorkspaceQuery(self.config.sentinel)
+            self._closers.append(client.close)
+            return client
+
+        return self._once("_query", build)
+
+    def model(self, log_format: str) -> "RarityModel":
+        """The scoring model for a log format."""
+
+        def build() -> "RarityModel":
+            from s3sentinel_assets.ml.model import load_model
+
+            return load_model(self.config.models_dir, log_format)
+
+        return self._once(f"_model_{log_format}", build)
+
+    def close(self) -> None:
+        """Closes whatever was opened."""
+        for closer in reversed(self._closers):
+            closer()
+        self._closers.clear()

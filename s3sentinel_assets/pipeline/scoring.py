@@ -1,0 +1,194 @@
+"""Scoring a part: pin what it reads, score its entity view, leave counters for the next part of the hour.
+
+Delivery never waits for this: whatever goes wrong, the stage is committed as unscored, with the reason, and counted.
+"""
+
+import time
+from dataclasses import dataclass, field
+
+import polars as pl
+
+from s3sentinel_assets.errors import UserError
+from s3sentinel_assets.hours import shift_hour
+from s3sentinel_assets.ledger import states as ledger_states
+from s3sentinel_assets.ledger.leases import Lease, hold_lease
+from s3sentinel_assets.ledger.parts import Part, parts_of_hour
+from s3sentinel_assets.ledger.schema import Stage
+from s3sentinel_assets.ledger.stages import StageFile, StageResult, commit_stage, latest_stage, latest_stages
+from s3sentinel_assets.pipeline.runtime import Runtime
+from s3sentinel_assets.pipeline.summary import StageSummary
+
+__all__ = ["score_hour"]
+
+_GENERATION = 1
+_PREVIEW_COLUMNS = ("AnomalyScore_CF", "Priority_CF", "Confidence_CF", "Reasons_CF")
+
+
+@dataclass
+class _Scored:
+    """What scoring one part made."""
+
+    files: list[StageFile] = field(default_factory=list)
+    counts: dict[str, int | float | str] = field(default_factory=dict)
+
+
+def score_hour(runtime: Runtime, source: str, hour: str) -> StageSummary:
+    """Brings ``scored_logs`` of the hour up to date, part by part in ledger order."""
+    began = time.monotonic()
+    summary = StageSummary(source, hour)
+    with runtime.ledger.read() as connection:
+        parts = parts_of_hour(connection, source, hour)
+        done = latest_stages(connection, [part.id for part in parts], Stage.SCORED)
+    for part in parts:
+        if part.id in done:
+            summary.kept += 1
+            continue
+        with hold_lease(
+            runtime.ledger, f"score:{part.id}", runtime.worker, runtime.config.limits.lease_seconds
+        ) as held:
+            if held is None:
+                summary.busy += 1
+                continue
+            _score_part(runtime, part, held, summary)
+    with runtime.ledger.read() as connection:
+        results = latest_stages(connection, [part.id for part in parts], Stage.SCORED)
+    _add_up(summary, list(results.values()))
+    summary.preview = _top(runtime, list(results.values()))
+    summary.seconds = time.monotonic() - began
+    return summary
+
+
+def _score_part(runtime: Runtime, part: Part, held: Lease, summary: StageSummary) -> None:
+    began, ledger = time.monotonic(), runtime.ledger
+    with ledger.read() as connection:
+        if latest_stage(connection, part.id, Stage.SCORED) is not None:
+            summary.kept += 1
+            return
+        parsed = latest_stage(connection, part.id, Stage.PARSED)
+    if parsed is None:
+        summary.problems.append(
+            f"part {part.id} of {part.source} {part.hour} is not parsed yet; materialise parsed_logs"
+        )
+        return
+    scored = _scored_or_not(runtime, part, parsed, held)
+    with ledger.write() as connection:
+        commit_stage(
+            connection,
+            held,
+            part_id=part.id,
+            which=Stage.SCORED,
+            generation=_GENERATION,
+            code_version=str(scored.counts.get("model_version", "")),
+            files=scored.files,
+            counts=scored.counts,
+            seconds=time.monotonic() - began,
+            now=ledger.now(),
+        )
+    summary.done += 1
+
+
+def _scored_or_not(runtime: Runtime, part: Part, parsed: StageResult, held: Lease) -> _Scored:
+    """Scores the part, or says why it could not: an unscored event that arrives beats a scored one that does not."""
+    from s3sentinel_assets.ml.model import ScoringUnavailable
+
+    rows = sum(file.rows for file in parsed.files_of("entities"))
+    try:
+        return _run_model(runtime, part, parsed, held)
+    except ScoringUnavailable as reason:
+        why = str(reason)
+    except (
+        pl.exceptions.PolarsError,
+        ArithmeticError,
+        LookupError,
+        OSError,
+        TypeError,
+        UserError,
+        ValueError,
+    ) as error:
+        why = f"{type(error).__name__}: {error}".splitlines()[0][:300]
+    return _Scored(counts={"scored": 0, "unscored": rows, "unscored_because": why})
+
+
+def _pin(runtime: Runtime, part: Part, held: Lease, model_version: str) -> ledger_states.ScorePin:
+    """The recorded pin, or a new one: the newest sealed state before the hour and the last scored part's counters."""
+    ledger = runtime.ledger
+    with ledger.write() as connection:
+        pin = ledger_states.pin_of(connection, part.id, _GENERATION)
+        if pin is not None:
+            return pin
+        state = ledger_states.newest_state(connection, part.source, shift_hour(part.hour, -1))
+        previous = ledger_states.previous_scored_part(connection, part.source, part.hour, part.id)
+        scored = latest_stage(connection, previous, Stage.SCORED) if previous else None
+        counters = scored.files_of("counters") if scored else []
+        pin = ledger_states.ScorePin(
+            state_id=state.id if state else None,
+            counters_uri=counters[-1].uri if counters else None,
+            counters_part_id=previous,
+            model_version=model_version,
+        )
+        ledger_states.record_pin(connection, held, part.id, _GENERATION, pin, ledger.now())
+    return pin
+
+
+def _run_model(runtime: Runtime, part: Part, parsed: StageResult, held: Lease) -> _Scored:
+    from s3sentinel_assets.ml.counters import Counters
+    from s3sentinel_assets.ml.rarity import score
+    from s3sentinel_assets.ml.state import EntityState
+
+    store, ledger = runtime.store, runtime.ledger
+    model = runtime.model(runtime.source(part.source).format)
+    pin = _pin(runtime, part, held, model.version)
+    with ledger.read() as connection:
+        sealed = ledger_states.state_by_id(connection, pin.state_id) if pin.state_id else None
+    state = EntityState.from_parquet(store.path(sealed.uri)) if sealed else None
+    counters = Counters.from_parquet(store.path(pin.counters_uri)) if pin.counters_uri else None
+    scored = _Scored(counts={"model_version": model.version, "state_hour": sealed.hour if sealed else ""})
+    folder = f"{part.source}/{part.hour}/scored"
+    classes: dict[str, int] = {}
+    for file in parsed.files_of("entities"):
+        result = score(pl.read_parquet(store.path(file.uri)), state, counters, model, hour=part.hour)
+        counters = result.counters
+        with store.create(folder, ".parquet") as writer:
+            result.scores.write_parquet(writer.path, compression="zstd", statistics=False)
+        scored.files.append(_file(writer.stored, "scores", result.scores.height, file.ordinal, file.format))
+        for name, count in result.scores["Priority_CF"].value_counts().iter_rows():
+            classes[name] = classes.get(name, 0) + count
+    if counters is not None:
+        with store.create(folder, ".parquet") as writer:
+            counters.to_parquet(writer.path)
+        scored.files.append(_file(writer.stored, "counters", counters.frame.height, 0, None))
+    scored.counts |= {"scored": sum(classes.values()), "unscored": 0} | dict(sorted(classes.items()))
+    return scored
+
+
+def _file(stored, kind: str, rows: int, ordinal: int, log_format: str | None) -> StageFile:
+    return StageFile(kind, stored.uri, stored.sha256, stored.size, rows, ordinal, log_format)
+
+
+def _add_up(summary: StageSummary, results: list[StageResult]) -> None:
+    """Totals over the hour's parts; texts (model, state, reason) are kept as the last part has them."""
+    for result in sorted(results, key=lambda entry: entry.part_id):
+        for name, value in result.counts.items():
+            before = summary.counts.get(name, 0)
+            if isinstance(value, int | float) and isinstance(before, int | float):
+                summary.counts[name] = before + value
+            else:
+                summary.counts[name] = value
+    if summary.counts.get("unscored"):
+        summary.problems.append(
+            f"{summary.counts['unscored']} events go out unscored: {summary.counts.get('unscored_because')}"
+        )
+
+
+def _top(runtime: Runtime, results: list[StageResult], rows: int = 10) -> pl.DataFrame | None:
+    """The hour's highest scores with their reasons."""
+    files = [runtime.store.path(file.uri) for result in results for file in result.files_of("scores")]
+    if not files:
+        return None
+    return (
+        pl.scan_parquet(files)
+        .select(_PREVIEW_COLUMNS)
+        .sort("AnomalyScore_CF", descending=True, nulls_last=True)
+        .head(rows)
+        .collect()
+    )

@@ -1,0 +1,153 @@
+"""Seals and entity states: closing an hour, and learning from what it held.
+
+A seal records that a listing begun after close and grace saw all there was. The state of a sealed hour counts every
+parsed part up to it that no state has counted, in ledger order; what comes later enters the first state still to come.
+"""
+
+import time
+from collections.abc import Iterator
+from datetime import datetime
+
+import polars as pl
+
+from s3sentinel_assets.hours import hour_end, hour_key, hour_range, hour_start, shift_hour, utc_now
+from s3sentinel_assets.ledger import hours as ledger_hours
+from s3sentinel_assets.ledger import states as ledger_states
+from s3sentinel_assets.ledger.engine import to_micros
+from s3sentinel_assets.ledger.leases import hold_lease
+from s3sentinel_assets.ledger.parts import Part, unlearned_parts
+from s3sentinel_assets.ledger.schema import Stage
+from s3sentinel_assets.ledger.stages import latest_stage
+from s3sentinel_assets.pipeline.discovery import list_into_ledger
+from s3sentinel_assets.pipeline.runtime import Runtime
+from s3sentinel_assets.pipeline.summary import StageSummary
+
+__all__ = ["advance_state", "hours_to_seal", "seal_hour"]
+
+
+def hours_to_seal(runtime: Runtime, source: str, now: datetime | None = None) -> list[str]:
+    """Hours that closed more than the grace ago without a seal, oldest first, from the first hour with an object on."""
+    now = now or utc_now()
+    with runtime.ledger.read() as connection:
+        first = ledger_hours.first_hour(connection, source)
+        sealed = ledger_hours.sealed_hours(connection, source)
+    if first is None:
+        return []
+    last = shift_hour(hour_key(now - runtime.config.grace), -1)
+    first = max(first, hour_key(runtime.config.start))
+    return [hour for hour in hour_range(first, last) if hour not in sealed]
+
+
+def seal_hour(runtime: Runtime, source: str, hour: str) -> StageSummary:
+    """Seals the hour if it may be: closed, grace passed, and listed after that (lists it if need be).
+
+    Raises:
+        UserError: S3 or the ledger cannot be reached.
+    """
+    began = time.monotonic()
+    summary = StageSummary(source, hour)
+    due = hour_end(hour) + runtime.config.grace
+    with runtime.ledger.read() as connection:
+        sealed = ledger_hours.is_sealed(connection, source, hour)
+        listed_at = ledger_hours.listed_at(connection, source, hour)
+    if sealed:
+        summary.kept = 1
+    elif utc_now() < due:
+        summary.problems.append(f"hour {hour} of {source} is open; it can be sealed from {due:%Y-%m-%d %H:%M} UTC on")
+    else:
+        if listed_at is None or listed_at < to_micros(due):
+            list_into_ledger(runtime, source, hour, hour)
+        summary.done = int(ledger_hours.seal(runtime.ledger, source, hour))
+    summary.counts["sealed"] = summary.done + summary.kept
+    summary.seconds = time.monotonic() - began
+    return summary
+
+
+def _entities(runtime: Runtime, parts: list[Part]) -> Iterator[pl.DataFrame]:
+    """The parts' entity views, file by file, in ledger order."""
+    for part in parts:
+        with runtime.ledger.read() as connection:
+            parsed = latest_stage(connection, part.id, Stage.PARSED)
+        for file in parsed.files_of("entities") if parsed else []:
+            yield pl.read_parquet(runtime.store.path(file.uri))
+
+
+def advance_state(runtime: Runtime, source: str, hour: str) -> StageSummary:
+    """Makes the state of a sealed hour; does nothing when it exists or a later one does."""
+    from s3sentinel_assets.ml.state import EntityState
+    from s3sentinel_assets.ml.update import update
+
+    began, ledger = time.monotonic(), runtime.ledger
+    summary = StageSummary(source, hour)
+    log_format = runtime.source(source).format
+    with hold_lease(ledger, f"state:{source}", runtime.worker, runtime.config.limits.lease_seconds) as held:
+        if held is None:
+            summary.busy = 1
+            return summary
+        with ledger.read() as connection:
+            sealed = ledger_hours.is_sealed(connection, source, hour)
+            newest = ledger_states.newest_state(connection, source, "9999")
+            parts, waiting = unlearned_parts(connection, source, hour)
+        summary.counts |= {"sealed": int(sealed), "parts": len(parts)}
+        if newest is not None and newest.hour >= hour:
+            summary.kept = int(newest.hour == hour)
+            return _describe(runtime, summary, newest if newest.hour == hour else None, began)
+        if not sealed:
+            return _describe(runtime, summary, None, began)
+        if waiting:
+            summary.problems.append(
+                f"hour {hour} of {source}: {waiting} parts are not parsed yet; materialise parsed_logs for it first"
+            )
+            return _describe(runtime, summary, None, began)
+        model = runtime.model(log_format)
+        previous = EntityState.from_parquet(runtime.store.path(newest.uri)) if newest else None
+        state = update(previous, _entities(runtime, parts), hour, format=log_format, model=model)
+        with runtime.store.create(f"{source}/{hour}/state", ".parquet") as writer:
+            state.to_parquet(writer.path)
+        stored = writer.stored
+        assert stored is not None  # noqa: S101 - set by a block that did not raise
+        gap = _gap_hours(newest.hour, hour) if newest else 0
+        with ledger.write() as connection:
+            ledger.guard(connection, source)
+            ledger_states.commit_state(
+                connection,
+                held,
+                values={
+                    "source": source,
+                    "hour": hour,
+                    "generation": 1,
+                    "based_on": newest.id if newest else None,
+                    "gap_hours": gap,
+                    "uri": stored.uri,
+                    "sha256": stored.sha256,
+                    "keys": state.keys,
+                    "events": state.events,
+                    "parts": len(parts),
+                    "code_version": model.version,
+                    "sealed_at": ledger.now(),
+                },
+                part_ids=[part.id for part in parts],
+            )
+            made = ledger_states.newest_state(connection, source, hour)
+        summary.done = 1
+    return _describe(runtime, summary, made, began)
+
+
+def _gap_hours(previous: str, hour: str) -> int:
+    return int((hour_start(hour) - hour_start(previous)).total_seconds()) // 3_600 - 1
+
+
+def _describe(
+    runtime: Runtime, summary: StageSummary, state: ledger_states.SealedState | None, began: float
+) -> StageSummary:
+    if state is not None:
+        summary.counts |= {
+            "state_id": state.id,
+            "keys": state.keys,
+            "events": state.events,
+            "parts": state.parts,
+            "gap_hours": state.gap_hours,
+            "bytes": runtime.store.path(state.uri).stat().st_size,
+        }
+    summary.seconds = time.monotonic() - began
+    return summary

@@ -1,0 +1,123 @@
+"""The one resource: the pipeline's stages bound to a runtime, so that tests can put others in their place.
+
+Belongs here: which stage functions assets, checks, sensors and schedules may call, and the names of the concurrency
+pools. Does not belong here: connections (`pipeline.runtime`) and work (the other modules of ``pipeline``).
+"""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from s3sentinel_assets.pipeline.runtime import Runtime
+from s3sentinel_assets.pipeline.summary import StageSummary
+
+if TYPE_CHECKING:
+    from s3sentinel_assets.ledger.accounts import Account, Proof
+    from s3sentinel_assets.pipeline.proofs import CheckReport
+
+__all__ = ["S3_POOL", "SENTINEL_POOL", "Stages"]
+
+S3_POOL = "s3"
+SENTINEL_POOL = "sentinel"
+
+
+class Stages:
+    """What the Dagster layer asks of the pipeline. Each stage is imported when first used: loading stays quick.
+
+    Every method may raise `UserError` with a sentence for the user.
+    """
+
+    def __init__(self, runtime: Runtime) -> None:
+        self.runtime = runtime
+
+    def discover(self, source: str, hours: Sequence[str]) -> dict[str, StageSummary]:
+        """Lists the source once for these hours and puts new objects into parts."""
+        from s3sentinel_assets.pipeline import discovery
+
+        return discovery.discover(self.runtime, source, hours)
+
+    def touched_hours(self, source: str) -> dict[str, str]:
+        """Lists the look-back window; hours with something to do → a digest of it."""
+        from s3sentinel_assets.pipeline import discovery
+
+        return discovery.touched_hours(self.runtime, source)
+
+    def parse(self, source: str, hour: str) -> StageSummary:
+        """Parses what is not parsed yet."""
+        from s3sentinel_assets.pipeline import parsing
+
+        return parsing.parse_hour(self.runtime, source, hour)
+
+    def hours_to_seal(self, source: str, now: datetime) -> list[str]:
+        """Hours past close and grace without a seal, oldest first."""
+        from s3sentinel_assets.pipeline import states
+
+        return states.hours_to_seal(self.runtime, source, now)
+
+    def seal(self, source: str, hour: str) -> StageSummary:
+        """Seals the hour if it may be."""
+        from s3sentinel_assets.pipeline import states
+
+        return states.seal_hour(self.runtime, source, hour)
+
+    def advance_state(self, source: str, hour: str) -> StageSummary:
+        """Makes the entity state of a sealed hour."""
+        from s3sentinel_assets.pipeline import states
+
+        return states.advance_state(self.runtime, source, hour)
+
+    def score(self, source: str, hour: str) -> StageSummary:
+        """Scores what is not scored yet."""
+        from s3sentinel_assets.pipeline import scoring
+
+        return scoring.score_hour(self.runtime, source, hour)
+
+    def deliver(self, source: str, hour: str) -> StageSummary:
+        """Sends what is not sent yet."""
+        from s3sentinel_assets.pipeline import delivery
+
+        return delivery.deliver_hour(self.runtime, source, hour)
+
+    def sweep_unknown(self, source: str) -> StageSummary:
+        """Settles batches whose outcome is unknown, as far as the workspace's answer settles them."""
+        from s3sentinel_assets.pipeline import delivery
+
+        return delivery.sweep_unknown(self.runtime, source)
+
+    def account(self, source: str, hour: str) -> "Account":
+        """The hour's accounts from the ledger alone."""
+        from s3sentinel_assets.pipeline import proofs
+
+        return proofs.account_hour(self.runtime, source, hour)
+
+    def schema_report(self, source: str, hour: str) -> "CheckReport":
+        """Whether the stage files have the table's columns and types."""
+        from s3sentinel_assets.pipeline import proofs
+
+        return proofs.schema_report(self.runtime, source, hour)
+
+    def event_time_report(self, source: str, hour: str) -> "CheckReport":
+        """Whether event times are there and near the hour."""
+        from s3sentinel_assets.pipeline import proofs
+
+        return proofs.event_time_report(self.runtime, source, hour)
+
+    def workspace_report(self, source: str, hour: str) -> "CheckReport":
+        """What differs between the ledger and the workspace, batch by batch."""
+        from s3sentinel_assets.pipeline import proofs
+
+        return proofs.workspace_report(self.runtime, source, hour)
+
+    def prove(self, source: str, hour: str) -> "Proof":
+        """Asks the workspace and appends the hour's proof."""
+        from s3sentinel_assets.pipeline import proofs
+
+        return proofs.prove_hour(self.runtime, source, hour)
+
+    def unproved_hours(self, source: str) -> list[str]:
+        """Hours whose newest proof does not show every accepted row in the workspace, oldest first."""
+        from s3sentinel_assets.ledger.accounts import latest_proofs
+
+        with self.runtime.ledger.read() as connection:
+            proofs = latest_proofs(connection, source)
+        return [hour for hour, proof in sorted(proofs.items()) if proof.found != proof.accepted]

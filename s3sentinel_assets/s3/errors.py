@@ -1,0 +1,172 @@
+"""What S3 and STS refuse, as sentences a user can act on.
+
+Belongs here: the one mapping from botocore's errors to `UserError`. Does not belong here: what a refusal of a single
+object means for that object (``reader``).
+"""
+
+import contextlib
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from s3sentinel_assets.config import AwsAccess
+from s3sentinel_assets.errors import UserError
+
+if TYPE_CHECKING:
+    from botocore.exceptions import ClientError
+
+__all__ = ["THROTTLED", "error_code", "explain", "s3_errors"]
+
+THROTTLED = frozenset(
+    {
+        "SlowDown",
+        "ServiceUnavailable",
+        "Throttling",
+        "ThrottlingException",
+        "RequestLimitExceeded",
+        "TooManyRequests",
+        "503",
+    }
+)
+_EXPIRED = frozenset({"ExpiredToken", "ExpiredTokenException", "TokenRefreshRequired", "RequestExpired"})
+_UNKNOWN_KEY = frozenset({"InvalidAccessKeyId", "InvalidClientTokenId", "SignatureDoesNotMatch", "InvalidToken"})
+_ELSEWHERE = frozenset(
+    {"PermanentRedirect", "301", "AuthorizationHeaderMalformed", "IllegalLocationConstraintException"}
+)
+_REFUSED = frozenset({"AccessDenied", "AccessDeniedException", "AllAccessDisabled", "403", "Forbidden"})
+
+#: What a refused operation would have needed.
+_PERMISSIONS = {"ListObjectsV2": "s3:ListBucket", "GetObject": "s3:GetObject", "AssumeRole": "sts:AssumeRole"}
+
+
+def error_code(error: "ClientError") -> str:
+    """The service's code for the error, such as ``NoSuchKey`` or, where it sent no body, ``404``."""
+    return str(error.response.get("Error", {}).get("Code", ""))
+
+
+def _place(access: AwsAccess) -> str:
+    return access.endpoint_url or f"S3 in {access.region}"
+
+
+def _words(error: "ClientError") -> str:
+    """The service's own words, on one line and not too long."""
+    message = " ".join(str(error.response.get("Error", {}).get("Message", "")).split())
+    return f" ({message[:300]})" if message else ""
+
+
+def _of_client(error: "ClientError", bucket: str, access: AwsAccess) -> str:
+    code, words = error_code(error), _words(error)
+    operation = error.operation_name
+    if operation == "AssumeRole" and code in _REFUSED:
+        return (
+            f"the role {access.role_arn} cannot be assumed{words}; allow sts:AssumeRole in its trust policy for the "
+            "caller, and check aws.external_id"
+        )
+    if code in _EXPIRED:
+        return f"the AWS credentials used for bucket {bucket} have expired{words}; renew them and run again"
+    if code in _UNKNOWN_KEY:
+        return (
+            f"AWS does not accept the credentials used for bucket {bucket} ({code}); check aws.profile or "
+            "aws.credentials_file"
+        )
+    if code == "NoSuchBucket":
+        return f"bucket {bucket} does not exist at {_place(access)}; check 'bucket' of the source and aws.region"
+    if code in _REFUSED:
+        permission = _PERMISSIONS.get(operation, operation)
+        owner = (
+            f", and check that account {access.expected_bucket_owner} (aws.expected_bucket_owner) owns it"
+            if access.expected_bucket_owner
+            else ""
+        )
+        return f"access to bucket {bucket} is denied{words}; allow {permission} on it for these credentials{owner}"
+    if code in _ELSEWHERE:
+        region = error.response.get("Error", {}).get("Region") or error.response.get("ResponseMetadata", {}).get(
+            "HTTPHeaders", {}
+        ).get("x-amz-bucket-region")
+        return f"bucket {bucket} is not in region {access.region}; set aws.region to {region or 'its region'}"
+    if code in THROTTLED:
+        return (
+            f"S3 throttles requests to bucket {bucket} ({code}) and still did at attempt {access.max_attempts}; "
+            "lower aws.max_connections or run again later"
+        )
+    if code == "RequestTimeTooSkewed":
+        return f"the clock of this machine differs from AWS's{words}; set it right"
+    return f"{operation} on bucket {bucket} at {_place(access)} failed with {code or 'no code'}{words}"
+
+
+def explain(error: Exception, *, bucket: str, access: AwsAccess) -> UserError:
+    """The sentence for a botocore error.
+
+    Args:
+        error: a `ClientError` or `BotoCoreError`.
+        bucket: the bucket in question.
+        access: how it was reached.
+    """
+    from botocore import exceptions as botocore_errors
+
+    if isinstance(error, botocore_errors.ClientError):
+        return UserError(_of_client(error, bucket, access))
+    place, words = _place(access), " ".join(str(error).split())[:300]
+    sentences: tuple[tuple[tuple[type[Exception], ...], str], ...] = (
+        (
+            (botocore_errors.NoCredentialsError, botocore_errors.PartialCredentialsError),
+            f"no AWS credentials were found for bucket {bucket}; set aws.profile or aws.credentials_file",
+        ),
+        (
+            (
+                botocore_errors.CredentialRetrievalError,
+                botocore_errors.TokenRetrievalError,
+                botocore_errors.SSOError,
+                botocore_errors.UnauthorizedSSOTokenError,
+            ),
+            f"AWS credentials for bucket {bucket} could not be fetched: {words}; sign in again or check aws.profile",
+        ),
+        ((botocore_errors.ProfileNotFound,), f"{words}; check aws.profile and aws.credentials_file"),
+        (
+            (botocore_errors.ConfigParseError, botocore_errors.InvalidConfigError),
+            f"AWS's own configuration is wrong: {words}; mend that file or set aws.credentials_file",
+        ),
+        (
+            (botocore_errors.SSLError,),
+            f"{place} shows a certificate that is not trusted: {words}; set aws.ca_file to its CA",
+        ),
+        (
+            (
+                botocore_errors.EndpointConnectionError,
+                botocore_errors.ConnectTimeoutError,
+                botocore_errors.ProxyConnectionError,
+            ),
+            f"{place} cannot be reached (bucket {bucket}); check aws.endpoint_url, the network and whether it runs",
+        ),
+        (
+            (
+                botocore_errors.HTTPClientError,
+                botocore_errors.ReadTimeoutError,
+                botocore_errors.ConnectionClosedError,
+                botocore_errors.ResponseStreamingError,
+            ),
+            f"the connection to {place} broke {access.max_attempts} times (bucket {bucket}): {words}; run again later",
+        ),
+        (
+            (botocore_errors.ParamValidationError,),
+            f"bucket name {bucket!r} is not valid for S3; check 'bucket' of the source",
+        ),
+    )
+    for kinds, sentence in sentences:
+        if isinstance(error, kinds):
+            return UserError(sentence)
+    return UserError(f"S3 request for bucket {bucket} at {place} failed: {words}")
+
+
+@contextlib.contextmanager
+def s3_errors(*, bucket: str, access: AwsAccess) -> Iterator[None]:
+    """Turns botocore's errors inside the block into `UserError`.
+
+    Raises:
+        UserError: whatever botocore raised, as one sentence.
+    """
+    from botocore.exceptions import BotoCoreError, ClientError
+
+    try:
+        yield
+    except (ClientError, BotoCoreError) as error:
+        raise explain(error, bucket=bucket, access=access) from error

@@ -1,0 +1,98 @@
+"""The listing sensor of a source: looks into the bucket and asks for one run per hour that has something to do.
+
+Belongs here: turning touched hours into run requests, and the words of a tick. Does not belong here: listing
+(`pipeline.discovery`), which records every object in the ledger before a run is asked for: a lost tick loses nothing.
+
+It fires every ``sensor_interval_seconds``. An hour is touched when the ledger holds anything of it that is not
+delivered yet, so a late object, a failed run and a batch to be sent again all come back by themselves. Sensors start
+stopped; ``S3SENTINEL_SENSORS=running`` starts them with the code location.
+"""
+
+import json
+import os
+import time
+
+import dagster as dg
+from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition
+
+from s3sentinel_assets.errors import UserError
+from s3sentinel_assets.jobs import run_tags
+from s3sentinel_assets.resources import Stages
+
+__all__ = ["REQUESTS_PER_TICK", "SENSORS_VARIABLE", "listing_sensor", "starts_running"]
+
+SENSORS_VARIABLE = "S3SENTINEL_SENSORS"
+
+#: A backlog is asked for in pieces: a tick that asks for hundreds of runs outlasts the time Dagster gives it.
+REQUESTS_PER_TICK = 24
+
+# Dagster ends a tick after DAGSTER_SENSOR_GRPC_TIMEOUT_SECONDS, 60 by default. What the listing has recorded by then
+# stays recorded, but a tick that never ends in time never asks for runs.
+_SLOW_SECONDS = 40.0
+
+
+def starts_running() -> bool:
+    """Whether sensors and schedules start with the code location: ``S3SENTINEL_SENSORS=running``."""
+    return os.environ.get(SENSORS_VARIABLE, "").strip().lower() == "running"
+
+
+def _asked_before(cursor: str | None) -> dict[str, str]:
+    """Hour → digest of what was asked for; a cursor that cannot be read is as good as none, run keys still hold."""
+    try:
+        asked = json.loads(cursor or "{}")
+    except ValueError:
+        return {}
+    return {str(hour): str(digest) for hour, digest in asked.items()} if isinstance(asked, dict) else {}
+
+
+def listing_sensor(source: str, job: UnresolvedAssetJobDefinition, interval_seconds: int) -> dg.SensorDefinition:
+    """The sensor of a source.
+
+    Args:
+        source: the source's name.
+        job: what brings an hour up to date.
+        interval_seconds: how long it rests between ticks, at least.
+    """
+
+    @dg.sensor(
+        name=f"{source}_listing",
+        job=job,
+        minimum_interval_seconds=interval_seconds,
+        default_status=dg.DefaultSensorStatus.RUNNING if starts_running() else dg.DefaultSensorStatus.STOPPED,
+        description=f"Lists new objects of {source} and asks for a run of every hour they touch.",
+    )
+    def sensor(
+        context: dg.SensorEvaluationContext, stages: dg.ResourceParam[Stages]
+    ) -> dg.SensorResult | dg.SkipReason:
+        began = time.monotonic()
+        try:
+            touched = stages.touched_hours(source)
+        except UserError as error:
+            context.log.warning(str(error))
+            return dg.SkipReason(f"{source} could not be listed: {error}")
+        if (seconds := time.monotonic() - began) > _SLOW_SECONDS:
+            context.log.warning(
+                f"listing {source} took {seconds:.0f} s; narrow its prefix or lower look_back_hours, or raise "
+                "DAGSTER_SENSOR_GRPC_TIMEOUT_SECONDS, before ticks are cut off"
+            )
+        asked = _asked_before(context.cursor)
+        # The newest first: what happens now must not wait behind a backlog.
+        due = sorted((hour for hour, digest in touched.items() if asked.get(hour) != digest), reverse=True)
+        now = due[:REQUESTS_PER_TICK]
+        cursor = {hour: digest for hour, digest in asked.items() if hour in touched} | {h: touched[h] for h in now}
+        requests = [
+            dg.RunRequest(run_key=f"{hour}:{touched[hour]}", partition_key=hour, tags=run_tags(source, "listing", hour))
+            for hour in now
+        ]
+        reason = None
+        if not touched:
+            reason = f"{source}: nothing new, everything listed is delivered"
+        elif not due:
+            reason = f"{source}: {len(touched)} hours have work, and a run was asked for each"
+        elif len(due) > len(now):
+            context.log.info(f"{source}: asked for {len(now)} of {len(due)} hours; the others follow with later ticks")
+        return dg.SensorResult(
+            run_requests=requests, skip_reason=reason, cursor=json.dumps(cursor, sort_keys=True, separators=(",", ":"))
+        )
+
+    return sensor

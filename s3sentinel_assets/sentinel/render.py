@@ -1,0 +1,136 @@
+"""Rows as JSON text: one line a row, nulls left out, columnar throughout.
+
+Belongs here: what a row looks like on the wire, except its batch stamp. Does not belong here: how rows share a body
+(``packing``) or where they go (``plan``).
+
+A rendered row is a *tail*: ``,"EventId_CF":"…","TimeGenerated":"…"``. `packing.body` puts the batch's stamp
+``{"BatchId_CF":"…"`` in front of every tail and a brace behind it, so that rows are rendered before their batch is known.
+"""
+
+import polars as pl
+
+from s3sentinel_assets.tables import TableSchema
+
+__all__ = ["FIELD_LIMIT_BYTES", "FLAG_SEPARATOR", "RENDER_VERSION", "SCORE_COLUMNS", "cut_long_values", "render_rows"]
+
+#: Part of every batch id: a change of the wire form must raise it, else one id would name two bodies.
+RENDER_VERSION = "1"
+
+#: The service cuts longer values silently, so we cut first and say so.
+FIELD_LIMIT_BYTES = 65_536
+
+FLAG_SEPARATOR = ";"
+SCORE_COLUMNS = ("AnomalyScore_CF", "Confidence_CF", "Priority_CF", "Reasons_CF", "Flags_CF")
+
+_STAMPED = ("BatchId_CF", "Attempt_CF")
+_UNSCORED = {"Priority_CF": "unknown", "Flags_CF": "unscored"}
+# More digits of a score mean nothing and cost up to 14 bytes a row and column.
+_SCORE_DECIMALS = 4
+
+
+def render_rows(rows: pl.DataFrame, scores: pl.DataFrame | None, schema: TableSchema) -> pl.Series:
+    """The JSON tails of ``rows``.
+
+    Args:
+        rows: shape (n, …): columns of the table, ``EventId_CF`` (never null), ``EventTime_CF``; ``_flags`` (text, mostly
+            null) is merged into ``Flags_CF``, other columns that begin with ``_`` stay here.
+        scores: shape (n, 5), row-aligned, the `SCORE_COLUMNS`; None: the rows go out unscored and say so.
+        schema: the table's.
+
+    Returns:
+        Strings, shape (n,), in row order. Each begins with a comma; braces and the batch's stamp are still to come.
+
+    Raises:
+        ValueError: a column the table does not have, scores of another height or an event without an id; the workspace
+            would drop or mix up such rows without a word.
+    """
+    unknown = [name for name in rows.columns if name not in schema.writable and not name.startswith("_")]
+    if unknown:
+        raise ValueError(f"table {schema.name} has no column {', '.join(unknown)}; the workspace would drop the values")
+    if scores is not None and scores.height != rows.height:
+        raise ValueError(f"{scores.height} scores for {rows.height} rows")
+    if rows.height == 0:
+        return pl.Series("tail", [], dtype=pl.String)
+    if rows.get_column("EventId_CF").null_count():
+        raise ValueError("an event has no EventId_CF; it could never be told from its copies")
+    frame = _with_scores(rows, scores, schema)
+    frame, cut = cut_long_values(frame)
+    frame = _with_flags(frame, cut)
+    six_decimals = schema.plan == "Auxiliary"
+    frame = frame.with_columns(
+        _iso(column, six_decimals) for column in frame.iter_columns() if isinstance(column.dtype, pl.Datetime)
+    )
+    return _encode(frame)
+
+
+def cut_long_values(frame: pl.DataFrame) -> tuple[pl.DataFrame, dict[str, pl.Series]]:
+    """Cuts texts over `FIELD_LIMIT_BYTES` at a character's end.
+
+    Returns:
+        The frame, and by column which rows were cut (boolean, shape (n,)).
+    """
+    texts = [name for name, kind in frame.schema.items() if kind == pl.String]
+    longest = frame.select(pl.col(texts).str.len_bytes().max()).row(0) if texts else ()
+    long_columns = [name for name, size in zip(texts, longest, strict=True) if (size or 0) > FIELD_LIMIT_BYTES]
+    cut: dict[str, pl.Series] = {}
+    for name in long_columns:
+        column = frame.get_column(name)
+        cut[name] = (column.str.len_bytes() > FIELD_LIMIT_BYTES).fill_null(value=False)
+        # Polars cuts by characters, the service by bytes; long values are rare enough for Python.
+        shorter = [value.encode()[:FIELD_LIMIT_BYTES].decode(errors="ignore") for value in column.filter(cut[name])]
+        frame = frame.with_columns(column.scatter(cut[name].arg_true(), shorter))
+    return frame, cut
+
+
+def _with_scores(rows: pl.DataFrame, scores: pl.DataFrame | None, schema: TableSchema) -> pl.DataFrame:
+    """The columns to send, in the schema's order after the event id, typed by the schema, plus ``_flags``."""
+    kinds = schema.polars_schema()
+    own = [name for name in kinds if name in rows.columns and name not in (*SCORE_COLUMNS, *_STAMPED, "EventId_CF")]
+    # Columns that are null in the whole slice cost nothing further.
+    own = [name for name in own if rows.get_column(name).null_count() < rows.height]
+    frame = rows.select(pl.col(name).cast(kinds[name]) for name in ("EventId_CF", *own))
+    if scores is None:
+        frame = frame.with_columns(pl.lit(value).alias(name) for name, value in _UNSCORED.items())
+    else:
+        frame = frame.with_columns(scores.select(pl.col(name).cast(kinds[name]) for name in SCORE_COLUMNS))
+        frame = frame.with_columns(pl.col(pl.Float64).exclude(own).round(_SCORE_DECIMALS))
+    if "_flags" in rows.columns:
+        frame = frame.with_columns(rows.get_column("_flags").cast(pl.String))
+    return frame
+
+
+def _with_flags(frame: pl.DataFrame, cut: dict[str, pl.Series]) -> pl.DataFrame:
+    """``Flags_CF`` = the parser's flags, the scorer's, and the columns that were cut."""
+    marks = [pl.when(which).then(pl.lit(f"truncated:{name}")) for name, which in cut.items()]
+    sources = [pl.col(name) for name in ("_flags", "Flags_CF") if name in frame.columns]
+    texts = [pl.when(source != "").then(source) for source in sources]
+    merged = pl.concat_str(*texts, *marks, separator=FLAG_SEPARATOR, ignore_nulls=True)
+    return frame.with_columns(pl.when(merged != "").then(merged).alias("Flags_CF")).drop("_flags", strict=False)
+
+
+def _iso(column: pl.Series, six_decimals: bool) -> pl.Series:
+    """ISO 8601 with Z; no more decimals than the slice needs, unless the table's plan wants six."""
+    ticks = column.dt.epoch("us")
+    if six_decimals or bool((ticks % 1_000 != 0).any()):
+        decimals = "%.6f"
+    elif bool((ticks % 1_000_000 != 0).any()):
+        decimals = "%.3f"
+    else:
+        decimals = ""
+    return column.dt.strftime(f"%FT%T{decimals}Z")
+
+
+def _encode(frame: pl.DataFrame) -> pl.Series:
+    """Each row as JSON members, nulls left out: full columns together, the others one by one, joined where not null."""
+    # JSON has no NaN and no infinity.
+    frame = frame.with_columns(pl.when(pl.col(pl.Float64).is_finite()).then(pl.col(pl.Float64)))
+    nulls = {column.name: column.null_count() for column in frame.iter_columns()}
+    full = [name for name, count in nulls.items() if count == 0]
+    partly = [name for name, count in nulls.items() if 0 < count < frame.height]
+    members = [_members(full), *(pl.when(pl.col(name).is_not_null()).then(_members([name])) for name in partly)]
+    return frame.select(tail=pl.concat_str(pl.lit(""), *members, separator=",", ignore_nulls=True)).get_column("tail")
+
+
+def _members(names: list[str]) -> pl.Expr:
+    """``"name":value`` of the columns, joined by commas."""
+    return pl.struct(names).struct.json_encode().str.strip_prefix("{").str.strip_suffix("}")

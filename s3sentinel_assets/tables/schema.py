@@ -1,0 +1,79 @@
+"""Reading the table schemas and turning them into Polars schemas."""
+
+import functools
+import json
+from dataclasses import dataclass
+from importlib import resources
+
+import polars as pl
+
+from s3sentinel_assets.errors import ConfigurationError
+
+__all__ = ["POLARS_TYPES", "TableSchema", "load_schema", "table_names"]
+
+_SCHEMAS = resources.files("s3sentinel_assets.tables") / "schemas"
+
+#: Log Analytics column type → Polars type. ``int`` has 32 bits, ``long`` 64; ``dynamic`` travels as JSON text.
+POLARS_TYPES: dict[str, pl.DataType] = {
+    "string": pl.String(),
+    "guid": pl.String(),
+    "dynamic": pl.String(),
+    "bool": pl.Boolean(),
+    "int": pl.Int32(),
+    "long": pl.Int64(),
+    "real": pl.Float64(),
+    "datetime": pl.Datetime("us", "UTC"),
+}
+
+
+@dataclass(frozen=True)
+class TableSchema:
+    """One Sentinel table.
+
+    Attributes:
+        name: table name, such as ``AWSCloudTrail``.
+        plan: ``Analytics``, ``Basic`` or ``Auxiliary``.
+        columns: writable columns of the table itself → Log Analytics type.
+        own_columns: the columns this project adds (``…_CF``) → type.
+        system_columns: columns the service fills; never sent.
+    """
+
+    name: str
+    plan: str
+    columns: dict[str, str]
+    own_columns: dict[str, str]
+    system_columns: tuple[str, ...]
+
+    @property
+    def writable(self) -> dict[str, str]:
+        """Every column a row may carry, the table's own first."""
+        return {**self.columns, **self.own_columns}
+
+    def polars_schema(self) -> dict[str, pl.DataType]:
+        """Writable columns → Polars type."""
+        return {name: POLARS_TYPES[kind] for name, kind in self.writable.items()}
+
+
+def table_names() -> list[str]:
+    """The tables whose schema ships with the project."""
+    return sorted(entry.name.removesuffix(".json") for entry in _SCHEMAS.iterdir() if entry.name.endswith(".json"))
+
+
+@functools.cache
+def load_schema(table: str) -> TableSchema:
+    """The schema of ``table``.
+
+    Raises:
+        ConfigurationError: no schema ships for it.
+    """
+    file = _SCHEMAS / f"{table}.json"
+    if not file.is_file():
+        raise ConfigurationError(f"no schema for table {table!r}; known tables: {', '.join(table_names())}")
+    data = json.loads(file.read_text(encoding="utf-8"))
+    return TableSchema(
+        name=data["table"],
+        plan=data["plan"],
+        columns=data["columns"],
+        own_columns=data["own_columns"],
+        system_columns=tuple(data["system_columns"]),
+    )

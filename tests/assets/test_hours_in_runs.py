@@ -1,0 +1,196 @@
+"""What runs of one and of many hours leave in Dagster's event log: metadata and verdicts per hour, also when some fail."""
+
+import dagster as dg
+import pytest
+from dagster._core.storage.asset_check_execution_record import AssetCheckExecutionRecordStatus as Status
+
+from s3sentinel_assets.assets import delivered, hourly, parsed, raw, scored, state
+from s3sentinel_assets.definitions import build_defs
+from s3sentinel_assets.errors import LeaseLostError, UserError
+from s3sentinel_assets.jobs import range_tags
+from tests.stages import FakeStages, config_of, hour
+
+DAY = [hour(number) for number in range(24)]
+CHECKS = {"parsed_logs": ("schema", "event_time_bounds"), "delivered_batches": ("accounting", "workspace_count")}
+QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
+
+
+@pytest.fixture(autouse=True)
+def _no_waiting(monkeypatch):
+    """Retries as in production, without their pauses."""
+    for module in (raw, parsed, state, scored, delivered):
+        monkeypatch.setattr(module, "RETRY_POLICY", dg.RetryPolicy(max_retries=hourly.RETRY_POLICY.max_retries))
+
+
+@pytest.fixture
+def stages() -> FakeStages:
+    return FakeStages()
+
+
+@pytest.fixture
+def instance():
+    with dg.DagsterInstance.ephemeral() as made:
+        yield made
+
+
+def run(stages, instance, *, job="cloudtrail_live", one=None, tags=None):
+    definition = build_defs(config_of(), stages=stages).resolve_job_def(job)
+    return definition.execute_in_process(
+        instance=instance, partition_key=one, tags=tags, run_config=QUIET, raise_on_error=False
+    )
+
+
+def materializations(instance, asset, source="cloudtrail"):
+    """Partition → metadata of each materialisation, oldest first."""
+    records = instance.fetch_materializations(dg.AssetKey([source, asset]), limit=1000, ascending=True).records
+    return [(record.partition_key, record.asset_materialization.metadata) for record in records]
+
+
+def verdicts(instance, asset, check, source="cloudtrail"):
+    """Partition → evaluations of the check."""
+    key = dg.AssetCheckKey(dg.AssetKey([source, asset]), check)
+    found = {}
+    for record in instance.event_log_storage.get_asset_check_execution_history(key, limit=1000):
+        found.setdefault(record.partition, []).append(record)
+    return found
+
+
+def test_one_hour_runs_every_stage_once_and_leaves_its_metadata(stages, instance):
+    assert run(stages, instance, one=hour(7)).success
+    for stage in ("raw", "parse", "score", "deliver"):
+        assert stages.hours_of(stage) == [hour(7)]
+    assert stages.hours_of("state") == []
+    ((partition, metadata),) = materializations(instance, "parsed_logs")
+    assert partition == hour(7)
+    assert metadata["rows"].value == metadata["dagster/row_count"].value == 107
+    assert metadata["MB/s"].value == 2.0
+    assert metadata["previous"].value == dg.AssetKey(["cloudtrail", "raw_logs"])
+    preview = metadata["preview"]
+    assert [column.name for column in preview.schema.columns] == ["EventName", "n"]
+    assert len(preview.records[0].data["EventName"]) == 200
+    assert preview.records[1].data == {"EventName": "", "n": 2}
+    for asset, checks in CHECKS.items():
+        for check in checks:
+            (evaluations,) = verdicts(instance, asset, check).values()
+            assert [record.status for record in evaluations] == [Status.SUCCEEDED]
+
+
+def test_a_day_in_one_run_leaves_24_materialisations_and_24_verdicts_each_with_its_own_content(stages, instance):
+    stages.accounts["cloudtrail", hour(3)] = {"quarantined": 4, "records": 107}
+    stages.accounts["cloudtrail", hour(9)] = {"records": 500}
+    stages.found["cloudtrail", hour(5)] = 1
+    assert run(stages, instance, tags=range_tags(DAY[0], DAY[-1])).success
+    assert stages.hours_of("discover") == [""]  # one listing for the whole day
+    for asset in ("raw_logs", "parsed_logs", "scored_logs", "delivered_batches"):
+        made = materializations(instance, asset)
+        assert sorted(partition for partition, _ in made) == DAY
+        assert {partition: metadata["rows"].value for partition, metadata in made} == {
+            key: 100 + number for number, key in enumerate(DAY)
+        }
+    failing = {"accounting": {hour(3), hour(9)}, "workspace_count": {hour(5)}}
+    for asset, checks in CHECKS.items():
+        for check in checks:
+            found = verdicts(instance, asset, check)
+            assert sorted(found) == DAY
+            for key, records in found.items():
+                wanted = Status.FAILED if key in failing.get(check, ()) else Status.SUCCEEDED
+                assert [record.status for record in records] == [wanted], (check, key)
+    accounts = verdicts(instance, "delivered_batches", "accounting")
+    exceptions, broken = (accounts[hour(number)][0].evaluation for number in (3, 9))
+    assert exceptions.severity is dg.AssetCheckSeverity.WARN
+    assert exceptions.description == (
+        "complete with exceptions: 107 records read = 103 accepted + 4 quarantined"
+    )
+    assert broken.severity is dg.AssetCheckSeverity.ERROR
+    assert broken.metadata["records"].value == 500
+
+
+def test_good_hours_are_recorded_when_others_fail(stages, instance):
+    stages.errors["deliver", hour(5)] = [UserError("role Monitoring Metrics Publisher is missing on dcr-1; assign it")]
+    result = run(stages, instance, tags=range_tags(DAY[0], DAY[-1]))
+    assert not result.success
+    made = [partition for partition, _ in materializations(instance, "delivered_batches")]
+    assert sorted(made) == [key for key in DAY if key != hour(5)]
+    assert stages.hours_of("deliver") == DAY
+    found = verdicts(instance, "delivered_batches", "accounting")
+    assert [key for key in DAY if found[key][0].status is Status.PLANNED] == [hour(5)]
+    (failure,) = [event for event in result.all_events if event.is_step_failure]
+    data = failure.step_failure_data.user_failure_data
+    assert data.description == (
+        "1 of 24 hours failed; 2026-11-20-05:00: role Monitoring Metrics Publisher is missing on dcr-1; assign it"
+    )
+    assert list(data.metadata) == [hour(5)]
+
+
+def test_a_fault_in_the_middle_is_tried_again_and_keeps_what_was_done_before_it(stages, instance):
+    stages.errors["parse", hour(5)] = [ZeroDivisionError("a bug")] * 100
+    assert not run(stages, instance, tags=range_tags(DAY[0], DAY[-1])).success
+    assert sorted({partition for partition, _ in materializations(instance, "parsed_logs")}) == DAY[:5]
+    assert stages.hours_of("parse").count(hour(5)) == 4
+    assert hour(6) not in stages.hours_of("parse")
+
+
+def test_what_passes_by_itself_is_tried_again(stages, instance):
+    stages.errors["deliver", hour(5)] = [_chain(UserError("cannot be reached"), ConnectionRefusedError())] * 2
+    assert run(stages, instance, one=hour(5)).success
+    assert stages.hours_of("deliver") == [hour(5)] * 3
+
+
+def test_a_user_error_is_one_sentence_and_is_not_tried_again(stages, instance):
+    stages.errors["discover", "cloudtrail"] = [UserError("bucket logs does not exist; check 'bucket'")] * 2
+    result = run(stages, instance, one=hour(1))
+    (failure,) = [event for event in result.all_events if event.is_step_failure]
+    assert failure.step_failure_data.user_failure_data.description == "bucket logs does not exist; check 'bucket'"
+    assert stages.hours_of("discover") == [""]
+    assert stages.hours_of("parse") == []
+
+
+def test_a_check_that_cannot_be_made_says_so_and_fails_nothing(stages, instance):
+    stages.errors["prove", hour(2)] = [UserError("the ledger is locked")]
+    assert run(stages, instance, one=hour(2)).success
+    ((record,),) = verdicts(instance, "delivered_batches", "workspace_count").values()
+    assert record.evaluation.description == "could not be checked: the ledger is locked"
+    assert record.evaluation.severity is dg.AssetCheckSeverity.WARN
+
+
+def test_the_seal_run_takes_hours_in_order_and_reports_the_seal(stages, instance):
+    assert run(stages, instance, job="cloudtrail_seal", tags=range_tags(hour(2), hour(6))).success
+    assert stages.hours_of("state") == stages.hours_of("seal") == [hour(number) for number in range(2, 7)]
+    assert stages.hours_of("score") == []
+    assert {metadata["sealed"].value for _, metadata in materializations(instance, "entity_state")} == {1}
+
+
+def test_the_other_source_is_left_alone(stages, instance):
+    run(stages, instance, one=hour(1))
+    assert {source for _, source, _ in stages.calls} == {"cloudtrail"}
+    assert materializations(instance, "raw_logs", "vpc_flow") == []
+
+
+def _chain(error: Exception, cause: Exception) -> Exception:
+    error.__cause__ = cause
+    return error
+
+
+@pytest.mark.parametrize(
+    ("error", "again"),
+    [
+        (UserError("bucket is missing"), False),
+        (_chain(UserError("cannot be reached"), ConnectionRefusedError()), True),
+        (_chain(UserError("slow"), TimeoutError()), True),
+        (_chain(UserError("x"), ValueError()), False),
+        (_chain(UserError("x"), _chain(RuntimeError(), BrokenPipeError())), True),
+        (LeaseLostError("taken over"), True),
+    ],
+)
+def test_only_what_passes_by_itself_is_tried_again(error, again):
+    assert hourly.worth_retrying(error) is again
+
+
+def test_botocore_errors_are_told_apart():
+    from botocore import exceptions
+
+    passing = exceptions.EndpointConnectionError(endpoint_url="http://127.0.0.1:1")
+    lasting = exceptions.SSLError(endpoint_url="https://127.0.0.1:1", error="self-signed")
+    assert hourly.worth_retrying(_chain(UserError("x"), passing))
+    assert not hourly.worth_retrying(_chain(UserError("x"), lasting))
+    assert not hourly.worth_retrying(_chain(UserError("x"), exceptions.NoCredentialsError()))

@@ -1,0 +1,90 @@
+"""``s3sentinel workspace query`` as a user meets it."""
+
+import json
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from typer.testing import CliRunner, Result
+
+from s3sentinel_assets.cli.workspace import app
+from s3sentinel_assets.local.workspace import LocalWorkspace, start_workspace
+
+
+def run(*arguments: str) -> Result:
+    return CliRunner().invoke(app, list(arguments))
+
+
+@pytest.fixture
+def configured(workspace: LocalWorkspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
+    """A configuration file for the shared workspace, chosen by the environment."""
+    content = {
+        "sentinel": workspace.sentinel_settings(),
+        "sources": {"trail": {"bucket": "logs", "prefix": "x/", "format": "cloudtrail"}},
+    }
+    monkeypatch.setenv("S3SENTINEL_CONFIG", str(tmp_path / "s3sentinel.yaml"))
+    (tmp_path / "s3sentinel.yaml").write_text(yaml.safe_dump(content))
+    return content
+
+
+@pytest.mark.usefixtures("configured")
+def test_the_configured_workspace_answers(clients: Any, mark: str) -> None:
+    clients.send([{"Id": mark, "Extra_CF": "[bold]x[/nope]"}])
+    result = run("query", f"Typed_CL | where Id == '{mark}' | project Id, Extra_CF")
+    assert result.exit_code == 0
+    assert mark in result.stdout
+    assert "[bold]x[/nope]" in result.stdout
+    assert "1 rows" in result.stdout
+    result = run("query", f"Typed_CL | where Id == '{mark}' | project Id, n=1, t=datetime(2026-01-02)", "--json")
+    assert json.loads(result.stdout) == {"Id": mark, "n": 1, "t": "2026-01-02T00:00:00Z"}
+    assert run("query", f"Typed_CL | where Id == '{mark}'", "--hours", "0").stdout == "0 rows\n"
+
+
+@pytest.mark.usefixtures("configured")
+def test_wrong_kql_is_one_sentence(workspace: LocalWorkspace) -> None:
+    result = run("query", "Nope | count")
+    assert result.exit_code == 1
+    assert len(result.stderr.splitlines()) == 1
+    assert "'Nope'" in result.stderr
+
+
+def test_an_unreachable_server_is_one_sentence(configured: dict[str, Any], tmp_path: Path) -> None:
+    configured["sentinel"] |= {"query_endpoint": "https://127.0.0.1:9", "authority": "https://127.0.0.1:9"}
+    (tmp_path / "s3sentinel.yaml").write_text(yaml.safe_dump(configured))
+    result = run("query", "AWSCloudTrail | count")
+    assert result.exit_code == 1
+    assert len(result.stderr.splitlines()) == 1
+    assert "https://127.0.0.1:9" in result.stderr
+
+
+def test_a_directory_is_asked_with_and_without_its_server(tmp_path: Path, clients_for: Any) -> None:
+    with start_workspace(tmp_path) as workspace:
+        clients_for(workspace).send([{"EventName": "GetObject"}], "AWSCloudTrail")
+        ask = ("query", "AWSCloudTrail | summarize count() by EventName", "--dir", str(tmp_path), "--json")
+        assert json.loads(run(*ask).stdout) == {"EventName": "GetObject", "count_": 1}
+        workspace.kill()
+    # The address file is left behind by the kill, and the log of the database was not folded in.
+    assert json.loads(run(*ask).stdout) == {"EventName": "GetObject", "count_": 1}
+    result = run("query", "AWSCloudTrail | where", "--dir", str(tmp_path))
+    assert (result.exit_code, len(result.stderr.splitlines())) == (1, 1)
+    result = run("query", "AWSCloudTrail", "--dir", str(tmp_path / "nowhere"))
+    assert (result.exit_code, "workspace serve" in result.stderr) == (1, True)
+
+
+def test_serve_says_where_it_is_and_ends_on_interrupt(tmp_path: Path) -> None:
+    program = "from s3sentinel_assets.cli.workspace import app; app()"
+    server = subprocess.Popen(
+        [sys.executable, "-c", program, "serve", "--dir", str(tmp_path), "--port", "0"],
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert server.stdout is not None
+    assert "https://127.0.0.1:" in server.stdout.readline()
+    server.send_signal(signal.SIGINT)
+    rest, _ = server.communicate(timeout=30)
+    assert str(tmp_path / "client_secret") in rest
+    assert server.returncode == 0

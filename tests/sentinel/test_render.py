@@ -1,0 +1,145 @@
+"""Rendering: what arrives is what went in, nulls apart."""
+
+import dataclasses
+import json
+import math
+from datetime import UTC, datetime, timedelta
+
+import polars as pl
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from s3sentinel_assets.sentinel import render
+from s3sentinel_assets.sentinel.packing import body
+from s3sentinel_assets.sentinel.render import FIELD_LIMIT_BYTES, render_rows
+from s3sentinel_assets.tables import load_schema
+from tests.sentinel.frames import cloudtrail, rows_frame, scores_frame
+
+SCHEMA = load_schema("AWSCloudTrail")
+MOMENT = datetime(2026, 11, 1, 13, 0, 5, tzinfo=UTC)
+
+
+def events(rows, scores=None, schema=SCHEMA):
+    found = json.loads(body(render_rows(rows, scores, schema), "0" * 20))
+    assert len(found) == rows.height
+    for event in found:
+        assert event.pop("BatchId_CF") == "0" * 20
+    return found
+
+
+def one(**values):
+    return {"EventId_CF": "e", "TimeGenerated": MOMENT, "EventTime_CF": MOMENT} | values
+
+
+tricky = st.one_of(
+    st.none(),
+    st.text(max_size=20),
+    st.sampled_from(
+        ['","ErrorCode":null}', ',"ErrorCode":null', "x,", '"', "\\", '\\"', '{"BatchId_CF":"",', "\x00\x1f\u2028😀", ",", "\\,"]
+    ),
+)
+
+
+@settings(max_examples=150, deadline=None)
+@given(
+    st.lists(
+        st.fixed_dictionaries(
+            {"ErrorCode": tricky, "ErrorMessage": tricky, "UserAgent": tricky, "ReadOnly": st.none() | st.booleans()}
+        ),
+        min_size=1,
+        max_size=12,
+    )
+)
+def test_values_survive_and_only_nulls_are_left_out(values):
+    found = events(rows_frame([one(**value) for value in values]), scores_frame(len(values)))
+    for event, value in zip(found, values, strict=True):
+        for name in ("ErrorCode", "ErrorMessage", "UserAgent", "ReadOnly"):
+            assert (name in event) == (value[name] is not None)
+            assert event.get(name) == value[name]
+        assert "AwsEventId" not in event and "Reasons_CF" not in event and "_ordinal" not in event
+        assert event["EventTime_CF"] == "2026-11-01T13:00:05Z"
+
+
+def test_scores_and_flags_are_merged():
+    rows = rows_frame([one(), one(_flags="late"), one(_flags=""), one(_flags="late")])
+    scores = scores_frame(
+        4,
+        AnomalyScore_CF=[0.123456789, math.nan, math.inf, None],
+        Reasons_CF=["new country", None, None, None],
+        Flags_CF=[None, "cold_start", "", ""],
+    )
+    found = events(rows, scores)
+    assert [event.get("AnomalyScore_CF") for event in found] == [0.1235, None, None, None]
+    assert all("AnomalyScore_CF" not in event for event in found[1:])
+    assert [event.get("Flags_CF") for event in found] == [None, "late;cold_start", None, "late"]
+    assert [event.get("Reasons_CF") for event in found] == ["new country", None, None, None]
+    assert {event["Priority_CF"] for event in found} == {"low"}
+
+
+def test_without_scores_rows_say_so():
+    found = events(rows_frame([one(), one(_flags="late")]))
+    assert [event["Flags_CF"] for event in found] == ["unscored", "late;unscored"]
+    assert {event["Priority_CF"] for event in found} == {"unknown"}
+    assert all("AnomalyScore_CF" not in event and "Confidence_CF" not in event for event in found)
+
+
+@pytest.mark.parametrize("character", ["x", "é", "漢", "😀"])
+def test_long_values_are_cut_at_a_character_and_marked(character):
+    exact = character * (FIELD_LIMIT_BYTES // len(character.encode()))
+    rows = rows_frame(
+        [one(RequestParameters=exact), one(RequestParameters="ab" + exact, UserAgent="b" * 70_000), one(UserAgent="short")]
+    )
+    found = events(rows, scores_frame(3, Flags_CF=[None, "cold_start", None]))
+    assert found[0]["RequestParameters"] == exact and "Flags_CF" not in found[0]
+    cut = found[1]["RequestParameters"]
+    assert ("ab" + exact).startswith(cut)
+    assert FIELD_LIMIT_BYTES - len(character.encode()) < len(cut.encode()) <= FIELD_LIMIT_BYTES
+    assert found[1]["UserAgent"] == "b" * FIELD_LIMIT_BYTES
+    assert found[1]["Flags_CF"] == "cold_start;truncated:RequestParameters;truncated:UserAgent"
+    assert found[2]["UserAgent"] == "short" and "Flags_CF" not in found[2]
+
+
+@pytest.mark.parametrize(
+    ("micros", "text"), [(0, "05Z"), (7_000, "05.007Z"), (7_001, "05.007001Z"), (1, "05.000001Z")]
+)
+def test_instants_lose_nothing(micros, text):
+    moment = MOMENT + timedelta(microseconds=micros)
+    assert events(rows_frame([one(TimeGenerated=moment)]))[0]["TimeGenerated"] == f"2026-11-01T13:00:{text}"
+
+
+def test_auxiliary_instants_have_six_decimals():
+    auxiliary = dataclasses.replace(SCHEMA, plan="Auxiliary")
+    found = events(rows_frame([one()]), None, auxiliary)[0]
+    assert found["TimeGenerated"] == found["EventTime_CF"] == "2026-11-01T13:00:05.000000Z"
+
+
+def test_numbers_keep_every_digit():
+    schema = load_schema("AWSVPCFlow")
+    rows = rows_frame([one(Bytes=2**63 - 1, Packets=2**31 - 1), one(Bytes=0, Packets=None)], "AWSVPCFlow")
+    found = events(rows, None, schema)
+    assert (found[0]["Bytes"], found[0]["Packets"]) == (2**63 - 1, 2**31 - 1)
+    assert found[1]["Bytes"] == 0 and "Packets" not in found[1]
+
+
+def test_what_the_workspace_would_swallow_is_refused():
+    rows = rows_frame([one()])
+    with pytest.raises(ValueError, match="no column Surprise"):
+        render_rows(rows.with_columns(Surprise=pl.lit(1)), None, SCHEMA)
+    with pytest.raises(ValueError, match="2 scores for 1 rows"):
+        render_rows(rows, scores_frame(2), SCHEMA)
+    with pytest.raises(ValueError, match="no EventId_CF"):
+        render_rows(rows_frame([one(EventId_CF=None)]), None, SCHEMA)
+
+
+def test_no_rows_give_no_tails():
+    assert render_rows(rows_frame([]), None, SCHEMA).to_list() == []
+
+
+def test_our_columns_are_a_small_part_of_a_cloudtrail_row():
+    found = events(cloudtrail(500), scores_frame(500))
+    own = sum(len(f',"{k}":{json.dumps(v)}') for e in found for k, v in e.items() if k.endswith("_CF"))
+    batch_id = 500 * len(',"BatchId_CF":"01234567890123456789"')
+    whole = len(body(render_rows(cloudtrail(500), scores_frame(500), SCHEMA), "0" * 20))
+    assert (own + batch_id) / whole < 0.3  # these test rows are half as long as real ones
+    assert render.RENDER_VERSION

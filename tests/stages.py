@@ -1,0 +1,151 @@
+"""Stand-ins for the pipeline's stages, to drive the Dagster layer without S3, ledger or workspace."""
+
+from collections.abc import Sequence
+from datetime import datetime
+
+import polars as pl
+
+from s3sentinel_assets.config import Config
+from s3sentinel_assets.ledger.accounts import Account, Proof
+from s3sentinel_assets.pipeline.proofs import CheckReport
+from s3sentinel_assets.pipeline.summary import StageSummary
+from s3sentinel_assets.resources import Stages
+
+__all__ = ["FakeStages", "config_of", "hour"]
+
+DAY = "2026-11-20"
+
+
+def hour(number: int) -> str:
+    """Hour key so many hours into 20 November 2026."""
+    return f"{DAY}-{number:02d}:00"
+
+
+def config_of(**changes) -> Config:
+    """A small configuration that reaches nothing."""
+    values = {
+        "start": datetime.fromisoformat(f"{DAY}T00:00+00:00"),
+        "sentinel": {
+            "ingestion_endpoint": "https://127.0.0.1:1",
+            "workspace_id": "00000000-0000-4000-8000-000000000001",
+            "dcr_id": "dcr-1",
+        },
+        "sources": {
+            "cloudtrail": {"bucket": "logs", "prefix": "AWSLogs/{account}/CloudTrail/", "format": "cloudtrail"},
+            "vpc_flow": {"bucket": "logs", "prefix": "AWSLogs/{account}/vpcflowlogs/", "format": "vpc_flow"},
+        },
+    }
+    return Config(**(values | changes))
+
+
+class FakeStages(Stages):
+    """Stages that remember what was asked of them and answer from attributes a test may set.
+
+    Attributes:
+        calls: (stage, source, hour) in order.
+        errors: (stage, hour) or (stage, source) → what to raise, once for each entry of the list.
+        accounts: (source, hour) → fields that differ from a complete hour.
+        found: (source, hour) → rows the workspace holds, where they differ from the accepted.
+        touched: hour → digest.
+        unsealed: hours to seal.
+    """
+
+    def __init__(self) -> None:
+        self.calls: list[tuple[str, str, str]] = []
+        self.errors: dict[tuple[str, str], list[Exception]] = {}
+        self.accounts: dict[tuple[str, str], dict] = {}
+        self.found: dict[tuple[str, str], int | None] = {}
+        self.reports: dict[tuple[str, str], CheckReport] = {}
+        self.touched: dict[str, str] = {}
+        self.unsealed: list[str] = []
+        self.unproved: list[str] = []
+
+    def _call(self, stage: str, source: str, key: str = "") -> StageSummary:
+        self.calls.append((stage, source, key))
+        for name in ((stage, key), (stage, source)):
+            if self.errors.get(name):
+                raise self.errors[name].pop(0)
+        rows = 100 + int(key[11:13]) if key else 0
+        return StageSummary(
+            source,
+            key,
+            done=1,
+            counts={"objects": 2, "rows": rows, "scored": rows, "keys": rows, "bytes": 1_000_000, "parts": 1},
+            seconds=0.5,
+            preview=pl.DataFrame({"EventName": ["<b>x</b>" * 100, None], "n": [rows, 2]}),
+        )
+
+    def hours_of(self, stage: str, source: str = "cloudtrail") -> list[str]:
+        return [key for name, of, key in self.calls if name == stage and of == source]
+
+    def discover(self, source: str, hours: Sequence[str]) -> dict[str, StageSummary]:
+        self._call("discover", source)
+        return {key: self._call("raw", source, key) for key in hours}
+
+    def touched_hours(self, source: str) -> dict[str, str]:
+        self._call("touched", source)
+        return dict(self.touched)
+
+    def parse(self, source: str, hour: str) -> StageSummary:
+        return self._call("parse", source, hour)
+
+    def hours_to_seal(self, source: str, now: datetime) -> list[str]:
+        self._call("hours_to_seal", source)
+        return list(self.unsealed)
+
+    def seal(self, source: str, hour: str) -> StageSummary:
+        summary = self._call("seal", source, hour)
+        summary.counts = {"sealed": 1}
+        return summary
+
+    def advance_state(self, source: str, hour: str) -> StageSummary:
+        return self._call("state", source, hour)
+
+    def score(self, source: str, hour: str) -> StageSummary:
+        return self._call("score", source, hour)
+
+    def deliver(self, source: str, hour: str) -> StageSummary:
+        return self._call("deliver", source, hour)
+
+    def sweep_unknown(self, source: str) -> StageSummary:
+        return self._call("sweep", source)
+
+    def account(self, source: str, hour: str) -> Account:
+        self._call("account", source, hour)
+        rows = 100 + int(hour[11:13])
+        values = {
+            "objects": 2,
+            "unread_objects": 0,
+            "refused_objects": 0,
+            "records": rows,
+            "rows": rows,
+            "accepted": rows,
+            "unknown": 0,
+            "dead": 0,
+            "quarantined": 0,
+            "filtered": 0,
+            "bytes": 1_000_000,
+            "decoded_bytes": 9_000_000,
+            "sealed": False,
+        }
+        return Account(source=source, hour=hour, **(values | self.accounts.get((source, hour), {})))
+
+    def schema_report(self, source: str, hour: str) -> CheckReport:
+        self._call("schema", source, hour)
+        return self.reports.get(("schema", hour), CheckReport(True, {"files": 1, "rows": 100}))
+
+    def event_time_report(self, source: str, hour: str) -> CheckReport:
+        self._call("event_time", source, hour)
+        return self.reports.get(("event_time", hour), CheckReport(True, {"rows": 100, "earliest": "x"}))
+
+    def workspace_report(self, source: str, hour: str) -> CheckReport:
+        self._call("workspace", source, hour)
+        return CheckReport(False, {}, ["batch b1 in T: 10 rows accepted, 9 found"])
+
+    def prove(self, source: str, hour: str) -> Proof:
+        self._call("prove", source, hour)
+        account = self.account(source, hour)
+        return Proof(account, self.found.get((source, hour), account.accepted), 0)
+
+    def unproved_hours(self, source: str) -> list[str]:
+        return list(self.unproved)

@@ -1,0 +1,90 @@
+"""Verdicts: what passes, what warns, what is an error, and the words."""
+
+import dagster as dg
+import pytest
+
+from s3sentinel_assets.checks import check_delivered, check_parsed
+from s3sentinel_assets.pipeline.proofs import CheckReport
+from tests.stages import FakeStages, hour
+
+WARN, ERROR = dg.AssetCheckSeverity.WARN, dg.AssetCheckSeverity.ERROR
+
+
+def delivered(account=None, found="same"):
+    """Check name → evaluation of hour 0, whose 100 records were all accepted unless told otherwise."""
+    stages = FakeStages()
+    stages.accounts["cloudtrail", hour(0)] = account or {}
+    if found != "same":
+        stages.found["cloudtrail", hour(0)] = found
+    return {evaluation.check_name: evaluation for evaluation in check_delivered(stages, "cloudtrail", hour(0))}
+
+
+@pytest.mark.parametrize(
+    ("account", "severity", "words"),
+    [
+        ({}, None, "complete: 100 records read = 100 accepted"),
+        ({"records": 0, "rows": 0, "accepted": 0}, None, "complete: 0 records read = nothing to account for"),
+        ({"filtered": 7, "records": 107}, None, "complete: 107 records read = 100 accepted + 7 filtered"),
+        (
+            {"quarantined": 2, "records": 102, "dead": 3, "accepted": 97},
+            WARN,
+            "complete with exceptions: 102 records read = 97 accepted + 3 dead letters + 2 quarantined",
+        ),
+        ({"refused_objects": 1}, WARN, "complete with exceptions: 100 records read = 100 accepted; 1 objects are gone or denied"),
+        ({"accepted": 60}, WARN, "pending: 100 records read = 60 accepted + 40 pending"),
+        ({"unread_objects": 2}, WARN, "pending: 100 records read = 100 accepted; 2 objects are not read yet"),
+        (
+            {"accepted": 60, "sealed": True},
+            ERROR,
+            "the hour is sealed and still incomplete: 100 records read = 60 accepted + 40 pending; materialise it again",
+        ),
+        (
+            {"accepted": 90, "unknown": 10, "sealed": True},
+            WARN,
+            "outcome unknown for 10 rows, the hourly sweep settles them: 100 records read = 90 accepted + 10 unknown",
+        ),
+        ({"records": 120}, ERROR, "unbalanced, records are unaccounted for: 120 records read = 100 accepted"),
+        (
+            {"accepted": 150},
+            ERROR,
+            "unbalanced, records are unaccounted for: 100 records read = 150 accepted + -50 pending",
+        ),
+    ],
+)  # fmt: skip
+def test_accounting(account, severity, words):
+    evaluation = delivered(account)["accounting"]
+    assert evaluation.description == words
+    assert evaluation.passed is (severity is None)
+    assert evaluation.passed or evaluation.severity is severity
+    assert (evaluation.partition, evaluation.blocking) == (hour(0), False)
+    assert evaluation.metadata["records"].value == account.get("records", 100)
+
+
+@pytest.mark.parametrize(
+    ("sealed", "found", "severity", "words"),
+    [
+        (False, 100, None, "the workspace holds all 100 rows it accepted"),
+        (True, None, WARN, "100 rows accepted; the workspace could not be asked"),
+        (False, 99, WARN, "1 of 100 accepted rows are not visible in the workspace yet; the hourly sweep asks again"),
+        (True, 99, ERROR, "1 of 100 accepted rows are not visible in the workspace, and the hour is sealed"),
+        (True, 103, WARN, "the workspace holds 103 rows, 3 more than the 100 accepted"),
+    ],
+)
+def test_workspace_count(sealed, found, severity, words):
+    evaluation = delivered({"sealed": sealed}, found)["workspace_count"]
+    assert evaluation.description == words
+    assert evaluation.passed is (severity is None)
+    assert evaluation.passed or evaluation.severity is severity
+    assert ("problems" in evaluation.metadata) is (severity is not None)
+
+
+@pytest.mark.parametrize(("name", "severity"), [("schema", ERROR), ("event_time", WARN)])
+def test_checks_of_parsed_rows(name, severity):
+    stages = FakeStages()
+    good = list(check_parsed(stages, "cloudtrail", hour(0)))
+    assert [evaluation.passed for evaluation in good] == [True, True]
+    stages.reports[name, hour(0)] = CheckReport(False, {"rows": 5, "earliest": None}, ["a", "b", "c", "d"])
+    (bad,) = [evaluation for evaluation in check_parsed(stages, "cloudtrail", hour(0)) if not evaluation.passed]
+    assert bad.check_name.startswith(name)
+    assert (bad.severity, bad.description) == (severity, "a; b; c")
+    assert bad.metadata["problems"].value == ["a", "b", "c", "d"]

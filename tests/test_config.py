@@ -1,0 +1,230 @@
+"""The configuration: defaults, overrides, and one sentence for every mistake, without a secret in it."""
+
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from s3sentinel_assets.config import Config, load_config
+from s3sentinel_assets.errors import ConfigurationError
+
+REPOSITORY = Path(__file__).resolve().parent.parent
+SECRET = "Tr0ub4dor"
+BASE = """
+sentinel:
+  ingestion_endpoint: https://x.ingest.monitor.azure.com/
+  workspace_id: w
+  dcr_id: dcr-1
+sources:
+  cloudtrail:
+    bucket: logs
+    prefix: AWSLogs/{account}/CloudTrail/{region}/{yyyy}/{mm}/{dd}/
+    format: cloudtrail
+"""
+
+
+def base(**changes: Any) -> dict[str, Any]:
+    """The base configuration with values changed by dotted path; None removes."""
+    values = yaml.safe_load(BASE)
+    for dotted, value in changes.items():
+        *parents, last = dotted.split(".")
+        place = values
+        for parent in parents:
+            place = place.setdefault(parent, {})
+        if value is None:
+            place.pop(last)
+        else:
+            place[last] = value
+    return values
+
+
+@pytest.fixture
+def load(tmp_path):
+    def write(text: str | None = None, **changes: Any) -> Config:
+        file = tmp_path / "s3sentinel.yaml"
+        file.write_text(yaml.safe_dump(base(**changes)) if text is None else text, encoding="utf-8")
+        return load_config(file)
+
+    return write
+
+
+def failure(load, *text: str, **changes: Any) -> str:
+    with pytest.raises(ConfigurationError) as caught:
+        load(*text, **changes)
+    sentence = str(caught.value)
+    assert "\n" not in sentence
+    assert SECRET not in sentence
+    return sentence.replace(sentence.partition("s3sentinel.yaml")[0], "") if "s3sentinel.yaml" in sentence else sentence
+
+
+def test_the_file_in_the_repository_is_valid() -> None:
+    config = load_config(REPOSITORY / "s3sentinel.yaml")
+    assert set(config.sources) == {"cloudtrail", "vpc_flow"}
+    assert config.start == datetime(2026, 11, 1, tzinfo=UTC)
+
+
+def test_defaults_and_derived_values(load) -> None:
+    config = load()
+    source = config.source("cloudtrail")
+    assert (source.name, source.table, source.destination_or_default.stream_name) == (
+        "cloudtrail", "AWSCloudTrail", "Custom-AWSCloudTrail",
+    )  # fmt: skip
+    assert config.aws_access(source) is config.aws
+    assert config.sentinel.ingestion_endpoint == "https://x.ingest.monitor.azure.com"
+    assert config.ledger_url.startswith("sqlite:////")
+    assert config.grace.total_seconds() == 900
+
+
+def test_an_unknown_source_names_those_there_are(load) -> None:
+    with pytest.raises(ConfigurationError, match=r"no source 'cloudtrial'.*there are: cloudtrail"):
+        load().source("cloudtrial")
+
+
+@pytest.mark.parametrize("scheme", ["postgresql://", "postgres://", "postgresql+psycopg://"])
+def test_postgresql_gets_its_driver(load, scheme) -> None:
+    assert load(**{"ledger.url": f"{scheme}u:{SECRET}@h/db"}).ledger_url == f"postgresql+psycopg://u:{SECRET}@h/db"
+
+
+MISTAKES = [
+    ({"grace_minuts": 1}, "grace_minuts: unknown key; did you mean 'grace_minutes'?"),
+    ({"sentinel.dcr": "x"}, "sentinel.dcr: unknown key; did you mean 'dcr_id'?"),
+    ({"aws.regoin": "x"}, "aws.regoin: unknown key; did you mean 'region'?"),
+    ({"sources.cloudtrail.bukket": "x"}, "sources.cloudtrail.bukket: unknown key; did you mean 'bucket'?"),
+    ({"sources.cloudtrail.aws": {"rolearn": "x"}}, "sources.cloudtrail.aws.rolearn: unknown key; did you mean 'role_arn'?"),
+    ({"sentinel.credential": {"client_secert": SECRET}}, "sentinel.credential.client_secert: unknown key; did you mean 'client_secret'?"),
+    ({"limits.zzz": 1}, "limits.zzz: unknown key; known keys: decompression_ratio, "),
+    ({"sources.cloudtrail.bucket": None}, "sources.cloudtrail.bucket: is missing; add it"),
+    ({"sources.cloudtrail.bucket": "s3://logs/x"}, "sources.cloudtrail.bucket: must be the bucket's name alone"),
+    ({"sentinel": None}, "sentinel: is missing; add it"),
+    ({"sources": None}, "sources: is missing; add it"),
+    ({"sources": {}}, "sources: "),
+    ({"sources": ["cloudtrail"]}, "sources: "),
+    ({"sources.cloudtrail.format": "cloudtrial"}, "sources.cloudtrail.format: Input should be 'auto', 'cloudtrail' or"),
+    ({"sources.cloudtrail.format": "auto"}, "sources.cloudtrail: format auto needs a destination"),
+    ({"sources.Cloud-Trail": {"bucket": "logs", "prefix": "x/", "format": "cloudtrail"}}, "sources: 'Cloud-Trail' cannot be"),
+    ({"sentinel.ingestion_endpoint": "http://x"}, "sentinel.ingestion_endpoint: must start with https://"),
+    ({"sentinel.query_endpoint": "http://x"}, "sentinel.query_endpoint: must start with https://"),
+    ({"sentinel.authority": "http://x"}, "sentinel.authority: must start with https://"),
+    ({"sentinel.max_batch_bytes": 2_000_000}, "sentinel.max_batch_bytes: Input should be less than or equal to 1048576"),
+    ({"aws.endpoint_url": "s3.example.org"}, "aws.endpoint_url: must start with https://"),
+    ({"aws.expected_bucket_owner": "12"}, "aws.expected_bucket_owner: must be an account id of 12 digits"),
+    ({"start": "2026-11-01T00:30Z"}, "start: must be a full hour, such as 2026-11-01T00:00Z"),
+    ({"start": "yesterday"}, "start: Input should be a valid datetime"),
+    ({"ledger.url": {"password": SECRET}}, "ledger.url: "),
+    ({"sentinel.credential": {"client_secret": [SECRET]}}, "sentinel.credential.client_secret: "),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("changes", "words"), MISTAKES, ids=[words[:40] for _, words in MISTAKES])
+def test_each_mistake_has_its_sentence(load, changes, words) -> None:
+    assert failure(load, **changes).startswith(f"s3sentinel.yaml: {words}")
+
+
+@pytest.mark.parametrize(
+    ("prefix", "words"),
+    [
+        ("/AWSLogs/", "must not start with '/'"),
+        ("AWSLogs/{acount}/", "unknown field {acount}; known are {account}, {region}"),
+        ("AWSLogs/{}/", "unknown field {}"),
+        ("AWSLogs/{yyyy:04d}/", "unknown field {yyyy}"),
+        ("AWSLogs/{account.x}/", "unknown field {account.x}"),
+        ("AWSLogs/{account/", "has an unpaired brace"),
+        ("AWSLogs/account}/", "has an unpaired brace"),
+        ("x/{dd}/", "has {dd} without {mm}; add {mm}"),
+        ("x/{yyyy}/{mm}/{hh}/", "has {hh} without {dd}"),
+        ("AWSLogs/{account}", "needs a '/' behind the last {account}"),
+    ],
+)
+def test_wrong_prefixes(load, prefix, words) -> None:
+    sentence = failure(load, **{"sources.cloudtrail.prefix": prefix})
+    assert sentence.startswith(f"s3sentinel.yaml: sources.cloudtrail.prefix: {words}")
+
+
+@pytest.mark.parametrize("prefix", ["", "a/", "{yyyy}/{mm}/{dd}/{hh}/", "{organization}/{account}/x-{yyyy}", "a{{b}}/"])
+def test_right_prefixes(load, prefix) -> None:
+    assert load(**{"sources.cloudtrail.prefix": prefix}).source("cloudtrail").prefix == prefix
+
+
+def test_several_mistakes_are_counted(load) -> None:
+    assert failure(load, a=1, b=2, c=3).endswith("(and 2 more)")
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("a: 1\nb: [1, 2\nc: 3\n", "line 3 is not valid YAML"),
+        (f"a: 1\nsecret: *{SECRET}\n", "line 2 is not valid YAML: found undefined alias …; put values"),
+        (f"secret: !{SECRET} x\n", "line 1 is not valid YAML: could not determine a constructor for the tag …"),
+        ("a: @x\n", "line 1 is not valid YAML"),
+        ("sources:\n  x: {}\n  y: {}\n  x: {}\n", "line 4 is not valid YAML: a key stands twice"),
+        ("- a\n- b\n", "must hold keys and values at the top level"),
+        ("just words", "must hold keys and values at the top level"),
+        ("", "sentinel: is missing"),
+        ("5: x\n", "5: unknown key"),
+    ],
+)
+def test_a_file_that_is_not_right_as_a_whole(load, text, words) -> None:
+    assert words in failure(load, text)
+
+
+def test_a_file_that_cannot_be_read(tmp_path, monkeypatch) -> None:
+    with pytest.raises(ConfigurationError, match=r"absent\.yaml: cannot be read \(No such file or directory\); run in"):
+        load_config(tmp_path / "absent.yaml")
+    (tmp_path / "latin").write_bytes(b"a: \xe9")
+    with pytest.raises(ConfigurationError, match="latin: is not UTF-8 text"):
+        load_config(tmp_path / "latin")
+    monkeypatch.setenv("S3SENTINEL_CONFIG", str(tmp_path / "named.yaml"))
+    with pytest.raises(ConfigurationError, match=r"named\.yaml: cannot be read"):
+        load_config()
+
+
+def test_the_environment_wins_over_the_file(load, monkeypatch) -> None:
+    monkeypatch.setenv("S3SENTINEL_SENTINEL__DCR_ID", "dcr-from-environment")
+    monkeypatch.setenv("S3SENTINEL_GRACE_MINUTES", "7")
+    monkeypatch.setenv("S3SENTINEL_SOURCES__CLOUDTRAIL__BUCKET", "other-bucket")
+    config = load()
+    assert config.sentinel.dcr_id == "dcr-from-environment"
+    assert config.sentinel.workspace_id == "w"
+    assert config.grace_minutes == 7
+    assert config.source("cloudtrail").bucket == "other-bucket"
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "words"),
+    [
+        ("S3SENTINEL_GRACE_MINUTES", "soon", "S3SENTINEL_GRACE_MINUTES: Input should be a valid number"),
+        ("S3SENTINEL_GRACE_MINUTS", "1", "S3SENTINEL_GRACE_MINUTS: unknown key; did you mean 'grace_minutes'?"),
+        ("S3SENTINEL_SENTINEL_DCR_ID", "x", "S3SENTINEL_SENTINEL_DCR_ID: unknown key"),
+        ("S3SENTINEL_SENTINEL__DCR_IDD", "x", "S3SENTINEL_SENTINEL__DCR_IDD: unknown key; did you mean 'dcr_id'?"),
+        (
+            "S3SENTINEL_SENTINEL__QUERY_ENDPOINT",
+            "http://x",
+            "S3SENTINEL_SENTINEL__QUERY_ENDPOINT: must start with https",
+        ),
+        ("S3SENTINEL_SOURCES", f"{{{SECRET}", "S3SENTINEL_SOURCES: is not valid JSON"),
+        ("S3SENTINEL_LEDGER", SECRET, "S3SENTINEL_LEDGER: "),
+        ("S3SENTINEL_START", "2026-11-01T00:30Z", "S3SENTINEL_START: must be a full hour"),
+    ],
+)
+def test_a_wrong_variable_is_named(load, monkeypatch, variable, value, words) -> None:
+    monkeypatch.setenv(variable, value)
+    assert failure(load).startswith(f"environment variable {words}")
+
+
+def test_secrets_are_never_shown(load) -> None:
+    config = load(
+        **{
+            "ledger.url": f"postgresql://u:{SECRET}@h/db",
+            "sentinel.credential": {"kind": "client_secret", "client_secret": SECRET},
+        }
+    )
+    for text in (repr(config), str(config), config.model_dump_json(), repr(config.ledger), repr(config.sentinel)):
+        assert SECRET not in text
+    assert config.sentinel.credential.client_secret.get_secret_value() == SECRET
+
+
+def test_times_are_utc(load) -> None:
+    assert load(start="2026-11-01T05:00+05:00").start == datetime(2026, 11, 1, tzinfo=UTC)
+    assert load(start="2026-11-01T05:00").start == datetime(2026, 11, 1, 5, tzinfo=UTC)

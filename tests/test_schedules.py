@@ -1,0 +1,120 @@
+"""The seal and the sweep, driven as the daemon drives them."""
+
+from datetime import UTC, datetime
+
+import dagster as dg
+import pytest
+
+from s3sentinel_assets.definitions import build_defs
+from s3sentinel_assets.errors import UserError
+from tests.stages import FakeStages, config_of, hour
+
+QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
+
+
+@pytest.fixture
+def stages() -> FakeStages:
+    return FakeStages()
+
+
+@pytest.fixture
+def defs(stages) -> dg.Definitions:
+    return build_defs(config_of(), stages=stages)
+
+
+@pytest.fixture
+def instance(tmp_path):
+    """Persisted: a schedule's context opens its instance itself."""
+    with dg.instance_for_test(temp_dir=str(tmp_path)) as made:
+        yield made
+
+
+@pytest.fixture
+def tick(defs, stages, instance):
+    def evaluate(at=datetime(2026, 11, 20, 9, 15, tzinfo=UTC)):
+        context = dg.build_schedule_context(
+            instance=instance,
+            scheduled_execution_time=at,
+            repository_def=defs.get_repository_def(),
+            resources={"stages": stages},
+        )
+        return defs.resolve_schedule_def("cloudtrail_seal").evaluate_tick(context)
+
+    return evaluate
+
+
+@pytest.mark.parametrize(
+    ("grace", "seal", "sweep"),
+    [(15, "15 * * * *", "45 * * * *"), (0, "0 * * * *", "30 * * * *"), (59.5, "0 * * * *", "30 * * * *"),
+     (90, "30 * * * *", "0 * * * *"), (0.5, "1 * * * *", "31 * * * *")],
+)  # fmt: skip
+def test_they_run_when_the_grace_is_over(grace, seal, sweep):
+    defs = build_defs(config_of(grace_minutes=grace), stages=FakeStages())
+    assert defs.resolve_schedule_def("cloudtrail_seal").cron_schedule == seal
+    assert defs.resolve_schedule_def("cloudtrail_sweep").cron_schedule == sweep
+
+
+def test_the_hour_just_closed_is_one_ordinary_run(stages, tick):
+    stages.unsealed = [hour(8)]
+    (request,) = tick().run_requests
+    assert request.partition_key == hour(8)
+    assert request.run_key == f"{hour(8)}..{hour(8)}@2026-11-20-09:15"
+
+
+def test_missed_ticks_are_made_up_in_one_run_in_order(stages, defs, instance, tick):
+    stages.unsealed = [hour(3), hour(4), hour(7)]
+    (request,) = tick().run_requests
+    assert request.partition_key is None
+    job = defs.resolve_job_def("cloudtrail_seal")
+    assert job.execute_in_process(instance=instance, tags=request.tags, run_config=QUIET).success
+    assert stages.hours_of("seal") == stages.hours_of("state") == [hour(n) for n in (3, 4, 5, 6, 7)]
+
+
+def test_a_backlog_of_weeks_goes_a_day_a_tick(stages, tick):
+    stages.unsealed = [f"2026-11-{day:02d}-{number:02d}:00" for day in (20, 21, 22) for number in range(24)]
+    (request,) = tick().run_requests
+    assert request.tags["dagster/asset_partition_range_start"] == "2026-11-20-00:00"
+    assert request.tags["dagster/asset_partition_range_end"] == "2026-11-20-23:00"
+
+
+def test_an_hour_that_could_not_be_sealed_is_asked_for_again_by_the_next_tick(stages, tick):
+    stages.unsealed = [hour(3)]
+    keys = {tick(datetime(2026, 11, 20, at, 15, tzinfo=UTC)).run_requests[0].run_key for at in (9, 10)}
+    assert len(keys) == 2
+
+
+def test_two_seals_never_run_at_once(stages, defs, instance, tick):
+    stages.unsealed = [hour(3)]
+    instance.create_run_for_job(defs.resolve_job_def("cloudtrail_seal"), status=dg.DagsterRunStatus.STARTED)
+    data = tick()
+    assert data.run_requests == []
+    assert data.skip_message == "cloudtrail: a seal is still running or queued; the next tick takes what remains"
+
+
+def test_words_when_there_is_nothing_or_trouble(stages, tick):
+    assert tick().skip_message == "cloudtrail: every closed hour is sealed"
+    stages.errors["hours_to_seal", "cloudtrail"] = [UserError("the ledger cannot be reached")]
+    assert tick().skip_message == "cloudtrail: hours to seal could not be read: the ledger cannot be reached"
+
+
+def test_the_sweep_settles_lists_and_proves_again_what_disagreed(stages, defs, instance):
+    stages.unproved = [hour(2), hour(4)]
+    stages.found["cloudtrail", hour(4)] = 1
+    assert defs.resolve_job_def("cloudtrail_sweep").execute_in_process(instance=instance, run_config=QUIET).success
+    assert [name for name, *_ in stages.calls if name in {"touched", "sweep", "prove"}] == [
+        "touched", "sweep", "prove", "prove",
+    ]  # fmt: skip
+    key = dg.AssetCheckKey(dg.AssetKey(["cloudtrail", "delivered_batches"]), "workspace_count")
+    history = instance.event_log_storage.get_asset_check_execution_history(key, limit=10)
+    assert {record.partition: record.status.value for record in history} == {hour(2): "SUCCEEDED", hour(4): "FAILED"}
+
+
+def test_a_sweep_that_cannot_says_why(stages, defs, instance):
+    stages.errors["sweep", "cloudtrail"] = [UserError("the workspace refuses the query; assign Log Analytics Reader")]
+    result = defs.resolve_job_def("cloudtrail_sweep").execute_in_process(
+        instance=instance, run_config=QUIET, raise_on_error=False
+    )
+    (failure,) = [event for event in result.all_events if event.is_step_failure]
+    assert failure.step_failure_data.user_failure_data.description == (
+        "the workspace refuses the query; assign Log Analytics Reader"
+    )
