@@ -38,7 +38,7 @@ $(READY): requirements.lock pyproject.toml
 	  if ! $(PYTHON) -c 'import ensurepip, venv' 2>/dev/null; then \
 	    echo "error: $(PYTHON) cannot make virtual environments; install its venv package (Debian, Ubuntu: python3-venv)" >&2; exit 1; \
 	  fi; \
-	  echo "making $(VENV) (once, one or two minutes)"; \
+	  echo "making $(VENV) (once, a few minutes)"; \
 	  [ -x $(BIN)/python ] || $(PYTHON) -m venv $(VENV); \
 	  $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps -r requirements.lock; \
 	  $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps -e .; \

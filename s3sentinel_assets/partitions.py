@@ -11,17 +11,18 @@ import dagster as dg
 from s3sentinel_assets.config import Config
 from s3sentinel_assets.hours import HOUR_FORMAT
 
-__all__ = ["BACKFILL_POLICY", "HOURS_PER_RUN", "PREVIOUS_HOUR", "hourly_partitions"]
+__all__ = ["BACKFILL_POLICY", "HOURS_PER_RUN", "PREVIOUS_HOUR", "STATE_BACKFILL_POLICY", "hourly_partitions"]
 
 #: A day a run: a failed day is retried alone, and the run's fixed cost is paid 24 times less often.
 HOURS_PER_RUN = 24
 
-# Dagster 1.13 calls these three beta or preview. Tests and the pin on the minor version hold them; a warning for each
-# asset at each start would only hide others.
+# Dagster 1.13 calls the first three beta or preview; tests and the pin on the minor version hold them. The last is meant
+# so. A warning for each asset at each start would only hide others.
 for _message, _category in (
     ("Parameter `backfill_policy`", dg.BetaWarning),
     ("Parameter `allow_nonexistent_upstream_partitions`", dg.BetaWarning),
     ("Specifying a partitions_def on an AssetCheckSpec", dg.PreviewWarning),
+    ("Asset job .* materializes assets with varying BackfillPolicies", UserWarning),
 ):
     warnings.filterwarnings("ignore", _message, _category)
 
@@ -30,9 +31,12 @@ PREVIOUS_HOUR = dg.TimeWindowPartitionMapping(
     start_offset=-1, end_offset=-1, allow_nonexistent_upstream_partitions=True
 )
 
-#: For all assets alike, also for the one that leans on its own previous hour: inside a run the hours are taken in
-#: order, and Dagster asks for the next run only when this one is done.
 BACKFILL_POLICY = dg.BackfillPolicy.multi_run(max_partitions_per_run=HOURS_PER_RUN)
+
+#: Inside a run the hours are taken in order, and Dagster asks for the next run only when this one is done. It differs from
+#: the others' policy on purpose: Dagster puts assets with equal policies into one run, and a state that fails would
+#: then take the delivery of its whole day with it.
+STATE_BACKFILL_POLICY = dg.BackfillPolicy.multi_run(max_partitions_per_run=HOURS_PER_RUN // 2)
 
 
 def hourly_partitions(config: Config) -> dg.HourlyPartitionsDefinition:

@@ -23,17 +23,23 @@ def defs(stages) -> dg.Definitions:
 
 
 @pytest.fixture
-def instance(tmp_path):
-    """Persisted: a schedule's context opens its instance itself."""
-    with dg.instance_for_test(temp_dir=str(tmp_path)) as made:
+def instance():
+    with dg.DagsterInstance.ephemeral() as made:
+        yield made
+
+
+@pytest.fixture(scope="module")
+def persisted(tmp_path_factory):
+    """On disk: a schedule's context opens its instance itself. Making one takes seconds, so the tests share it."""
+    with dg.instance_for_test(temp_dir=str(tmp_path_factory.mktemp("dagster"))) as made:
         yield made
 
 
 @pytest.fixture
-def tick(defs, stages, instance):
+def tick(defs, stages, persisted):
     def evaluate(at=datetime(2026, 11, 20, 9, 15, tzinfo=UTC)):
         context = dg.build_schedule_context(
-            instance=instance,
+            instance=persisted,
             scheduled_execution_time=at,
             repository_def=defs.get_repository_def(),
             resources={"stages": stages},
@@ -83,10 +89,11 @@ def test_an_hour_that_could_not_be_sealed_is_asked_for_again_by_the_next_tick(st
     assert len(keys) == 2
 
 
-def test_two_seals_never_run_at_once(stages, defs, instance, tick):
+def test_two_seals_never_run_at_once(stages, defs, persisted, tick):
     stages.unsealed = [hour(3)]
-    instance.create_run_for_job(defs.resolve_job_def("cloudtrail_seal"), status=dg.DagsterRunStatus.STARTED)
+    run = persisted.create_run_for_job(defs.resolve_job_def("cloudtrail_seal"), status=dg.DagsterRunStatus.STARTED)
     data = tick()
+    persisted.delete_run(run.run_id)
     assert data.run_requests == []
     assert data.skip_message == "cloudtrail: a seal is still running or queued; the next tick takes what remains"
 

@@ -7,7 +7,7 @@ import dagster as dg
 from s3sentinel_assets.assets.hourly import RETRY_POLICY, bring_up_to_date
 from s3sentinel_assets.assets.metadata import stage_metadata
 from s3sentinel_assets.config import SourceSettings
-from s3sentinel_assets.partitions import BACKFILL_POLICY, PREVIOUS_HOUR
+from s3sentinel_assets.partitions import PREVIOUS_HOUR, STATE_BACKFILL_POLICY
 from s3sentinel_assets.resources import S3_POOL, Stages
 
 __all__ = ["entity_state"]
@@ -22,7 +22,7 @@ def entity_state(source: SourceSettings, hours: dg.HourlyPartitionsDefinition) -
         deps=[parsed, dg.AssetDep(key, partition_mapping=PREVIOUS_HOUR)],
         group_name=source.name,
         partitions_def=hours,
-        backfill_policy=BACKFILL_POLICY,
+        backfill_policy=STATE_BACKFILL_POLICY,
         retry_policy=RETRY_POLICY,
         pool=S3_POOL,
         kinds={"polars", "parquet"},

@@ -138,7 +138,9 @@ def load_config(path: str | os.PathLike[str] | None = None) -> Config:
             f"environment variable {name}: is not valid JSON; set its parts one by one, as in {name}__KEY"
         ) from None
     except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False)[0]
+        problems = error.errors(include_url=False, include_input=False)
+        # A misspelt key comes first: it is often the reason why another one is missing.
+        first = next((problem for problem in problems if problem["type"] == "extra_forbidden"), problems[0])
         location = first["loc"]
         dotted = ".".join(str(step) for step in location)
         sentence = _mend(first["msg"], first["type"], dotted, _known_keys(location))

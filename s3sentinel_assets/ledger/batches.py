@@ -4,8 +4,8 @@ Belongs here: the states and who may change them. Does not belong here: bodies, 
 (``sentinel``).
 
 ``planned`` → ``sending`` → ``accepted`` | ``retry`` | ``unknown`` | ``dead`` | ``superseded``; ``retry`` → ``sending``;
-``unknown`` → ``accepted`` | ``retry`` (only by the sweep that asked the workspace). Every change checks the part's lease in
-the same transaction, so a worker that lost its part changes nothing.
+``unknown`` → ``accepted`` | ``retry`` (only by the sweep that asked the workspace). Every change checks the part's
+lease in the same transaction, so a worker that lost its part changes nothing.
 """
 
 from collections.abc import Collection, Iterable
@@ -45,8 +45,10 @@ _ERROR_LENGTH = 1_000
 
 @dataclass(frozen=True)
 class PlannedBatch:
-    """One upload as planned. ``row_start`` and ``row_end`` count over the whole part; ``raw_bytes`` and ``sha256`` are of
-    the uncompressed body at ``[offset, offset + length)`` of the file ``uri``, which carries no attempt number.
+    """One upload as planned.
+
+    ``row_start`` and ``row_end`` count over the whole part; ``raw_bytes`` and ``sha256`` are of the uncompressed body
+    at ``[offset, offset + length)`` of the file ``uri``, which carries no attempt number.
     """
 
     id: str
@@ -90,8 +92,9 @@ _FIELDS = tuple(Batch.__dataclass_fields__)
 
 
 def _batch(row: sa.Row[Any]) -> Batch:
-    values = {name: getattr(row, name) for name in _FIELDS}
-    return Batch(**values | {"state": BatchState(row.state)})
+    values: dict[str, Any] = {name: getattr(row, name) for name in _FIELDS}
+    values["state"] = BatchState(row.state)
+    return Batch(**values)
 
 
 def delivery_lease(part_id: int) -> str:

@@ -1,4 +1,4 @@
-"""Dead letters: rows that Sentinel refuses for good, kept with reason and position so that they can be sent again by hand.
+"""Dead letters: rows that Sentinel refuses for good, kept with reason and position so that they can be sent by hand.
 
 ``uri`` names a stage file: of rows that never fitted a body as NDJSON, else of the gzip bodies the batch came from.
 """
@@ -17,7 +17,7 @@ __all__ = ["DeadLetter", "dead_letters_of_hour", "record_dead_letters"]
 
 @dataclass(frozen=True)
 class DeadLetter:
-    """Rows ``[row_start, row_end)`` of a part that cannot be delivered; ``batch_id`` is None where no batch held them."""
+    """Rows ``[row_start, row_end)`` of a part that cannot be delivered; ``batch_id``: None where no batch held them."""
 
     part_id: int
     batch_id: str | None

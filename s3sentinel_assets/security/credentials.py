@@ -3,7 +3,8 @@
 Belongs here: reading secrets at the moment of use and choosing the credential class. Does not belong here: scopes and
 requests (``sentinel``), AWS access (``s3``).
 
-Secrets travel from their file or variable straight into azure-identity; no message, ``repr`` or attribute here holds one.
+Secrets travel from their file or variable straight into azure-identity; no message, ``repr`` or attribute here holds
+one.
 """
 
 from pathlib import Path
@@ -109,7 +110,8 @@ def _client_secret(credential: Credential) -> str:
     except (OSError, UnicodeDecodeError) as error:
         cause = error.strerror if isinstance(error, OSError) else "it is not text"
         raise ConfigurationError(
-            f"sentinel.credential.client_secret_file: {path} cannot be read ({cause}); correct the file or its permissions"
+            f"sentinel.credential.client_secret_file: {path} cannot be read ({cause}); correct the file or "
+            "its permissions"
         ) from None
     if not secret:
         raise ConfigurationError(f"sentinel.credential.client_secret_file: {path} is empty; write the secret into it")

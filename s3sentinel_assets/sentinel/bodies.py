@@ -25,10 +25,12 @@ def load_raw(store: Store, batch: Batch) -> bytes:
     packed = store.read_range(batch.uri, batch.offset, batch.length)
     try:
         raw = igzip.decompress(packed)
-    except (EOFError, OSError, isal_zlib.error):
+    except (EOFError, OSError, isal_zlib.error):  # pyright: ignore[reportGeneralTypeIssues] - its stub gives an instance
         raw = b""  # no body has this checksum
     if hashlib.sha256(raw).hexdigest() != batch.sha256:
-        raise UserError(f"stage file {store.path(batch.uri)} is damaged; restore it from a backup and run the hour again")
+        raise UserError(
+            f"stage file {store.path(batch.uri)} is damaged; restore it from a backup and run the hour again"
+        )
     return raw
 
 

@@ -1,21 +1,22 @@
 """The ingestion client: one request for one body, and what its outcome means for the rows.
 
-Belongs here: azure-monitor-ingestion, sign-in, the reading of answers. Does not belong here: what happens to a batch then
-(``delivery``), durations (``retry``).
+Belongs here: azure-monitor-ingestion, sign-in, the reading of answers. Does not belong here: what happens to a batch
+then (``delivery``), durations (``retry``).
 
 The API has no idempotency key, so the one question after a failure is *could the rows have been stored?*
 
 * **204**: accepted. Any other 2xx is no answer of this API (a proxy, a captive portal): unknown.
-* **Nothing of the body was sent** (DNS, refused, TLS handshake, no token): surely not stored, try again. Exception types cannot
-  tell: a TLS connection cut after the request arrives as the same error as a failed handshake. So the body itself notes
-  whether a byte of it was read for sending.
+* **Nothing of the body was sent** (DNS, refused, TLS handshake, no token): surely not stored, try again. Exception
+  types cannot tell: a TLS connection cut after the request arrives as the same error as a failed handshake. So the body
+  itself notes whether a byte of it was read for sending.
 * **408, 429**: the gateway refuses before it takes the body: try again, after Retry-After.
-* **503 with Retry-After**: a deliberate refusal with an appointment, as the gateway sends under load: try again. A **503
-  without** it is also what proxies say when the upstream broke in the middle of a request: unknown.
-* **500, 502, 504**, time-outs, resets, lost or unreadable answers: something behind the gateway may have taken the rows: unknown.
-  A sweep asks the workspace before anything is sent again; that costs minutes, a blind retry costs duplicates.
+* **503 with Retry-After**: a deliberate refusal with an appointment, as the gateway sends under load: try again. A
+  **503 without** it is also what proxies say when the upstream broke in the middle of a request: unknown.
+* **500, 502, 504**, time-outs, resets, lost or unreadable answers: something behind the gateway may have taken the
+  rows: unknown. A sweep asks the workspace before anything is sent again; that costs minutes, a blind retry costs
+  duplicates.
 * **401**: refused before the body is looked at; a new token once (also past the credential's own cache), then stop.
-* **403, 404** and whatever else says that the *set-up* is wrong: stop, the rows stay pending. They are not the rows' fault.
+* **403, 404** and whatever else says that the *set-up* is wrong: stop, the rows stay pending: it is not their fault.
 * **413**: the body is too large: split. **400, 422**: the content is refused for good: dead letter.
 """
 
@@ -26,6 +27,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from s3sentinel_assets.config import SentinelSettings
+from s3sentinel_assets.errors import ConfigurationError
 from s3sentinel_assets.security.credentials import azure_credential, ca_bundle
 from s3sentinel_assets.sentinel.retry import Pause, parse_retry_after
 
@@ -80,7 +82,7 @@ class _Body(io.BytesIO):
 
     def read(self, size: int | None = -1, /) -> bytes:
         # The SDK reads two bytes to recognise gzip before anything is connected.
-        if size is None or size < 0 or size > 2:  # noqa: PLR2004
+        if size is None or size < 0 or size > 2:
             self.sent = True
         return super().read(size)
 
@@ -115,9 +117,13 @@ class SentinelClient:
         with self._lock:
             client, generation = self._client, self._generation
         outcome = self._send(client, dcr_id, stream, body, request_id)
-        if outcome.status != 401:  # noqa: PLR2004
+        if outcome.status != 401:
             return outcome
-        return self._send(self._reconnect(generation), dcr_id, stream, body, request_id)
+        try:
+            fresh = self._reconnect(generation)
+        except ConfigurationError as error:  # the secret's file is gone, say; the 401 still means "not stored"
+            return Outcome(Verdict.STOP, 401, outcome.error, remedy=str(error))
+        return self._send(fresh, dcr_id, stream, body, request_id)
 
     def close(self) -> None:
         """Closes the connections."""
@@ -183,14 +189,18 @@ class SentinelClient:
         text = _one_line(error)
         host = self._settings.ingestion_endpoint
         if "CERTIFICATE_VERIFY_FAILED" in text:
-            remedy = f"the certificate of {host} or of the sign-in server is not trusted; set sentinel.ca_file to its authority"
+            remedy = (
+                f"the certificate of {host} or of the sign-in server is not trusted; set sentinel.ca_file to its "
+                "authority"
+            )
             return Outcome(Verdict.STOP, error=text, remedy=remedy)
         # azure-identity wraps network failures on the way to the token in authentication errors.
         network = isinstance(error.__cause__, (ServiceRequestError, ServiceResponseError))
         if isinstance(error, ClientAuthenticationError) and not network:
             credential = self._settings.credential
             remedy = (
-                f"sign-in to Microsoft Entra ID failed for client {credential.client_id} in tenant {credential.tenant_id} "
+                f"sign-in to Microsoft Entra ID failed for client {credential.client_id} in tenant "
+                f"{credential.tenant_id} "
                 f"({text}); check sentinel.credential (kind {credential.kind})"
             )
             return Outcome(Verdict.STOP, error=text, remedy=remedy)
@@ -200,14 +210,15 @@ class SentinelClient:
         """The server answered with something else than 204."""
         status = error.status_code or 0
         text = _service_text(error)
-        retry_after = parse_retry_after(error.response.headers.get("Retry-After")) if error.response else None
-        if status == 413:  # noqa: PLR2004
+        headers = getattr(error.response, "headers", {})
+        retry_after = parse_retry_after(headers.get("Retry-After"))
+        if status == 413:
             return Outcome(Verdict.TOO_LARGE, status, text)
         if status in (400, 422):
             return Outcome(Verdict.REFUSED, status, text)
-        if status in (408, 429) or (status == 503 and retry_after is not None):  # noqa: PLR2004
+        if status in (408, 429) or (status == 503 and retry_after is not None):
             return Outcome(Verdict.RETRY, status, text, retry_after)
-        if status >= 500 or 200 <= status < 300:  # noqa: PLR2004
+        if status >= 500 or 200 <= status < 300:
             return Outcome(Verdict.UNKNOWN, status, text)
         return Outcome(Verdict.STOP, status, text, remedy=self._remedy(status, text, dcr_id, stream))
 
@@ -217,21 +228,27 @@ class SentinelClient:
         match status:
             case 401:
                 return (
-                    f"{host} refuses a fresh token of {client} ({text}); check sentinel.cloud and that the tenant is the one "
+                    f"{host} refuses a fresh token of {client} ({text}); check sentinel.cloud and that the tenant is "
+                    "the one "
                     "of the workspace"
                 )
             case 403:
                 return (
-                    f"{client} may not send to data collection rule {dcr_id}; give it the role Monitoring Metrics Publisher on "
+                    f"{client} may not send to data collection rule {dcr_id}; give it the role Monitoring Metrics "
+                    "Publisher on "
                     "that rule (a new assignment takes up to 30 minutes)"
                 )
             case 404:
                 return (
-                    f"{host} knows no data collection rule {dcr_id} with stream {stream}; check sentinel.ingestion_endpoint, "
+                    f"{host} knows no data collection rule {dcr_id} with stream {stream}; check "
+                    "sentinel.ingestion_endpoint, "
                     "sentinel.dcr_id and the source's destination.stream"
                 )
             case _:
-                return f"{host} answered {status} ({text}), which a logs ingestion endpoint never does; check the address and proxies"
+                return (
+                    f"{host} answered {status} ({text}), which a logs ingestion endpoint never does; check the "
+                    "address and proxies"
+                )
 
 
 def _one_line(error: Any) -> str:

@@ -1,11 +1,11 @@
 """Delivery: carrying out a part's plan, and writing down every outcome before the next step.
 
-Belongs here: which batch is sent when, by which thread, and what its outcome does to it. Does not belong here: making the
-plan (``plan``), reading answers (``client``), unknown batches (``resolution``: a run never sends those again).
+Belongs here: which batch is sent when, by which thread, and what its outcome does to it. Does not belong here: making
+the plan (``plan``), reading answers (``client``), unknown batches (``resolution``: a run never sends those again).
 
 Around every request there are two short transactions, both fenced by the part's lease: ``sending`` is committed before
-the first byte leaves, the outcome after the answer. Whatever dies in between leaves ``sending``, and the next worker of the
-part turns that into ``unknown``.
+the first byte leaves, the outcome after the answer. Whatever dies in between leaves ``sending``, and the next worker
+of the part turns that into ``unknown``.
 """
 
 import concurrent.futures
@@ -164,7 +164,8 @@ class _Run:
             try:
                 concurrent.futures.wait(workers)
             finally:
-                self.stop.set()  # also when the caller is interrupted: requests under way are settled, no new ones begin
+                # Also when the caller is interrupted: requests under way are settled, no new ones begin.
+                self.stop.set()
         for worker in workers:
             worker.result()
 
@@ -199,15 +200,23 @@ class _Run:
             if outcome.verdict is Verdict.TOO_LARGE:
                 return self._too_large(batch, request_id, outcome)
             if outcome.verdict is Verdict.REFUSED:
-                load_raw(self.store, batch)  # raises if the fault is ours: a damaged file is no reason to give rows up
+                outcome = self._refused(batch, outcome)
             self._settle(batch, request_id, outcome, len(body))
             if outcome.verdict is not Verdict.RETRY:
                 return []
-            self._wait(failures, outcome)
-        with self.lock:
-            if self.done["batches"] == accepted_before:
-                self._give_up(outcome)
+            if failures == self.settings.max_attempts:
+                self._exhausted(outcome, accepted_before)
+            else:
+                self._wait(failures, outcome)
         return []
+
+    def _refused(self, batch: Batch, outcome: Outcome) -> Outcome:
+        """The outcome, unless the fault is ours: a damaged file is no reason to give rows up."""
+        try:
+            load_raw(self.store, batch)
+        except UserError as error:
+            return Outcome(Verdict.STOP, outcome.status, outcome.error, remedy=str(error))
+        return outcome
 
     def _body(self, batch: Batch) -> bytes:
         """The gzip body to send; from the second attempt on every row carries the number."""
@@ -239,7 +248,8 @@ class _Run:
             elif outcome.verdict in (Verdict.UNKNOWN, Verdict.REFUSED):
                 self.futile += 1
                 if self.futile >= _FUTILE_IN_A_ROW:
-                    self._give_up(outcome)
+                    self.problem = self._sentence(outcome)
+                    self.stop.set()
             if outcome.verdict is not Verdict.RETRY:
                 self.left -= 1
             if self.on_progress is not None:
@@ -247,18 +257,21 @@ class _Run:
         if outcome.verdict is Verdict.STOP:
             raise UserError(outcome.remedy or outcome.error or f"{self.settings.ingestion_endpoint} cannot be used")
 
-    def _give_up(self, outcome: Outcome) -> None:
-        """Stops the run, with the lock held: what is still open stays open for a later one."""
+    def _sentence(self, outcome: Outcome) -> str:
         said = f"answered {outcome.status}" if outcome.status else "could not be reached or gave no answer"
-        self.problem = (
-            f"{self.settings.ingestion_endpoint} {said} again and again ({outcome.error}); what was not sent stays planned, "
-            "run the hour again later"
+        return (
+            f"{self.settings.ingestion_endpoint} {said} again and again ({outcome.error}); what was not sent stays "
+            "planned, run the hour again later"
         )
-        self.stop.set()
+
+    def _exhausted(self, outcome: Outcome, accepted_before: int) -> None:
+        """No attempts left: the batch waits for a later run, and so do the others if none of them got through."""
+        with self.lock:
+            self.problem = self.problem or self._sentence(outcome)
+            if self.done["batches"] == accepted_before:
+                self.stop.set()
 
     def _wait(self, failures: int, outcome: Outcome) -> None:
-        if failures >= self.settings.max_attempts:
-            return
         delay = backoff_delay(
             failures,
             outcome.retry_after,
@@ -271,7 +284,8 @@ class _Run:
             self.stop.wait(delay)
 
     def _too_large(self, batch: Batch, request_id: str, outcome: Outcome) -> list[Batch]:
-        self.done["requests"] += 1
+        with self.lock:
+            self.done["requests"] += 1
         if batch.rows > 1:
             return self._split(batch, outcome)
         with self.ledger.write() as connection:

@@ -3,8 +3,8 @@
 Belongs here: the exact cut by bytes (and by time span), batch ids, stamping and splitting bodies. Does not belong here:
 rendering rows (``render``), files and the ledger (``plan``), sending (``delivery``).
 
-A body is ``[`` + stamped rows joined by commas + ``]``; a stamped row is ``{"BatchId_CF":"<20 hex>"`` + tail + ``}``. The id has a
-fixed length, so sizes are exact before the id is known, and the id may depend on the cut.
+A body is ``[`` + stamped rows joined by commas + ``]``; a stamped row is ``{"BatchId_CF":"<20 hex>"`` + tail + ``}``.
+The id has a fixed length, so sizes are exact before the id is known, and the id may depend on the cut.
 """
 
 import hashlib
@@ -52,8 +52,9 @@ def _stamp(batch_id: str, attempt: int) -> str:
     return f'{{"BatchId_CF":"{batch_id}"{resend}'
 
 
-#: Bytes that a row may need beside its tail: the stamp, a brace and a comma (the first row's is free). Room for the attempt number
-#: is always kept: else a full body sent again would no longer fit, and would have to become other batches.
+#: Bytes that a row may need beside its tail: the stamp, a brace and a comma (the first row's is free). Room for the
+#: attempt number is always kept: else a full body sent again would no longer fit, and would have to become other
+#: batches.
 _ROW_OVERHEAD = len(_stamp("0" * BATCH_ID_LENGTH, LAST_ATTEMPT)) + len("},")
 
 

@@ -1,7 +1,7 @@
 """The plan: exactly which bytes will be sent for a part, written down before the first request.
 
-Belongs here: stage files in, one file of concatenated gzip bodies and the batch rows out. Does not belong here: the form of
-a row (``render``), where bodies are cut (``packing``), sending (``delivery``).
+Belongs here: stage files in, one file of concatenated gzip bodies and the batch rows out. Does not belong here: the
+form of a row (``render``), where bodies are cut (``packing``), sending (``delivery``).
 
 The same inputs give the same bodies and the same batch ids, whenever and wherever the plan is made again.
 """

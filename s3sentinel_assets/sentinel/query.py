@@ -1,7 +1,7 @@
 """The query client: KQL against the workspace, and how many rows of which batch it holds.
 
-Belongs here: azure-monitor-query and the sentences for its failures. Does not belong here: what the counts mean for a batch
-(``resolution``, the checks).
+Belongs here: azure-monitor-query and the sentences for its failures. Does not belong here: what the counts mean for a
+batch (``resolution``, the checks).
 """
 
 from collections.abc import Collection
@@ -68,9 +68,7 @@ class WorkspaceQuery:
             retry_backoff_max=10,
         )
 
-    def run(
-        self, kql: str, timespan: timedelta | tuple[datetime, datetime] | None = None
-    ) -> list[dict[str, Any]]:
+    def run(self, kql: str, timespan: timedelta | tuple[datetime, datetime] | None = None) -> list[dict[str, Any]]:
         """Runs a query.
 
         Args:
@@ -91,9 +89,8 @@ class WorkspaceQuery:
         except AzureError as error:
             raise UserError(self._remedy(error)) from error
         if isinstance(result, LogsQueryPartialResult):
-            raise UserError(
-                f"the workspace gave only part of the result ({result.partial_error.message}); ask for less at a time"
-            )
+            cause = result.partial_error.message if result.partial_error else "no reason given"
+            raise UserError(f"the workspace gave only part of the result ({cause}); ask for less at a time")
         if not result.tables:
             return []
         table = result.tables[0]
@@ -143,7 +140,8 @@ class WorkspaceQuery:
             return f"{self._endpoint} knows no workspace {settings.workspace_id}; check sentinel.workspace_id"
         if status == 403:
             return (
-                f"{client} may not query workspace {settings.workspace_id}; give it the role Log Analytics Reader on the "
+                f"{client} may not query workspace {settings.workspace_id}; give it the role Log Analytics "
+                "Reader on the "
                 "workspace"
             )
         if status == 400:
@@ -153,7 +151,10 @@ class WorkspaceQuery:
                 f"sign-in for queries failed for {client} ({text}); check sentinel.credential "
                 f"(kind {settings.credential.kind}) and sentinel.cloud"
             )
-        return f"the workspace cannot be queried at {self._endpoint} ({text}); check sentinel.query_endpoint and the network"
+        return (
+            f"the workspace cannot be queried at {self._endpoint} ({text}); check sentinel.query_endpoint "
+            "and the network"
+        )
 
 
 def _kql_instant(instant: datetime) -> str:

@@ -4,8 +4,11 @@ Belongs here: what a row looks like on the wire, except its batch stamp. Does no
 (``packing``) or where they go (``plan``).
 
 A rendered row is a *tail*: ``,"EventId_CF":"…","TimeGenerated":"…"``. `packing.body` puts the batch's stamp
-``{"BatchId_CF":"…"`` in front of every tail and a brace behind it, so that rows are rendered before their batch is known.
+``{"BatchId_CF":"…"`` in front of every tail and a brace behind it, so that rows are rendered before their batch is
+known.
 """
+
+import itertools
 
 import polars as pl
 
@@ -32,7 +35,8 @@ def render_rows(rows: pl.DataFrame, scores: pl.DataFrame | None, schema: TableSc
     """The JSON tails of ``rows``.
 
     Args:
-        rows: shape (n, …): columns of the table, ``EventId_CF`` (never null), ``EventTime_CF``; ``_flags`` (text, mostly
+        rows: shape (n, …): columns of the table, ``EventId_CF`` (never null), ``EventTime_CF``; ``_flags`` (text,
+            mostly
             null) is merged into ``Flags_CF``, other columns that begin with ``_`` stay here.
         scores: shape (n, 5), row-aligned, the `SCORE_COLUMNS`; None: the rows go out unscored and say so.
         schema: the table's.
@@ -86,7 +90,7 @@ def _with_scores(rows: pl.DataFrame, scores: pl.DataFrame | None, schema: TableS
     """The columns to send, in the schema's order after the event id, typed by the schema, plus ``_flags``."""
     kinds = schema.polars_schema()
     own = [name for name in kinds if name in rows.columns and name not in (*SCORE_COLUMNS, *_STAMPED, "EventId_CF")]
-    # Columns that are null in the whole slice cost nothing further.
+    # Columns that are null in the whole slice shall cost nothing further.
     own = [name for name in own if rows.get_column(name).null_count() < rows.height]
     frame = rows.select(pl.col(name).cast(kinds[name]) for name in ("EventId_CF", *own))
     if scores is None:
@@ -109,25 +113,29 @@ def _with_flags(frame: pl.DataFrame, cut: dict[str, pl.Series]) -> pl.DataFrame:
 
 
 def _iso(column: pl.Series, six_decimals: bool) -> pl.Series:
-    """ISO 8601 with Z; no more decimals than the slice needs, unless the table's plan wants six."""
-    ticks = column.dt.epoch("us")
-    if six_decimals or bool((ticks % 1_000 != 0).any()):
-        decimals = "%.6f"
-    elif bool((ticks % 1_000_000 != 0).any()):
-        decimals = "%.3f"
-    else:
-        decimals = ""
-    return column.dt.strftime(f"%FT%T{decimals}Z")
+    """ISO 8601 with Z; decimals where a value has any, six if the table's plan wants them everywhere."""
+    whole_seconds = column.dt.epoch("us") % 1_000_000 == 0
+    if not six_decimals and whole_seconds.all():
+        return column.dt.strftime("%FT%TZ")
+    # Value by value, so that a row's text does not depend on its neighbours.
+    text = pl.when(whole_seconds & (not six_decimals)).then(column.dt.strftime("%FT%TZ"))
+    return pl.select(text.otherwise(column.dt.strftime("%FT%T%.6fZ")).alias(column.name)).to_series()
 
 
 def _encode(frame: pl.DataFrame) -> pl.Series:
-    """Each row as JSON members, nulls left out: full columns together, the others one by one, joined where not null."""
+    """Each row as JSON members in column order, nulls left out."""
     # JSON has no NaN and no infinity.
     frame = frame.with_columns(pl.when(pl.col(pl.Float64).is_finite()).then(pl.col(pl.Float64)))
     nulls = {column.name: column.null_count() for column in frame.iter_columns()}
-    full = [name for name, count in nulls.items() if count == 0]
-    partly = [name for name, count in nulls.items() if 0 < count < frame.height]
-    members = [_members(full), *(pl.when(pl.col(name).is_not_null()).then(_members([name])) for name in partly)]
+    members: list[pl.Expr] = []
+    # Runs of full columns are encoded together; a column with nulls alone, and joined in only where it has a value.
+    for full, run in itertools.groupby(
+        (name for name in nulls if nulls[name] < frame.height), lambda name: not nulls[name]
+    ):
+        if full:
+            members.append(_members(list(run)))
+        else:
+            members += (pl.when(pl.col(name).is_not_null()).then(_members([name])) for name in run)
     return frame.select(tail=pl.concat_str(pl.lit(""), *members, separator=",", ignore_nulls=True)).get_column("tail")
 
 

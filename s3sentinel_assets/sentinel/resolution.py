@@ -1,14 +1,14 @@
 """Resolution: what became of the batches nobody knows the outcome of.
 
-Belongs here: the sweep over ``unknown`` batches. Does not belong here: ordinary sending (``delivery``) or the query itself
-(``query``).
+Belongs here: the sweep over ``unknown`` batches. Does not belong here: ordinary sending (``delivery``) or the query
+itself (``query``).
 
-Found in the workspace → accepted. Absent is a proof only if the client's time-out and the bound have passed *and* a batch that
-was sent later to the same table is visible; then the batch goes out again with the same ``BatchId_CF`` and event ids and the next
-``Attempt_CF``, so that a first copy that turns up after all is recognised and de-duplicated. Anything else stays unknown.
+Found in the workspace → accepted. Absent is a proof only if the client's time-out and the bound have passed *and* a
+batch that was sent later to the same table is visible; then the batch goes out again with the same ``BatchId_CF`` and
+event ids and the next ``Attempt_CF``, so that a first copy that turns up after all is recognised and de-duplicated.
+Anything else stays unknown.
 """
 
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
@@ -158,7 +158,8 @@ def _found(ledger: Ledger, held: Lease, batch: Batch, there: Found, summary: Res
     if batch.rows not in (there.rows, there.events):
         summary.partial += 1
         summary.problems.append(
-            f"the workspace holds {there.rows} rows of batch {batch.id}, which has {batch.rows}; it stays unknown, look for "
+            f"the workspace holds {there.rows} rows of batch {batch.id}, which has {batch.rows}; it stays "
+            "unknown, look for "
             f"the reason in DCRLogErrors (ClientRequestId {batch.request_id})"
         )
         return
@@ -172,7 +173,8 @@ def _found(ledger: Ledger, held: Lease, batch: Batch, there: Found, summary: Res
 def _send_again(ledger: Ledger, held: Lease, batch: Batch, summary: ResolutionSummary) -> int:
     if batch.attempt > MAX_RESENDS:
         summary.problems.append(
-            f"batch {batch.id} was sent {batch.attempt} times and the workspace does not hold it; it stays unknown, check "
+            f"batch {batch.id} was sent {batch.attempt} times and the workspace does not hold it; it stays "
+            "unknown, check "
             "the data collection rule and its DCRLogErrors"
         )
         return 0

@@ -15,7 +15,8 @@ from s3sentinel_assets.hours import utc_now
 
 __all__ = ["RETRY_AFTER_LIMIT_SECONDS", "Pause", "backoff_delay", "parse_retry_after"]
 
-#: A server may ask for a longer pause; asking again a little early costs one more refusal, waiting for hours costs a run.
+#: A server may ask for a longer pause; asking again a little early costs one more refusal, waiting for hours costs a
+#: run.
 RETRY_AFTER_LIMIT_SECONDS = 300.0
 
 

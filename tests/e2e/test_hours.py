@@ -27,9 +27,9 @@ def test_an_hour_of_both_sources_arrives_whole_and_twice_changes_nothing(world, 
         account = world.account(source, hour)
         assert (account.verdict, account.records, account.accepted) == ("complete", count, count)
         assert proofs.prove_hour(world.runtime, source, hour).agrees
-        requests = world.laptop.workspace.stats()
+        requests = world.laptop.workspace.stats()["requests"]["ingestion"]
         world.bring_up(source, hour)
-        assert world.laptop.workspace.stats()["ingestion"] == requests["ingestion"]
+        assert world.laptop.workspace.stats()["requests"]["ingestion"] == requests
         found = world.rows(f"{table} | summarize rows = count(), events = dcount(EventId_CF)")
         assert found == [{"rows": count, "events": count}]
 
@@ -210,15 +210,17 @@ def test_a_gap_in_the_states_is_recorded_and_late_events_enter_the_next_state(wo
     world.close_hour(CLOUDTRAIL, hours[1])
     summary = states.advance_state(world.runtime, CLOUDTRAIL, hours[3])
     assert summary.counts["gap_hours"] == 2
-    assert summary.counts["events"] == 20
+    assert summary.counts["events"] == 10
     world.close_hour(CLOUDTRAIL, hours[4])
-    assert states.advance_state(world.runtime, CLOUDTRAIL, hours[4]).counts["events"] == 24
+    assert states.advance_state(world.runtime, CLOUDTRAIL, hours[4]).counts["events"] == 4
 
 
 def test_a_part_whose_bytes_exceed_a_file_is_cut_into_row_aligned_files(make_world, hours, minute):
     world = make_world(limits={"file_decoded_bytes": 1 << 16})
     hour, start = hours[1], hour_start(hours[1])
-    world.put(logs.key(CLOUDTRAIL, start, "a.json.gz"), logs.cloudtrail(logs.records(start, 600)), minute(hour, 5))
+    for number in range(6):
+        body = logs.cloudtrail(logs.records(start, 100, number * 100))
+        world.put(logs.key(CLOUDTRAIL, start, f"{number}.json.gz"), body, minute(hour, number))
     world.bring_up(CLOUDTRAIL, hour)
     report = proofs.schema_report(world.runtime, CLOUDTRAIL, hour)
     assert report.passed

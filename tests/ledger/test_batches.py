@@ -44,9 +44,7 @@ def ledger(tmp_path):
     with made.write() as connection:
         for part_id in (1, 2):
             connection.execute(
-                sa.insert(part).values(
-                    id=part_id, source="s", hour=HOUR, created_at=0, late=False, objects=1, bytes=1
-                )
+                sa.insert(part).values(id=part_id, source="s", hour=HOUR, created_at=0, late=False, objects=1, bytes=1)
             )
         connection.execute(
             sa.insert(stage).values(

@@ -26,7 +26,7 @@ def settings(credential=None, **changes):
 def certificate(tmp_path):
     import trustme
 
-    issued = trustme.CA().issue_cert("client")
+    issued = trustme.CA().issue_cert("client", key_type=trustme.KeyType.RSA)
     path = tmp_path / "client.pem"
     path.write_bytes(issued.private_key_pem.bytes() + issued.cert_chain_pems[0].bytes())
     return path

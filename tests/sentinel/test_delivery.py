@@ -64,7 +64,7 @@ def test_what_is_refused_again_and_again_waits_for_a_later_run(world, workspace,
 
 
 @pytest.mark.parametrize(("status", "retry_after"), [(500, None), (502, None), (503, None), (504, None), (500, 1)])
-def test_an_answer_that_proves_nothing_is_unknown_and_not_repeated(world, workspace, settings, client, status, retry_after):
+def test_an_answer_that_proves_nothing_is_unknown(world, workspace, settings, client, status, retry_after):
     part_id = world.plan(settings, 20)
     respond(workspace, status, 1, retry_after)
     summary = world.deliver(client, settings, part_id)
@@ -147,7 +147,7 @@ def test_a_wrong_secret_stops_with_a_sentence_without_the_secret(world, workspac
 def test_an_untrusted_certificate_stops_with_a_sentence(world, workspace, settings):
     wrong = settings.model_copy(update={"ca_file": None})
     part_id = world.plan(settings, 20)
-    with pytest.raises(UserError, match="is not trusted; set sentinel.ca_file"):
+    with pytest.raises(UserError, match=r"is not trusted; set sentinel\.ca_file"):
         world.deliver(SentinelClient(wrong), wrong, part_id)
 
 
@@ -166,7 +166,7 @@ def test_a_missing_role_stops_with_a_sentence(world, workspace, settings, client
 def test_an_unknown_rule_stops_with_a_sentence(world, workspace, settings, client):
     lost = settings.model_copy(update={"dcr_id": "dcr-ffffffffffffffffffffffffffffffff"})
     part_id = world.plan(lost, 20)
-    with pytest.raises(UserError, match="knows no data collection rule dcr-f+ with stream Custom-AWSCloudTrail"):
+    with pytest.raises(UserError, match=r"knows no data collection rule dcr-f+ with stream Custom-AWSCloudTrail"):
         world.deliver(client, lost, part_id)
     assert set(world.states(part_id)) <= {"retry", "planned"}
 
@@ -230,7 +230,22 @@ def test_a_damaged_file_is_not_the_rows_fault(world, workspace, settings, client
     path.write_bytes(content)
     with pytest.raises(UserError, match="is damaged; restore it"):
         world.deliver(client, settings, part_id)
-    assert "dead" not in world.states(part_id)
+    assert world.states(part_id)[0] == "retry" and set(world.states(part_id)) <= {"retry", "planned", "accepted"}
+
+
+def test_a_secret_that_vanished_stops_with_a_sentence(world, workspace, settings, tmp_path):
+    secret = tmp_path / "secret"
+    secret.write_bytes(settings.credential.client_secret_file.read_bytes())
+    moved = settings.credential.model_copy(update={"client_secret_file": secret})
+    mine = settings.model_copy(update={"credential": moved, "upload_threads": 1})
+    client = SentinelClient(mine)
+    assert world.deliver(client, mine, world.plan(mine, 5)).done
+    part_id = world.plan(mine, 20)
+    secret.unlink()
+    workspace.set_faults(expire_tokens=True)
+    with pytest.raises(UserError, match=r"client_secret_file: .*secret is not there"):
+        world.deliver(client, mine, part_id)
+    assert set(world.states(part_id)) <= {"retry", "planned"}
 
 
 def test_what_a_dead_worker_left_is_unknown(world, settings, client):

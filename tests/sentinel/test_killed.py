@@ -13,7 +13,7 @@ from s3sentinel_assets.ledger.schema import BatchState
 from s3sentinel_assets.sentinel.resolution import resolve_unknown
 
 #: Steps of an undisturbed run of the part below: kills are drawn from all of them.
-STEPS = 60
+STEPS = 80
 
 
 @pytest.mark.slow

@@ -1,5 +1,6 @@
 """Packing: every row once, in order, exact sizes, stable ids."""
 
+import itertools
 import json
 
 import polars as pl
@@ -65,7 +66,7 @@ def test_bodies_are_full_and_do_not_depend_on_the_slices(values, limit, slices):
     assert [(c.start, c.end, c.too_large) for c in cuts] == [
         (c.start, c.end, c.too_large) for c in pack(values, limit, [])
     ]
-    for cut, following in zip(cuts, cuts[1:], strict=False):
+    for cut, following in itertools.pairwise(cuts):
         if not cut.too_large and not following.too_large:
             both = pl.concat([cut.tails, following.tails.head(1)])
             assert packing.body_size(int(both.str.len_bytes().sum()), len(both)) > limit
@@ -83,7 +84,8 @@ def test_an_auxiliary_body_spans_at_most_thirty_minutes(times, slices):
     for cut, following in zip(cuts, [*cuts[1:], None], strict=True):
         assert times[cut.end - 1] - times[cut.start] <= 30 * MINUTE
         if following is not None:
-            size = packing.body_size(int(cut.tails.str.len_bytes().sum()) + following.tails.str.len_bytes()[0], 1 + len(cut.tails))
+            longer = pl.concat([cut.tails, following.tails.head(1)])
+            size = packing.body_size(int(longer.str.len_bytes().sum()), len(longer))
             assert size > 700 or times[following.start] - times[cut.start] > 30 * MINUTE
 
 

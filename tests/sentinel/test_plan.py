@@ -152,9 +152,7 @@ def test_a_missing_stage_file_is_named(world, settings):
     parsed = world.stage(part_id, Stage.PARSED, [cloudtrail(5)], "rows", "AWSCloudTrail")
     world.store.path(parsed.files[0].uri).unlink()
     with pytest.raises(UserError, match=r"\.parquet is missing"):
-        plan_module.plan_part(
-            world.store, "x", parsed, None, plan_module.Destination(table="AWSCloudTrail"), settings
-        )
+        plan_module.plan_part(world.store, "x", parsed, None, plan_module.Destination(table="AWSCloudTrail"), settings)
 
 
 def test_a_plan_is_committed_whole_or_not_at_all(world, settings):

@@ -42,9 +42,7 @@ def test_columns_are_those_of_the_documented_table(table: str, shared_dir) -> No
         pytest.skip(f"{table} is no native table")
     documented = json.loads(file.read_text(encoding="utf-8"))
     schema = load_schema(table)
-    columns = documented["columns"]
-    if isinstance(columns, list):
-        columns = {column["name"]: column["type"] for column in columns}
+    columns = {column["name"]: column["type"] for column in documented}
     system = set(schema.system_columns)
     assert schema.columns == {name: kind for name, kind in columns.items() if name not in system}
 

@@ -1,7 +1,7 @@
 """The WSGI application: moto behind a thin layer that mirrors to disk, sets LastModified and injects faults.
 
-Belongs here: what happens to one request, and the control endpoint. Does not belong here: the rules of the faults (``faults``),
-the files (``mirror``) and listening on a port (``server``).
+Belongs here: what happens to one request, and the control endpoint. Does not belong here: the rules of the faults
+(``faults``), the files (``mirror``) and listening on a port (``server``).
 """
 
 import datetime

@@ -127,13 +127,15 @@ class Mirror:
 
 
 def _checked_header(path: Path, line: bytes, size: int) -> dict[str, Any]:
+    problem = "its first line is not what was written"
     try:
         header = json.loads(line)
-        if header["size"] != size:
-            raise ValueError(f"{size} bytes instead of {header['size']}")
-    except (ValueError, KeyError, TypeError) as error:
-        raise UserError(f"{path}: is damaged ({error}); delete this file to start without it") from None
-    return header
+        if header["size"] == size:
+            return header
+        problem = f"{size} bytes instead of {header['size']}"
+    except (ValueError, KeyError, TypeError):
+        pass  # said below
+    raise UserError(f"{path}: is damaged ({problem}); delete this file to start without it")
 
 
 def _find_bucket(name: str) -> Any:

@@ -1,7 +1,7 @@
 """Listening: one server on loopback, alone in its folder.
 
-Belongs here: the port, the folder's lock, the control token and the server's end. Does not belong here: what a request does
-(``application``) and running it as a process of its own (``process``, ``__main__``).
+Belongs here: the port, the folder's lock, the control token and the server's end. Does not belong here: what a
+request does (``application``) and running it as a process of its own (``process``, ``__main__``).
 """
 
 import contextlib

@@ -1,7 +1,8 @@
 """Writing CloudTrail records as JSON text, from templates that are compiled once.
 
-Belongs here: sessions, filling templates, the text of a file. Does not belong here: the shape of a record (``records``), who
-does what (``cast``), when files are delivered (``layout``) or how many events an hour has (``generator``).
+Belongs here: sessions, filling templates, the text of a file. Does not belong here: the shape of a record
+(``records``), who does what (``cast``), when files are delivered (``layout``) or how many events an hour has
+(``generator``).
 """
 
 import base64

@@ -1,7 +1,8 @@
 """Writing VPC flow log lines: who talks to whom, scans from outside, idle interfaces.
 
-Belongs here: ordinary traffic and the two line formats (version 2 in AWS's default order, version 5 in an order of our own).
-Does not belong here: the networks (``network``), files and keys (``layout``) or how many lines an hour has (``generator``).
+Belongs here: ordinary traffic and the two line formats (version 2 in AWS's default order, version 5 in an order of
+our own). Does not belong here: the networks (``network``), files and keys (``layout``) or how many lines an hour has
+(``generator``).
 """
 
 import random

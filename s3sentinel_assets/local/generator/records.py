@@ -1,6 +1,7 @@
 """The shape of a CloudTrail record: its fields, the identity of each kind of principal, errors.
 
-Belongs here: records with ``%(name)s`` slots where events differ. Does not belong here: filling the slots (``cloudtrail``).
+Belongs here: records with ``%(name)s`` slots where events differ. Does not belong here: filling the slots
+(``cloudtrail``).
 """
 
 from typing import Any

@@ -50,6 +50,7 @@ async def bounded_body(request: Request, limit: int) -> tuple[bytes, int]:
 
 
 def canned_answer(reply: Reply) -> Response:
+    """The answer that a fault ordered."""
     if reply.status == 204:
         return Response(status_code=204)
     headers = {} if reply.retry_after is None else {"Retry-After": f"{reply.retry_after}"}
@@ -57,4 +58,5 @@ def canned_answer(reply: Reply) -> Response:
 
 
 async def no_such_path(_request: Request, _error: Exception) -> Response:
+    """404 for a path or method the services do not have."""
     return ApiError(404, "PathNotFoundError", "The requested path does not exist").response()

@@ -1,6 +1,7 @@
 """KQL that ships with the project, as text files with the table's name left open.
 
-Belongs here: functions a user saves in the workspace. Does not belong here: queries the project runs itself (``query``).
+Belongs here: functions a user saves in the workspace. Does not belong here: queries the project runs itself
+(``query``).
 """
 
 from importlib import resources
@@ -16,5 +17,5 @@ def dedupe_function(table: str) -> str:
     Raises:
         ConfigurationError: no schema ships for the table.
     """
-    text = (resources.files(__package__) / "dedupe.kql").read_text(encoding="utf-8")
+    text = (resources.files("s3sentinel_assets.sentinel.kql") / "dedupe.kql").read_text(encoding="utf-8")
     return text.replace("{table}", load_schema(table).name)

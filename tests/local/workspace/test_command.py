@@ -83,8 +83,12 @@ def test_serve_says_where_it_is_and_ends_on_interrupt(tmp_path: Path) -> None:
         text=True,
     )
     assert server.stdout is not None
-    assert "https://127.0.0.1:" in server.stdout.readline()
+    # Lines, not communicate(): that reads past what readline() has buffered.
+    lines = [server.stdout.readline() for _ in range(4)]
     server.send_signal(signal.SIGINT)
-    rest, _ = server.communicate(timeout=30)
-    assert str(tmp_path / "client_secret") in rest
-    assert server.returncode == 0
+    lines += server.stdout
+    assert server.wait(30) == 0
+    server.stdout.close()
+    assert "https://127.0.0.1:" in lines[0]
+    assert str(tmp_path / "client_secret") in lines[2]
+    assert lines[4:] == ["local workspace ended\n"]

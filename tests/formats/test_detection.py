@@ -1,0 +1,65 @@
+"""Detection by content, on real samples of other formats too."""
+
+import json
+
+import pytest
+
+from s3sentinel_assets.formats import FORMATS, detect, format_names, format_parser
+from s3sentinel_assets.tables import table_names
+from tests.formats.parsing import record, trail
+
+FLOW = b"2 111122223333 eni-1 10.0.0.1 10.0.0.2 443 50000 6 5 500 1700000000 1700000060 ACCEPT OK\n"
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_every_registered_format_is_complete(name):
+    parser = format_parser(name)
+    assert parser.name == name
+    assert parser.table in table_names()
+    assert parser.title
+    assert parser.sniff(b"", "").confidence < 0.3
+    assert name in format_names()
+
+
+@pytest.mark.parametrize(
+    ("head", "expected"),
+    [
+        (trail(record()), "cloudtrail"),
+        (trail(record())[:200], "cloudtrail"),
+        (json.dumps(record()).encode(), "cloudtrail"),
+        (b'{"Records":[', "cloudtrail"),
+        (FLOW, "vpc_flow"),
+        (FLOW[:-1], "vpc_flow"),
+        (b"version account-id interface-id srcaddr dstaddr\n", "vpc_flow"),
+        (b"start srcaddr\n1 2\n", "vpc_flow"),
+        (b"", None),
+        (b"{}", None),
+        (b'{"a": 1}', None),
+        (b"hello", None),
+        (b"2 3 4\n", None),
+        (b"\x00\x01\x02\x03", None),
+        (b'{"digestStartTime":"2023-07-10T10:48:05Z","digestS3Bucket":"b","digestS3Object":"o"}', None),
+    ],
+)
+def test_content_decides(head, expected):
+    found = detect(head, "AWSLogs/1/whatever.gz")
+    assert found.format == expected
+    assert found.why
+    assert [name for name, _, _ in found.considered].sort() == format_names().sort()
+
+
+def test_the_key_does_not_overrule_the_content():
+    assert detect(FLOW, "AWSLogs/1/CloudTrail/eu/2026/x.json.gz").format == "vpc_flow"
+
+
+OTHERS = "alb apache_nginx cef cloudfront elb_mixed_alb_clb_nlb iis_w3c leef nlb s3_access syslog zeek tgw_flow waf".split()
+
+
+@pytest.mark.parametrize("folder", OTHERS)
+def test_samples_of_other_formats_are_not_taken(shared_dir, folder):
+    samples = shared_dir / "data/formats" / folder
+    if not samples.is_dir():
+        pytest.skip("no samples")
+    for file in samples.rglob("*"):
+        if file.is_file() and file.name != "SOURCES.md":
+            assert detect(file.read_bytes()[:16_384], "").format is None, file.name

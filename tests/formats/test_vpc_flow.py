@@ -1,0 +1,364 @@
+"""VPC flow logs: any order, every line accounted for, bad ones named."""
+
+import json
+from datetime import UTC, datetime
+
+import polars as pl
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from s3sentinel_assets.formats.vpc_flow.fields import DEFAULT_ORDER, FIELDS, NUMBERS, read_header
+from s3sentinel_assets.formats.vpc_flow.parser import VpcFlowParser
+from s3sentinel_assets.tables import load_schema
+from tests.formats.parsing import IDENTITY, parse, zipped
+
+HEADER = " ".join(DEFAULT_ORDER)
+LINE = "2 111122223333 eni-1 10.0.0.1 198.51.100.9 50000 443 6 20 4249 1700000000 1700000060 ACCEPT OK"
+NODATA = "2 111122223333 eni-1 - - - - - - - 1700000000 1700000060 - NODATA"
+
+
+def text(*lines: str, end: str = "\n") -> bytes:
+    return "".join(line + end for line in lines).encode()
+
+
+def flows(*lines: str, **options):
+    return parse(text(*lines), format="vpc_flow", **options)
+
+
+def test_every_field_has_a_column_of_the_table():
+    columns = load_schema("AWSVPCFlow").columns
+    assert set(FIELDS.values()) | {"TimeGenerated"} == set(columns)
+
+
+def test_the_default_order():
+    row = flows(HEADER, LINE).rows.row(0, named=True)
+    filled = {name: value for name, value in row.items() if value is not None}
+    start, end = datetime.fromtimestamp(1_700_000_000, UTC), datetime.fromtimestamp(1_700_000_060, UTC)
+    assert filled == {
+        "TimeGenerated": start,
+        "AccountId": "111122223333",
+        "Action": "ACCEPT",
+        "Bytes": 4249,
+        "DstAddr": "198.51.100.9",
+        "DstPort": 443,
+        "End": end,
+        "InterfaceId": "eni-1",
+        "LogStatus": "OK",
+        "Packets": 20,
+        "Protocol": 6,
+        "SrcAddr": "10.0.0.1",
+        "SrcPort": 50000,
+        "Start": start,
+        "Version": 2,
+        "EventId_CF": f"{IDENTITY}0000-0",
+        "EventTime_CF": start,
+        "_object": 0,
+        "_ordinal": 0,
+    }
+
+
+def test_all_fields_in_any_order_reach_their_column():
+    order = sorted(FIELDS, key=lambda name: name[::-1])
+    values = {name: str(1_700_000_000 + at) if name in NUMBERS else f"v{at}" for at, name in enumerate(order)}
+    parsed = flows(" ".join(order), " ".join(values[name] for name in order))
+    row = parsed.rows.row(0, named=True)
+    for name, column in FIELDS.items():
+        if name in ("start", "end"):
+            assert row[column] == datetime.fromtimestamp(int(values[name]), UTC)
+        else:
+            assert str(row[column]) == values[name], name
+    assert row["_flags"] is None
+
+
+@pytest.mark.parametrize("header", [HEADER.replace("-", "_"), HEADER.upper(), "${" + HEADER.replace(" ", "} ${") + "}"])
+def test_header_spellings(header):
+    assert flows(header, LINE).report.rows == 1
+
+
+def test_without_header_the_default_order_counts():
+    parsed = flows(LINE, NODATA)
+    assert parsed.rows["Bytes"].to_list() == [4249, None]
+    assert parsed.rows["LogStatus"].to_list() == ["OK", "NODATA"]
+    assert parsed.rows["_ordinal"].to_list() == [0, 1]
+
+
+@pytest.mark.parametrize("content", [text(HEADER), HEADER.encode(), zipped(text(HEADER)), text(HEADER, "")])
+def test_a_header_alone_has_no_records(content):
+    report = parse(content, format="vpc_flow").report
+    assert (report.state, report.records, report.format) == ("read", 0, "vpc_flow")
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        text(HEADER, LINE, LINE),
+        text(HEADER, LINE, LINE)[:-1],
+        text(HEADER, LINE, LINE, end="\r\n"),
+        b"\xef\xbb\xbf" + text(HEADER, LINE, LINE),
+        text("", HEADER, "", LINE, "", LINE, "", ""),
+        text(HEADER, LINE, HEADER, LINE),
+        text(HEADER, HEADER, LINE, LINE),
+        text(LINE, HEADER, LINE),
+    ],
+)
+@pytest.mark.parametrize("format", ["auto", "vpc_flow"])
+def test_line_ends_blank_lines_and_repeated_headers(content, format):
+    for step in (65_536, 3):
+        parsed = parse(content, format=format, step=step)
+        assert (parsed.report.state, parsed.report.records) == ("read", 2)
+        assert parsed.rows["LogStatus"].to_list() == ["OK", "OK"]
+        assert parsed.rows["Bytes"].to_list() == [4249, 4249]
+
+
+def test_a_header_in_the_middle_changes_the_order_for_that_object_only():
+    short = "start bytes srcaddr"
+    mixed = text(HEADER, LINE, short, "1700000000 7 10.9.9.9")
+    parsed = parse(mixed, text(LINE), zipped(text(short, "1700000001 8 -")), format="vpc_flow")
+    assert parsed.rows["Bytes"].to_list() == [4249, 7, 4249, 8]
+    assert parsed.rows["SrcAddr"].to_list() == ["10.0.0.1", "10.9.9.9", "10.0.0.1", None]
+
+
+def test_a_header_in_the_middle_holds_for_later_blocks(monkeypatch):
+    original = VpcFlowParser.__init__
+    monkeypatch.setattr(VpcFlowParser, "__init__", lambda self: original(self, block=300))
+    lines = [HEADER, *[LINE] * 20, "start bytes srcaddr", *["1700000000 7 10.9.9.9"] * 40]
+    parsed = parse(text(*lines), text(LINE), format="vpc_flow", step=70)
+    assert parsed.rows["Bytes"].to_list() == [4249] * 20 + [7] * 40 + [4249]
+
+
+@pytest.mark.parametrize(
+    ("line", "reason"),
+    [
+        ("2 too few", "field_count"),
+        (LINE + " more", "field_count"),
+        (LINE.replace(" 443 ", "  443 "), "field_count"),
+        (LINE + " ", "field_count"),
+        (LINE.replace("443", "https"), "bad_number"),
+        (LINE.replace("4249", "4249.5"), "bad_number"),
+        (LINE.replace("4249", "9" * 30), "bad_number"),
+        (LINE.replace("1700000000", "soon"), "bad_number"),
+        (LINE.replace("1700000000", "-").replace("1700000060", "-"), "no_event_time"),
+        (LINE.replace("1700000000", "-5").replace("1700000060", "-"), "no_event_time"),
+        (LINE.replace("1700000000", "9" * 15).replace("1700000060", "9" * 15), "no_event_time"),
+        ("\x00\x01\x02", "field_count"),
+    ],
+)
+def test_a_bad_line_is_quarantined_alone(line, reason):
+    content = text(HEADER, LINE, line, NODATA)
+    parsed = parse(content, format="vpc_flow")
+    assert parsed.rows["_ordinal"].to_list() == [0, 2]
+    assert parsed.reasons() == [(1, reason)]
+    assert parsed.report.state == "read"
+    assert parsed.rejects["data"][0] == line.encode()
+    assert content[parsed.rejects["offset"][0] :].startswith(line.encode())
+
+
+def test_many_bad_lines_each_keep_their_place():
+    lines = [LINE if n % 3 else f"bad {n}" for n in range(3_000)]
+    parsed = flows(HEADER, *lines)
+    assert parsed.rejects["position"].to_list() == list(range(0, 3_000, 3))
+    assert parsed.rejects["data"].to_list() == [f"bad {n}".encode() for n in range(0, 3_000, 3)]
+    assert parsed.rows["_ordinal"].to_list() == [n for n in range(3_000) if n % 3]
+
+
+def test_invalid_utf8_is_replaced_and_flagged():
+    content = text(HEADER, LINE, LINE.replace("ACCEPT", "QQ")).replace(b"QQ", b"A\xff")
+    rows = parse(content, format="vpc_flow").rows
+    assert rows["Action"].to_list() == ["ACCEPT", "A\ufffd"]
+    assert rows["_flags"].to_list() == [None, "invalid_utf8"]
+
+
+def test_numbers_too_big_for_their_column_are_flagged_not_lost():
+    big = LINE.replace(" 20 4249 ", f" {2**32} {2**40} ")
+    late = LINE.replace("1700000060", str(10**12))
+    rows = flows(HEADER, LINE, big, late).rows
+    assert rows["Packets"].to_list() == [20, None, 20]
+    assert rows["Bytes"].to_list() == [4249, 2**40, 4249]
+    assert rows["End"].is_null().to_list() == [False, False, True]
+    assert rows["_flags"].to_list() == [None, f"packets_overflow={2**32}", f"end_overflow={10**12}"]
+
+
+def test_the_end_stands_in_for_a_missing_start():
+    rows = flows(HEADER, LINE.replace("1700000000", "-")).rows
+    assert rows["Start"][0] is None
+    assert rows["TimeGenerated"][0] == datetime.fromtimestamp(1_700_000_060, UTC)
+    assert flows("srcaddr dstaddr end", "10.0.0.1 10.0.0.2 5").rows["TimeGenerated"][0].timestamp() == 5
+
+
+def test_an_order_without_any_time_sends_every_line_to_quarantine():
+    parsed = flows("instance-id interface-id srcaddr", "i-1 eni-1 10.0.0.1", "srcaddr - -")
+    assert parsed.report.rows == 0
+    assert set(parsed.rejects["reason"]) == {"no_event_time"}
+
+
+def test_fields_without_a_column_are_named_in_the_note():
+    parsed = flows(HEADER + " reject-reason brand-new-field start", LINE + " BPA x 9")
+    assert parsed.report.rows == 1
+    note = parsed.report.note or ""
+    assert "3 fields" in note
+    assert "reject-reason" in note
+    assert "brand-new-field" in note
+    assert parsed.rows["Start"][0] == datetime.fromtimestamp(1_700_000_000, UTC)
+
+
+def test_no_columns_are_confused_between_objects_of_different_orders():
+    a = text("start srcaddr bytes", "1700000000 10.0.0.1 1")
+    b = text("bytes dstaddr start vpc-id", "2 10.0.0.2 1700000001 vpc-1")
+    parsed = parse(*[a, b] * 20)
+    assert parsed.rows["Bytes"].to_list() == [1, 2] * 20
+    assert parsed.rows["VpcId"].to_list() == [None, "vpc-1"] * 20
+    assert len(parsed.frames) == 1
+
+
+@pytest.mark.parametrize("cut", range(1, len(LINE), 7))
+def test_a_line_that_gzip_cut_is_never_taken_for_whole(cut):
+    stored = zipped(text(HEADER, LINE, LINE)[: -len(LINE) - 1 + cut])[:-8]
+    parsed = parse(stored, format="vpc_flow")
+    assert (parsed.report.rows, parsed.report.state) == (1, "partly_read")
+    assert parsed.reasons() == [(1, "truncated_gzip")]
+    assert parsed.rejects["data"][0] == LINE[:cut].encode()
+
+
+def test_a_cut_between_lines_still_counts_the_lost_tail():
+    parsed = parse(zipped(text(HEADER, LINE, LINE))[:-8])
+    assert (parsed.report.rows, parsed.reasons()) == (2, [(2, "truncated_gzip")])
+
+
+def test_a_line_that_never_ends_is_rejected_in_bounded_pieces(monkeypatch):
+    original = VpcFlowParser.__init__
+    monkeypatch.setattr(VpcFlowParser, "__init__", lambda self: original(self, block=1 << 16))
+    parsed = parse(text(HEADER, LINE) + b"x" * 300_000, format="vpc_flow")
+    assert parsed.report.rows == 1
+    assert 1 <= parsed.report.rejected <= 6
+    assert set(parsed.rejects["reason"]) == {"field_count"}
+
+
+@pytest.mark.parametrize(
+    "line", ["version resource-type account-id tgw-id srcaddr dstaddr", "date time x-edge-location", "srcaddr", ""]
+)
+def test_other_headers_are_not_flow_logs(line):
+    assert read_header(line.encode()) is None
+
+
+def test_transit_gateway_logs_are_not_taken(shared_dir):
+    file = shared_dir / "data/formats/tgw_flow/otel_valid_tgw_flow_log.log"
+    if not file.exists():
+        pytest.skip("no sample")
+    assert parse(file.read_bytes()).report.format is None
+
+
+@pytest.mark.parametrize(
+    ("changes", "action", "target"),
+    [
+        ({}, "tcp/443/egress/ACCEPT", "198.51.100.9"),
+        ({"10.0.0.1": "203.0.113.5", "198.51.100.9": "10.1.1.1"}, "tcp/443/ingress/ACCEPT", "203.0.113.5"),
+        ({"198.51.100.9": "172.20.0.1"}, "tcp/443/internal/ACCEPT", "172.20.0.1"),
+        ({"10.0.0.1": "8.8.8.8"}, "tcp/443/-/ACCEPT", "198.51.100.9"),
+        ({"10.0.0.1": "fd00::1", "198.51.100.9": "2001:db8::1"}, "tcp/443/egress/ACCEPT", "2001:db8::1"),
+        ({" 443 6 ": " 40000 17 "}, "udp/ephemeral/egress/ACCEPT", "198.51.100.9"),
+        ({" 443 6 ": " 5432 6 "}, "tcp/5432/egress/ACCEPT", "198.51.100.9"),
+        ({" 443 6 ": " 12345 99 "}, "99/user/egress/ACCEPT", "198.51.100.9"),
+        ({"ACCEPT": "REJECT"}, "tcp/443/egress/REJECT", "198.51.100.9"),
+    ],
+)
+def test_entities(changes, action, target):
+    line = LINE
+    for old, new in changes.items():
+        line = line.replace(old, new)
+    entity = flows(line).entities.row(0, named=True)
+    assert (entity["action"], entity["target"], entity["principal"]) == (action, target, "eni-1")
+    assert (entity["principal_type"], entity["peer"], entity["account"]) == ("eni", "111122223333", "111122223333")
+    assert (entity["bytes"], entity["packets"]) == (4249, 20)
+
+
+def test_entities_of_a_line_without_data():
+    entity = flows(NODATA).entities.row(0, named=True)
+    assert entity["action"] == "-/-/-/NODATA"
+
+
+def test_the_logs_own_direction_and_subnet_win():
+    parsed = flows(
+        "start srcaddr dstaddr flow-direction subnet-id account-id interface-id vpc-id",
+        "1700000000 10.0.0.1 198.51.100.9 ingress subnet-1 1 eni-1 vpc-1",
+    )
+    entity = parsed.entities.row(0, named=True)
+    assert (entity["target"], entity["peer"]) == ("10.0.0.1", "1/subnet-1")
+
+
+words = st.text("abcdefghij0123456789.:/-", min_size=1, max_size=12)
+numbers = st.integers(0, 2**31 - 1)
+seconds = st.integers(0, 4_000_000_000)
+
+
+@st.composite
+def files(draw):
+    order = draw(st.permutations(sorted(FIELDS)))[: draw(st.integers(3, 30))]
+    order = [name for name in order if name != "start"] + ["start"]
+    order.insert(0, order.pop(draw(st.integers(0, len(order) - 1))))
+    if sum(name in FIELDS for name in order) < 2:
+        order = ["srcaddr", "start"]
+    lines = draw(
+        st.lists(
+            st.tuples(
+                *(seconds if n == "start" else st.none() | (seconds if n == "end" else numbers if n in NUMBERS else words) for n in order)
+            ),
+            min_size=1,
+            max_size=8,
+        )
+    )
+    return order, lines
+
+
+@settings(max_examples=80, deadline=None)
+@given(files(), st.integers(1, 400), st.booleans())
+def test_what_goes_in_comes_out(file, step, packed):
+    order, lines = file
+    content = text(" ".join(order), *(" ".join("-" if v is None else str(v) for v in line) for line in lines))
+    parsed = parse(zipped(content) if packed else content, format="vpc_flow", step=step)
+    assert parsed.report.rows == len(lines)
+    for at, name in enumerate(order):
+        expected = [None if line[at] == "-" else line[at] for line in lines]
+        found = parsed.rows[FIELDS[name]].to_list()
+        if name in ("start", "end"):
+            found = [None if time is None else int(time.timestamp()) for time in found]
+        assert found == expected, name
+
+
+@settings(max_examples=120, deadline=None)
+@given(st.data())
+def test_any_damage_is_accounted_for(data):
+    content = bytearray(text(HEADER, *[LINE, NODATA] * 3))
+    for _ in range(data.draw(st.integers(1, 5))):
+        at = data.draw(st.integers(len(HEADER) + 1, len(content) - 1))
+        content[at] = data.draw(st.sampled_from(b' \n\r\t-"#x\x00\xff9'))
+    parse(bytes(content), format="vpc_flow", step=data.draw(st.integers(1, 300)))  # the account is checked inside
+
+
+def test_documented_lines(shared_dir):
+    file = shared_dir / "data/formats/vpc_flow/vrl_parse_aws_vpc_flow_log.jsonl"
+    if not file.exists():
+        pytest.skip("no sample")
+    checked = 0
+    for case in map(json.loads, file.read_text().splitlines()):
+        if "input" not in case or case["result"] != "ok" or not isinstance(case.get("expected"), dict):
+            continue
+        order = (case.get("args") or {}).get("format") or " ".join(DEFAULT_ORDER)
+        if "start" not in order:
+            continue
+        parsed = flows(order.replace("_", "-"), case["input"])
+        row = parsed.rows.row(0, named=True)
+        for name, value in case["expected"].items():
+            found = row[FIELDS[name.replace("_", "-")]]
+            assert (int(found.timestamp()) if isinstance(found, datetime) else found) in (value, str(value)), name
+        checked += 1
+    assert checked >= 2
+
+
+def test_the_slow_way_gives_what_the_fast_way_gives():
+    lines = [LINE, NODATA, LINE.replace("443", "-")] * 50
+    fast = flows(HEADER, *lines).rows
+    slow = flows(HEADER, *lines, "bad").rows
+    assert fast.equals(slow)
+    assert fast.schema == slow.schema
+    assert isinstance(fast, pl.DataFrame)
