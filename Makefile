@@ -51,8 +51,8 @@ demo: $(READY) ## Runs the main job on generated logs, from a local S3 to a loca
 local: $(READY) ## Starts the local stand-ins that s3sentinel.yaml points at (Ctrl-C ends them)
 	@$(BIN)/s3sentinel local $(ARGS)
 
-ui: $(READY) ## Opens the Dagster UI on http://127.0.0.1:3000
-	@$(BIN)/dagster dev --host 127.0.0.1 $(ARGS)
+ui: $(READY) ## Opens the last demo in the Dagster UI on http://127.0.0.1:3000 (Ctrl-C ends it)
+	@$(BIN)/s3sentinel ui $(ARGS)
 
 test: lint types contracts tests ## Checks everything: style, types, layers, tests
 

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import dagster as dg
+from dagster._core.instance.ref import InstanceRef
 
 from s3sentinel_assets.errors import ConfigurationError, UserError
 from s3sentinel_assets.hours import hour_range
@@ -165,7 +166,10 @@ def folder_instance() -> Iterator[dg.DagsterInstance]:
         # Two processes that create SQLite's tables at once leave them broken for good.
         with (home / ".dagster" / "opening.lock").open("w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
-            instance = stack.enter_context(dg.DagsterInstance.from_config(str(home)))
+            # Runs in this process would otherwise have its terminal, progress bar and all, redirected into files.
+            silent = {"module": "dagster._core.storage.noop_compute_log_manager", "class": "NoOpComputeLogManager"}
+            ref = InstanceRef.from_dir(str(home), overrides={"compute_logs": silent})
+            instance = stack.enter_context(dg.DagsterInstance.from_ref(ref))
             for touch in (instance.get_runs_count, instance.all_asset_keys, instance.all_instigator_state):
                 touch()
         yield instance

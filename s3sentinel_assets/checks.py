@@ -181,7 +181,7 @@ def _accounting_verdict(account: Account) -> tuple[dg.AssetCheckSeverity | None,
         return _ERROR, f"unbalanced, records are unaccounted for: {words}"
     unread = f"; {account.unread_objects} objects are not read yet" if account.unread_objects else ""
     if account.sealed and (account.pending or account.unread_objects):
-        return _ERROR, f"the hour is sealed and still incomplete: {words}{unread}; materialise it again"
+        return _ERROR, f"the hour is sealed and still incomplete: {words}{unread}; materialise again"
     if account.unknown and not account.pending and not account.unread_objects:
         return _WARN, f"outcome unknown for {account.unknown:,} rows, the hourly sweep settles them: {words}"
     return _WARN, f"pending: {words}{unread}"

@@ -16,8 +16,8 @@ __all__ = ["BACKFILL_POLICY", "HOURS_PER_RUN", "PREVIOUS_HOUR", "STATE_BACKFILL_
 #: A day a run: a failed day is retried alone, and the run's fixed cost is paid 24 times less often.
 HOURS_PER_RUN = 24
 
-# Dagster 1.13 calls the first three beta or preview; tests and the pin on the minor version hold them. The last is meant
-# so. A warning for each asset at each start would only hide others.
+# Dagster 1.13 calls the first three beta or preview; tests and the pin on the minor version hold them. The last is on
+# purpose. A warning for each asset at each start would only hide others.
 for _message, _category in (
     ("Parameter `backfill_policy`", dg.BetaWarning),
     ("Parameter `allow_nonexistent_upstream_partitions`", dg.BetaWarning),
@@ -33,9 +33,9 @@ PREVIOUS_HOUR = dg.TimeWindowPartitionMapping(
 
 BACKFILL_POLICY = dg.BackfillPolicy.multi_run(max_partitions_per_run=HOURS_PER_RUN)
 
-#: Inside a run the hours are taken in order, and Dagster asks for the next run only when this one is done. It differs from
-#: the others' policy on purpose: Dagster puts assets with equal policies into one run, and a state that fails would
-#: then take the delivery of its whole day with it.
+#: Inside a run the hours are taken in order, and Dagster asks for the next run only when this one is done. It differs
+#: from the others' policy on purpose: Dagster puts assets with equal policies into one run, and a state that fails
+#: would then take the delivery of its whole day with it.
 STATE_BACKFILL_POLICY = dg.BackfillPolicy.multi_run(max_partitions_per_run=HOURS_PER_RUN // 2)
 
 

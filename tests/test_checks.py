@@ -30,13 +30,17 @@ def delivered(account=None, found="same"):
             WARN,
             "complete with exceptions: 102 records read = 97 accepted + 3 dead letters + 2 quarantined",
         ),
-        ({"refused_objects": 1}, WARN, "complete with exceptions: 100 records read = 100 accepted; 1 objects are gone or denied"),
+        (
+            {"refused_objects": 1},
+            WARN,
+            "complete with exceptions: 100 records read = 100 accepted; 1 objects are gone or denied",
+        ),
         ({"accepted": 60}, WARN, "pending: 100 records read = 60 accepted + 40 pending"),
         ({"unread_objects": 2}, WARN, "pending: 100 records read = 100 accepted; 2 objects are not read yet"),
         (
-            {"accepted": 60, "sealed": True},
+            {"accepted": 40, "sealed": True},
             ERROR,
-            "the hour is sealed and still incomplete: 100 records read = 60 accepted + 40 pending; materialise it again",
+            "the hour is sealed and still incomplete: 100 records read = 40 accepted + 60 pending; materialise again",
         ),
         (
             {"accepted": 90, "unknown": 10, "sealed": True},

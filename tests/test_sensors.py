@@ -68,7 +68,7 @@ def test_a_backlog_is_asked_for_in_pieces_and_the_newest_hours_go_first(stages, 
     hours = [f"2026-11-{day:02d}-{number:02d}:00" for day in (20, 21) for number in range(24)]
     stages.touched = dict.fromkeys(hours, "x")
     first = tick()
-    assert [request.partition_key for request in first.run_requests] == hours[:-REQUESTS_PER_TICK - 1:-1]
+    assert [request.partition_key for request in first.run_requests] == hours[: -REQUESTS_PER_TICK - 1 : -1]
     second = tick(first.cursor)
     assert {request.partition_key for request in (*first.run_requests, *second.run_requests)} == set(hours)
     assert tick(second.cursor).run_requests == []

@@ -45,7 +45,7 @@ COMMANDS: dict[str, LazyTarget] = {
     "demo": LazyTarget("demo", "demo", "Run the main job on generated logs, local S3 to local workspace."),
     "parse": LazyTarget("parse", "parse", "Detect, parse and normalise local log files."),
     "local": LazyTarget("local", "local", "Serve the local stand-ins that the configuration names."),
-    "ui": LazyTarget("local", "ui", "Open the Dagster UI."),
+    "ui": LazyTarget("local", "ui", "Open the last demo in the Dagster UI."),
     "workspace": LazyTarget("workspace", "app", "Serve or query the local Log Analytics workspace."),
     "aws": LazyTarget("aws", "app", "Serve a local S3."),
     "config": LazyTarget("configuration", "app", "Check the configuration."),

@@ -184,6 +184,13 @@ class SourceSettings(Section):
         return self.destination.table if self.destination else NATIVE_TABLES[self.format]
 
     @property
+    def log_family(self) -> str | None:
+        """The format whose history and model score this source: its own; with ``auto`` the one of its table, if any."""
+        if self.format != "auto":
+            return self.format
+        return next((family for family, table in NATIVE_TABLES.items() if table == self.table), None)
+
+    @property
     def destination_or_default(self) -> Destination:
         """The configured destination, else the native table of the format."""
         return self.destination or Destination(table=self.table)

@@ -8,10 +8,12 @@ import functools
 import gc
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any, get_args
+from typing import Any
 
 import msgspec
 import polars as pl
+
+from s3sentinel_assets.formats.json_typed import plan_of
 
 __all__ = ["collector_paused", "columns_of", "null_raw"]
 
@@ -38,15 +40,6 @@ def _raw_column(values: Sequence[msgspec.Raw]) -> pl.Series:
 
 
 @functools.cache
-def _plan(kind: type[msgspec.Struct]) -> tuple[tuple[str, type[Any]], ...]:
-    """Each field's encoded name and what it holds; looking types up costs more than decoding a record."""
-    return tuple(
-        (field.encode_name, field.type if field.type is msgspec.Raw else get_args(field.type)[0])
-        for field in msgspec.structs.fields(kind)
-    )
-
-
-@functools.cache
 def _nothing(kind: type[msgspec.Struct]) -> msgspec.Struct:
     return kind()
 
@@ -61,7 +54,7 @@ def columns_of(kind: type[msgspec.Struct], structs: Sequence[Any], prefix: str =
     """
     found: dict[str, pl.Series] = {}
     for (field, inner), values in zip(
-        _plan(kind), zip(*map(msgspec.structs.astuple, structs), strict=True), strict=True
+        plan_of(kind), zip(*map(msgspec.structs.astuple, structs), strict=True), strict=True
     ):
         name = prefix + field
         if inner is msgspec.Raw:
@@ -77,7 +70,7 @@ def columns_of(kind: type[msgspec.Struct], structs: Sequence[Any], prefix: str =
 def null_raw(kind: type[msgspec.Struct], prefix: str = "") -> list[pl.Expr]:
     """Expressions that turn the text ``null`` in the raw columns of `columns_of` into null."""
     found: list[pl.Expr] = []
-    for field, inner in _plan(kind):
+    for field, inner in plan_of(kind):
         column = pl.col(prefix + field)
         if inner is msgspec.Raw:
             found.append(pl.when(column != "null").then(column).alias(prefix + field))

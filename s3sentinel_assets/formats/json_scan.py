@@ -28,20 +28,21 @@ def skip(data: bytes, position: int, pattern: re.Pattern[bytes] = SPACE) -> int:
     return match.end() if match else position
 
 
-def value_end(data: bytes, start: int, *, final: bool) -> int:
+def value_end(data: bytes, start: int, *, final: bool, stop: int | None = None) -> int:
     """Where the JSON value that starts at ``start`` ends.
 
     Args:
         data: the buffer.
         start: position of the value's first byte, inside ``data``.
         final: whether nothing follows the buffer; a bare number at its end is complete only then.
+        stop: position to give up at when an object or array is not complete by then.
 
     Returns:
         The position behind the value, `INCOMPLETE` or `MISMATCH`.
     """
     first = data[start]
     if first in _OPEN:
-        return _bracketed_end(data, start)
+        return _bracketed_end(data, start, len(data) if stop is None else stop)
     if first == ord('"'):
         match = _STRING.match(data, start)
         return match.end() if match else INCOMPLETE
@@ -51,9 +52,9 @@ def value_end(data: bytes, start: int, *, final: bool) -> int:
     return INCOMPLETE if end == len(data) and not final else end
 
 
-def _bracketed_end(data: bytes, start: int) -> int:
+def _bracketed_end(data: bytes, start: int, stop: int) -> int:
     stack = bytearray()
-    for match in _TOKEN.finditer(data, start):
+    for match in _TOKEN.finditer(data, start, stop):
         position = match.start()
         token = data[position]
         if token in _OPEN:

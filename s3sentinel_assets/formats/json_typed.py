@@ -2,7 +2,7 @@
 
 Belongs here: the two ways of decoding and what is done about drift. Does not belong here: any one format's fields.
 
-Struct fields may be ``str | None``, ``bool | None``, another struct ``| None`` or ``msgspec.Raw`` (kept as the original
+Struct fields carry their JSON names and may be ``str | None``, ``bool | None``, another struct ``| None`` or ``msgspec.Raw`` (kept as the original
 JSON text). Rules where a record does not fit, all of them flagged unless nothing is lost:
 
 * a number or boolean in a text field becomes its JSON text, ``"true"`` in a boolean field becomes true (not flagged);
@@ -12,6 +12,7 @@ JSON text). Rules where a record does not fit, all of them flagged unless nothin
 * of duplicate keys the last one counts.
 """
 
+import functools
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -19,10 +20,11 @@ from typing import Any, Generic, TypeVar, get_args
 
 import msgspec
 
-__all__ = ["NULL", "TypedDecoder", "Undecodable"]
+__all__ = ["NULL", "TypedDecoder", "Undecodable", "plan_of"]
 
 NULL = msgspec.Raw(b"null")
 _QUOTED = 200
+_BOOLEANS = {b"true": True, b'"true"': True, b"false": False, b'"false"': False}
 _SURROGATE = re.compile(
     rb"((?<!\\)(?:\\\\)*)((?:\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2})|\\u[dD][89a-fA-F][0-9a-fA-F]{2})"
 )
@@ -42,6 +44,15 @@ class Undecodable:
 
     reason: str
     detail: str
+
+
+@functools.cache
+def plan_of(kind: type[msgspec.Struct]) -> tuple[tuple[str, type[Any]], ...]:
+    """Each field's name in JSON and what it holds, None left aside. Looking types up costs more than decoding a record."""
+    return tuple(
+        (field.encode_name, field.type if field.type is msgspec.Raw else get_args(field.type)[0])
+        for field in msgspec.structs.fields(kind)
+    )
 
 
 def _mend_surrogates(match: re.Match[bytes]) -> bytes:
@@ -91,27 +102,24 @@ class TypedDecoder(Generic[T]):
         return self._coerce(self._kind, values, "", flags), ";".join(flags) or None
 
     def _coerce(self, kind: type[Any], values: dict[str, msgspec.Raw], path: str, flags: list[str]) -> Any:
-        made = {}
-        for field in msgspec.structs.fields(kind):
-            raw = values.get(field.encode_name)
+        made = kind()
+        for name, wanted in plan_of(kind):
+            raw = values.get(name)
             if raw is None:
                 continue
-            if field.type is msgspec.Raw:
-                made[field.name] = raw.copy()
-            elif bytes(raw) != b"null":
-                wanted = next(option for option in get_args(field.type) if option is not type(None))
-                made[field.name] = self._value(wanted, raw, path + field.encode_name, flags)
-        return kind(**made)
+            if wanted is msgspec.Raw:
+                setattr(made, name, raw)
+            elif (text := bytes(raw)) != b"null":
+                setattr(made, name, self._value(wanted, text, path + name, flags))
+        return made
 
-    def _value(self, wanted: type[Any], raw: msgspec.Raw, path: str, flags: list[str]) -> Any:
-        text = bytes(raw)
+    def _value(self, wanted: type[Any], text: bytes, path: str, flags: list[str]) -> Any:
         if issubclass(wanted, msgspec.Struct):
             if text.startswith(b"{"):
                 return self._coerce(wanted, self._object.decode(text), path + ".", flags)
         elif wanted is bool:
-            known = {b"true": True, b'"true"': True, b"false": False, b'"false"': False}
-            if text.lower() in known:
-                return known[text.lower()]
+            if (known := _BOOLEANS.get(text.lower())) is not None:
+                return known
         else:
             if text.startswith(b'"'):
                 return self._any.decode(text)

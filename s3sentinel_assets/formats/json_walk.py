@@ -12,7 +12,7 @@ from typing import Protocol
 
 import msgspec
 
-from s3sentinel_assets.formats.json_scan import MISMATCH, skip, value_end
+from s3sentinel_assets.formats.json_scan import INCOMPLETE, MISMATCH, skip, value_end
 from s3sentinel_assets.formats.rejects import REJECT_DATA_BYTES
 
 __all__ = ["BOM", "BrokenRecord", "RecordRun", "Walk"]
@@ -27,6 +27,8 @@ _SEAM_TRIES = 16
 _SMALL_STRETCH = 4 << 10
 _RUN_RECORDS = 2_000
 _KEYS_BEFORE_ARRAY = 64
+# AWS caps an event at 256 KB.
+_LONG_RECORD = 512 << 10
 # Bytes kept when a resync has to read on, so that a record's beginning is found across the boundary.
 _OVERLAP = 256
 
@@ -231,7 +233,7 @@ class Walk:
                 break
             bracketed = data[self._at] in b"{["
             # Between documents only an object or an array can be a record; a bare word there is damage.
-            end = value_end(data, self._at, final=self._ended) if bracketed or self._in_array else MISMATCH
+            end = self._record_end(data, self._at) if bracketed or self._in_array else MISMATCH
             if end < 0:
                 break
             values.append(data[self._at : end])
@@ -244,6 +246,16 @@ class Walk:
             self._read_on()
         else:
             yield self._resync(end)
+
+    def _record_end(self, data: bytes, at: int) -> int:
+        """Where the record at ``at`` ends; MISMATCH when it seems to swallow the records after it."""
+        near = at + _LONG_RECORD
+        if near < len(data):
+            end = value_end(data, at, final=False, stop=near)
+            # A lost quote turns text and structure about for all that follows: do not read on to the end for it.
+            if end != INCOMPLETE or self._shape.record_start.search(data, at + 1, near):
+                return MISMATCH if end == INCOMPLETE else end
+        return value_end(data, at, final=self._ended)
 
     def _resync(self, problem: int) -> BrokenRecord:
         """The broken stretch from here to the next likely record, or to the end of the content."""

@@ -18,7 +18,7 @@ from sqlalchemy.engine import Connection
 from s3sentinel_assets.errors import LeaseLostError
 from s3sentinel_assets.ledger.dead_letters import DeadLetter, record_dead_letters
 from s3sentinel_assets.ledger.leases import Lease, check_lease
-from s3sentinel_assets.ledger.schema import BatchState, batch, lease
+from s3sentinel_assets.ledger.schema import BatchState, batch, lease, part
 
 __all__ = [
     "OPEN_STATES",
@@ -259,8 +259,15 @@ def resolve_batch(
     _change(connection, held, doubted.id, [BatchState.UNKNOWN], values)
 
 
-def parts_in_doubt(connection: Connection, now: int) -> list[int]:
-    """Parts with ``unknown`` batches, or with ``sending`` ones whose worker holds no lease any more."""
+def parts_in_doubt(connection: Connection, now: int, source: str | None = None) -> list[int]:
+    """Parts with ``unknown`` batches, or with ``sending`` ones whose worker holds no lease any more.
+
+    Args:
+        connection: to the ledger.
+        now: the present, as the ledger stores it.
+        source: only this source's parts; None: all.
+    """
+    of_source = sa.true() if source is None else part.c.source == source
     live = (
         sa.exists()
         .where(lease.c.name == sa.literal("deliver:") + sa.cast(batch.c.part_id, sa.String), lease.c.expires_at > now)
@@ -269,11 +276,13 @@ def parts_in_doubt(connection: Connection, now: int) -> list[int]:
     return list(
         connection.execute(
             sa.select(batch.c.part_id)
+            .join(part, part.c.id == batch.c.part_id)
             .where(
+                of_source,
                 sa.or_(
                     batch.c.state == BatchState.UNKNOWN.value,
                     sa.and_(batch.c.state == BatchState.SENDING.value, ~live),
-                )
+                ),
             )
             .distinct()
             .order_by(batch.c.part_id)

@@ -49,7 +49,11 @@ class Ledger:
     def __init__(self, url: str) -> None:
         self.url = _checked_url(url)
         self.engine = _engine(self.url)
-        self._migrate()
+        try:
+            self._migrate()
+        except BaseException:
+            self.engine.dispose()  # nobody gets an instance to close
+            raise
 
     @property
     def safe_url(self) -> str:

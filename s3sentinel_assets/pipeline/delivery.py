@@ -117,6 +117,7 @@ def sweep_unknown(runtime: Runtime, source: str) -> StageSummary:
         runtime.sentinel,
         runtime.query,
         runtime.config.sentinel,
+        source=source,
         lease_seconds=runtime.config.limits.lease_seconds,
     )
     return StageSummary(

@@ -132,11 +132,15 @@ def _pin(runtime: Runtime, part: Part, held: Lease, model_version: str) -> ledge
 
 def _run_model(runtime: Runtime, part: Part, parsed: StageResult, held: Lease) -> _Scored:
     from s3sentinel_assets.ml.counters import Counters
+    from s3sentinel_assets.ml.model import ScoringUnavailable
     from s3sentinel_assets.ml.rarity import score
     from s3sentinel_assets.ml.state import EntityState
 
     store, ledger = runtime.store, runtime.ledger
-    model = runtime.model(runtime.source(part.source).format)
+    family = runtime.source(part.source).log_family
+    if family is None:
+        raise ScoringUnavailable(f"no model scores the table {runtime.source(part.source).table}")
+    model = runtime.model(family)
     pin = _pin(runtime, part, held, model.version)
     with ledger.read() as connection:
         sealed = ledger_states.state_by_id(connection, pin.state_id) if pin.state_id else None

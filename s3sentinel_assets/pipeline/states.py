@@ -79,7 +79,10 @@ def advance_state(runtime: Runtime, source: str, hour: str) -> StageSummary:
 
     began, ledger = time.monotonic(), runtime.ledger
     summary = StageSummary(source, hour)
-    log_format = runtime.source(source).format
+    log_format = runtime.source(source).log_family
+    if log_format is None:
+        summary.counts["no_model"] = 1  # its events go out unscored, and that is counted where they are scored
+        return summary
     with hold_lease(ledger, f"state:{source}", runtime.worker, runtime.config.limits.lease_seconds) as held:
         if held is None:
             summary.busy = 1

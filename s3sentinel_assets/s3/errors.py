@@ -93,23 +93,24 @@ def _of_client(error: "ClientError", bucket: str, access: AwsAccess) -> str:
     return f"{operation} on bucket {bucket} at {_place(access)} failed with {code or 'no code'}{words}"
 
 
-def explain(error: Exception, *, bucket: str, access: AwsAccess) -> UserError:
+def explain(error: Exception, *, bucket: str | None, access: AwsAccess) -> UserError:
     """The sentence for a botocore error.
 
     Args:
         error: a `ClientError` or `BotoCoreError`.
-        bucket: the bucket in question.
+        bucket: the bucket in question; None before there is one.
         access: how it was reached.
     """
     from botocore import exceptions as botocore_errors
 
     if isinstance(error, botocore_errors.ClientError):
-        return UserError(_of_client(error, bucket, access))
+        return UserError(_of_client(error, bucket or "of the source", access))
+    used = f" for bucket {bucket}" if bucket else ""
     place, words = _place(access), " ".join(str(error).split())[:300]
     sentences: tuple[tuple[tuple[type[Exception], ...], str], ...] = (
         (
             (botocore_errors.NoCredentialsError, botocore_errors.PartialCredentialsError),
-            f"no AWS credentials were found for bucket {bucket}; set aws.profile or aws.credentials_file",
+            f"no AWS credentials were found{used}; set aws.profile or aws.credentials_file",
         ),
         (
             (
@@ -118,7 +119,7 @@ def explain(error: Exception, *, bucket: str, access: AwsAccess) -> UserError:
                 botocore_errors.SSOError,
                 botocore_errors.UnauthorizedSSOTokenError,
             ),
-            f"AWS credentials for bucket {bucket} could not be fetched: {words}; sign in again or check aws.profile",
+            f"AWS credentials{used} could not be fetched: {words}; sign in again or check aws.profile",
         ),
         ((botocore_errors.ProfileNotFound,), f"{words}; check aws.profile and aws.credentials_file"),
         (
@@ -135,7 +136,7 @@ def explain(error: Exception, *, bucket: str, access: AwsAccess) -> UserError:
                 botocore_errors.ConnectTimeoutError,
                 botocore_errors.ProxyConnectionError,
             ),
-            f"{place} cannot be reached (bucket {bucket}); check aws.endpoint_url, the network and whether it runs",
+            f"{place} cannot be reached{used}; check aws.endpoint_url, the network and whether it runs",
         ),
         (
             (
@@ -144,7 +145,7 @@ def explain(error: Exception, *, bucket: str, access: AwsAccess) -> UserError:
                 botocore_errors.ConnectionClosedError,
                 botocore_errors.ResponseStreamingError,
             ),
-            f"the connection to {place} broke {access.max_attempts} times (bucket {bucket}): {words}; run again later",
+            f"the connection to {place} broke {access.max_attempts} times{used}: {words}; run again later",
         ),
         (
             (botocore_errors.ParamValidationError,),
@@ -154,11 +155,11 @@ def explain(error: Exception, *, bucket: str, access: AwsAccess) -> UserError:
     for kinds, sentence in sentences:
         if isinstance(error, kinds):
             return UserError(sentence)
-    return UserError(f"S3 request for bucket {bucket} at {place} failed: {words}")
+    return UserError(f"S3 request{used} at {place} failed: {words}")
 
 
 @contextlib.contextmanager
-def s3_errors(*, bucket: str, access: AwsAccess) -> Iterator[None]:
+def s3_errors(*, bucket: str | None, access: AwsAccess) -> Iterator[None]:
     """Turns botocore's errors inside the block into `UserError`.
 
     Raises:

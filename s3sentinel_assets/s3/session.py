@@ -46,7 +46,7 @@ def _build(access: AwsAccess) -> Any:
             raise ConfigurationError(
                 f"{name}: {file} is missing; create it, start the local stand-in, or remove the key"
             )
-    with s3_errors(bucket="(none yet)", access=access):
+    with s3_errors(bucket=None, access=access):
         session = _botocore_session(access)
         if access.role_arn:
             _assume_role(session, access)

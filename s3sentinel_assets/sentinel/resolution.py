@@ -72,6 +72,7 @@ def resolve_unknown(
     settings: SentinelSettings,
     now: datetime | None = None,
     *,
+    source: str | None = None,
     lease_seconds: float = 120,
 ) -> ResolutionSummary:
     """Settles every unknown batch that can be settled, part by part, each under its lease.
@@ -86,11 +87,12 @@ def resolve_unknown(
         query: asks the workspace.
         settings: time-outs and bound.
         now: the present; tests pass another.
+        source: only this source's batches; None: all.
         lease_seconds: life of the parts' leases between renewals.
     """
     summary = ResolutionSummary()
     with ledger.read() as connection:
-        part_ids = parts_in_doubt(connection, ledger.now())
+        part_ids = parts_in_doubt(connection, ledger.now(), source)
     owner = worker_name()
     for part_id in part_ids:
         with hold_lease(ledger, delivery_lease(part_id), owner, lease_seconds) as held:

@@ -1,4 +1,4 @@
-"""What runs of one and of many hours leave in Dagster's event log: metadata and verdicts per hour, also when some fail."""
+"""What runs of one and of many hours leave in the event log: metadata and verdicts per hour, also when some fail."""
 
 import dagster as dg
 import pytest
@@ -98,9 +98,7 @@ def test_a_day_in_one_run_leaves_24_materialisations_and_24_verdicts_each_with_i
     accounts = verdicts(instance, "delivered_batches", "accounting")
     exceptions, broken = (accounts[hour(number)][0].evaluation for number in (3, 9))
     assert exceptions.severity is dg.AssetCheckSeverity.WARN
-    assert exceptions.description == (
-        "complete with exceptions: 107 records read = 103 accepted + 4 quarantined"
-    )
+    assert exceptions.description == ("complete with exceptions: 107 records read = 103 accepted + 4 quarantined")
     assert broken.severity is dg.AssetCheckSeverity.ERROR
     assert broken.metadata["records"].value == 500
 

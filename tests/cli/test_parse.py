@@ -61,7 +61,11 @@ def test_the_list_of_rejects_is_capped_and_counted(capsys, tmp_path):
     code, out, _ = run(capsys, file, "--json")
     (found,) = objects(out)
     assert code == 0
-    assert (len(found["rejected"]), found["rejected_count"], found["rejected_by_reason"]) == (100, 1_000, {"field_count": 1_000})
+    assert (len(found["rejected"]), found["rejected_count"], found["rejected_by_reason"]) == (
+        100,
+        1_000,
+        {"field_count": 1_000},
+    )
 
 
 def test_the_table_names_files_and_reasons(capsys, trail_file, flow_file):

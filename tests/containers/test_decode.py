@@ -92,7 +92,9 @@ def test_a_wrong_checksum_keeps_what_was_decoded():
 def test_a_wrong_length_is_corrupt():
     data = bytearray(gzip.compress(LINES))
     data[-1] ^= 1
-    assert run(bytes(data))[1].reason == "gzip_checksum"
+    _, error = run(bytes(data))
+    assert isinstance(error, CorruptContainer)
+    assert error.reason == "gzip_checksum"
 
 
 def test_damage_in_the_middle_keeps_nearly_all_before_it():
@@ -147,7 +149,9 @@ def test_a_read_failure_passes_through_after_what_came_before():
 
 
 def test_content_decides_not_the_name():
-    assert recognise(gzip.compress(b"")).name == "gzip"
+    found = recognise(gzip.compress(b""))
+    assert found is not None
+    assert found.name == "gzip"
     assert recognise(b"version account-id") is None
 
 

@@ -246,3 +246,17 @@ def test_parsing_twice_at_once_does_each_part_once(make_world, hours, minute):
     account = world.account(CLOUDTRAIL, hour)
     assert (account.records, account.filtered, account.accepted) == (120, 50, 70)
     assert proofs.prove_hour(world.runtime, CLOUDTRAIL, hour).agrees
+
+
+def test_a_source_whose_format_is_found_by_content_is_scored_like_the_format_of_its_table(make_world, hours, minute):
+    settings = {"bucket": "s3sentinel-logs", "prefix": "AWSLogs/{account}/CloudTrail/{region}/{yyyy}/{mm}/{dd}/"}
+    native = settings | {"format": "auto", "destination": {"table": "AWSCloudTrail"}}
+    world = make_world(sources={"native": native})
+    for place, hour in enumerate(hours[:2]):
+        start = hour_start(hour)
+        body = logs.cloudtrail(logs.records(start, 30, place * 100))
+        world.put(logs.key(CLOUDTRAIL, start, f"{place}.json.gz"), body, minute(hour, 5))
+        world.bring_up("native", hour)
+        world.close_hour("native", hour)
+    assert world.account("native", hours[1]).accepted == 30
+    assert _scored(world, hours[1])["counts"]["scored"] == 30

@@ -49,12 +49,12 @@ def an_input(number: int, data: bytes, key: str = "", step: int = 65_536) -> Obj
     return ObjectInput(number, key or f"object-{number}", f"{IDENTITY}{number:04x}", lambda: pieces(data, step))
 
 
-def parse(*contents: bytes, format: str = "auto", step: int = 65_536, **limits: int) -> Parsed:
+def parse(*contents: bytes, format: str = "auto", step: int = 65_536, **limits: int) -> Parsed:  # noqa: A002
     """Parses contents as objects 0, 1, …"""
     return parse_inputs([an_input(number, data, step=step) for number, data in enumerate(contents)], format, **limits)
 
 
-def parse_inputs(inputs: Iterable[ObjectInput], format: str = "auto", **limits: int) -> Parsed:
+def parse_inputs(inputs: Iterable[ObjectInput], format: str = "auto", **limits: int) -> Parsed:  # noqa: A002
     parser = PartParser(format, **limits)
     frames = list(parser.frames(inputs))
     parsed = Parsed(frames, parser.reports, parser.rejects)
@@ -109,7 +109,7 @@ def record(number: int = 0, **changes: Any) -> dict[str, Any]:
         "awsRegion": "eu-central-1",
         "sourceIPAddress": "198.51.100.7",
         "userAgent": "aws-cli/2.0",
-        "requestParameters": {"bucketName": "b", "key": f"k{number} é,]}}\\\" {{["},
+        "requestParameters": {"bucketName": "b", "key": f'k{number} é,]}}\\" {{['},
         "responseElements": None,
         "requestID": f"r-{number}",
         "eventID": f"e-{number}",

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from s3sentinel_assets.formats import ObjectInput
 from s3sentinel_assets.formats.cloudtrail.parser import CloudTrailParser
-from s3sentinel_assets.formats.json_records import JsonSplitter
+from s3sentinel_assets.formats.json_records import BrokenRecord, JsonSplitter, RecordRun
 from tests.formats.parsing import IDENTITY, parse, parse_inputs, record, trail, zipped
 
 START = re.compile(rb'\{\s*"eventVersion"\s*:')
@@ -92,9 +92,7 @@ def test_every_column_is_filled_from_its_field():
         "OperationName": "CloudTrail",
         "ReadOnly": True,
         "RecipientAccountId": "111122223333",
-        "RequestParameters": json.dumps(
-            record(7)["requestParameters"], separators=(",", ":"), ensure_ascii=False
-        ),
+        "RequestParameters": json.dumps(record(7)["requestParameters"], separators=(",", ":"), ensure_ascii=False),
         "Resources": '[{"ARN":"arn:aws:s3:::b","type":"AWS::S3::Bucket"}]',
         "ResponseElements": None,
         "ServiceEventDetails": '{"x":1}',
@@ -129,8 +127,9 @@ def test_every_column_is_filled_from_its_field():
 
 
 def test_nested_json_is_kept_byte_for_byte():
-    odd = b'{"Records":[{"eventVersion":"1","eventTime":"2026-01-01T00:00:00Z","requestParameters":{ "a" : 1e2,"b":\t12345678901234567890 ,"a":"\\u00e9"}}]}'
-    assert only(odd)["RequestParameters"] == '{ "a" : 1e2,"b":\t12345678901234567890 ,"a":"\\u00e9"}'
+    odd = rb'{ "a" : 1e2,"b": 12345678901234567890 ,"a":"\u00e9"}'.replace(b": 1", b":\t1")
+    content = trail(record(requestParameters="QQ")).replace(b'"QQ"', odd)
+    assert only(content)["RequestParameters"] == odd.decode()
 
 
 def test_security_group_rules_are_spread():
@@ -197,7 +196,7 @@ def test_a_record_without_time_is_quarantined_alone(time):
 # ---- shapes of content
 
 
-@pytest.mark.parametrize("format", ["auto", "cloudtrail"])
+@pytest.mark.parametrize("log_format", ["auto", "cloudtrail"])
 @pytest.mark.parametrize(
     "content",
     [
@@ -217,14 +216,14 @@ def test_a_record_without_time_is_quarantined_alone(time):
         trail(record(0)) + trail() + trail(record(1)),
     ],
 )
-def test_shapes(content, format):
+def test_shapes(content, log_format):
     for step in (65_536, 5):
-        parsed = parse(content, format=format, step=step)
+        parsed = parse(content, format=log_format, step=step)
         assert parsed.report.state == "read"
         assert parsed.rows["AwsEventId"].to_list() == ["e-0", "e-1"]
         assert parsed.rows["RequestParameters"].null_count() == 0
     members = zipped(content[:40]) + zipped(content[40:])
-    assert parse(members, format=format).rows["AwsEventId"].to_list() == ["e-0", "e-1"]
+    assert parse(members, format=log_format).rows["AwsEventId"].to_list() == ["e-0", "e-1"]
 
 
 def test_an_object_without_records_is_read():
@@ -232,7 +231,9 @@ def test_an_object_without_records_is_read():
     assert (report.state, report.records) == ("read", 0)
 
 
-@pytest.mark.parametrize("content", [b"{}", b"[]", b'{"a":1}', b'{"Records":5}', b'{"digestStartTime":"x","digestS3Object":"y"}', b"[1,2]"])
+@pytest.mark.parametrize(
+    "content", [b"{}", b"[]", b'{"a":1}', b'{"Records":5}', b'{"digestStartTime":"x","digestS3Object":"y"}', b"[1,2]"]
+)
 def test_json_that_is_no_cloudtrail_is_unreadable(content):
     parsed = parse(content, format="cloudtrail")
     assert parsed.report.rows == 0
@@ -399,7 +400,9 @@ def test_a_long_array_is_split_within_a_window():
     assert max(len(run.source) for run in runs) <= 1 << 18  # type: ignore[union-attr]
 
 
-@pytest.mark.parametrize("wrap", [trail, lambda *r: json.dumps(list(r)).encode(), lambda *r: b"\n".join(json.dumps(x).encode() for x in r)])
+@pytest.mark.parametrize(
+    "wrap", [trail, lambda *r: json.dumps(list(r)).encode(), lambda *r: b"\n".join(json.dumps(x).encode() for x in r)]
+)
 def test_small_windows_change_nothing(wrap, monkeypatch):
     original = CloudTrailParser.__init__
     content = wrap(*(record(n, readOnly="odd" if n % 50 == 0 else True) for n in range(400)))
@@ -416,9 +419,8 @@ def test_a_record_longer_than_the_window_is_one_reject():
     splitter = JsonSplitter("Records", START, window=4_096)
     content = trail(record(0), record(1, userAgent="x" * 50_000), record(2))
     found = list(splitter.split(content[at : at + 512] for at in range(0, len(content), 512)))
-    kinds = [len(piece.values) if hasattr(piece, "values") else "broken" for piece in found]
-    assert kinds.count("broken") == 1
-    assert sum(kind for kind in kinds if kind != "broken") == 2
+    assert sum(isinstance(piece, BrokenRecord) for piece in found) == 1
+    assert sum(len(piece.values) for piece in found if isinstance(piece, RecordRun)) == 2
 
 
 # ---- entities
@@ -446,8 +448,16 @@ WEB = {"webIdFederationData": {"federatedProvider": "arn:aws:iam::1:oidc-provide
         ({"type": "AWSService", "invokedBy": "ec2.amazonaws.com"}, "ec2.amazonaws.com", "111122223333/AWSService"),
         ({"type": "AWSAccount", "accountId": "2", "principalId": "AIDA"}, "2/AIDA", "2/AWSAccount"),
         ({"invokedBy": "x.amazonaws.com", "accountId": "1"}, "x.amazonaws.com", "1/-"),
-        ({"type": "FederatedUser", "accountId": "1", "arn": "arn:aws:sts::1:federated-user/eve"}, "1/eve", "1/FederatedUser"),
-        ({"type": "IdentityCenterUser", "accountId": "1", "onBehalfOf": {"userId": "u-1"}}, "1/u-1", "1/IdentityCenterUser"),
+        (
+            {"type": "FederatedUser", "accountId": "1", "arn": "arn:aws:sts::1:federated-user/eve"},
+            "1/eve",
+            "1/FederatedUser",
+        ),
+        (
+            {"type": "IdentityCenterUser", "accountId": "1", "onBehalfOf": {"userId": "u-1"}},
+            "1/u-1",
+            "1/IdentityCenterUser",
+        ),
         (role_session("app", "i-0abc12345def67890"), "1/app", "1/AssumedRole/app"),
         (role_session("app", "alice"), "1/app", "1/AssumedRole/app"),
         (role_session("app-1a2b3c4d5e6f", "x"), "1/app-1a2b3c4d5e6f", "1/AssumedRole/app"),
@@ -474,7 +484,9 @@ def test_the_rest_of_the_entity_view():
     parsed = parse(
         trail(
             record(0, additionalEventData={"bytesTransferredOut": 99}, errorCode="Denied"),
-            record(1, resources=[{"type": "x", "ARN": "arn:a"}, {"ARN": "arn:b"}], requestParameters=None, errorCode=""),
+            record(
+                1, resources=[{"type": "x", "ARN": "arn:a"}, {"ARN": "arn:b"}], requestParameters=None, errorCode=""
+            ),
             record(2, recipientAccountId=..., eventSource=..., eventName=...),
         )
     )
@@ -493,9 +505,16 @@ def test_the_rest_of_the_entity_view():
 # ---- properties
 
 
+# Naive on purpose: the text gets its Z by hand.
+EARLY, LATE = datetime(1990, 1, 1), datetime(2100, 1, 1)  # noqa: DTZ001
+
 texts = st.text(st.characters(codec="utf-8"), max_size=12)
 values = st.recursive(
-    st.none() | st.booleans() | st.integers(-(2**63), 2**64 - 1) | st.floats(allow_nan=False, allow_infinity=False) | texts,
+    st.none()
+    | st.booleans()
+    | st.integers(-(2**63), 2**64 - 1)
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | texts,
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(texts, inner, max_size=3),
     max_leaves=8,
 )
@@ -503,7 +522,7 @@ identities = st.fixed_dictionaries(
     {}, optional={name: st.none() | texts for name in ("type", "userName", "arn", "accountId", "principalId")}
 )
 records = st.fixed_dictionaries(
-    {"eventTime": st.datetimes(datetime(1990, 1, 1), datetime(2100, 1, 1)).map(lambda t: t.isoformat() + "Z")},
+    {"eventTime": st.datetimes(EARLY, LATE).map(lambda t: t.isoformat() + "Z")},
     optional={
         "eventVersion": texts,
         "eventName": st.none() | texts,
@@ -523,7 +542,12 @@ def nothing_or(text):
 
 
 @settings(max_examples=80, deadline=None)
-@given(st.lists(records, min_size=1, max_size=6), st.booleans(), st.sampled_from(["records", "array", "lines"]), st.integers(1, 200))
+@given(
+    st.lists(records, min_size=1, max_size=6),
+    st.booleans(),
+    st.sampled_from(["records", "array", "lines"]),
+    st.integers(1, 200),
+)
 def test_what_goes_in_comes_out(items, ascii_only, shape, step):
     # The sniff wants to see a key of CloudTrail's.
     items[0]["eventVersion"] = "1"

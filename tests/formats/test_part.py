@@ -42,20 +42,20 @@ def test_bytes_and_checksum_are_those_of_the_stored_object():
 
 
 @pytest.mark.parametrize("data", [b"", zipped(b""), b"\n \n", zipped(b"\n")])
-@pytest.mark.parametrize("format", ["auto", "cloudtrail", "vpc_flow"])
-def test_an_empty_object_is_read_and_has_no_records(data, format):
-    report = parse(data, format=format).report
+@pytest.mark.parametrize("log_format", ["auto", "cloudtrail", "vpc_flow"])
+def test_an_empty_object_is_read_and_has_no_records(data, log_format):
+    report = parse(data, format=log_format).report
     assert (report.state, report.records, report.note) == ("read", 0, "empty object")
 
 
-@pytest.mark.parametrize("format", ["auto", "cloudtrail", "vpc_flow"])
+@pytest.mark.parametrize("log_format", ["auto", "cloudtrail", "vpc_flow"])
 @pytest.mark.parametrize("garbage", [bytes(range(256)) * 40, b"hello world\nhow are you\n", b"<xml/>", b"PK\x03\x04"])
-def test_garbage_is_one_reject_and_unreadable(garbage, format):
-    parsed = parse(garbage, format=format)
+def test_garbage_is_one_reject_and_unreadable(garbage, log_format):
+    parsed = parse(garbage, format=log_format)
     assert (parsed.report.state, parsed.report.records, parsed.report.rejected) == ("unreadable", 1, 1)
     assert parsed.report.format is None
     assert parsed.rejects["data"][0] == garbage
-    assert parsed.rejects["reason"][0] == ("unknown_format" if format == "auto" else f"not_{format}")
+    assert parsed.rejects["reason"][0] == ("unknown_format" if log_format == "auto" else f"not_{log_format}")
 
 
 def test_garbage_keeps_a_bounded_sample_and_the_checksum_of_all():
@@ -122,7 +122,9 @@ def test_many_small_objects_share_a_frame_and_keep_their_order():
     assert parsed.rows["_ordinal"].to_list() == [0, 1] * 200
 
 
-@pytest.mark.parametrize("content", [trail(*(record(n) for n in range(4_000))), FLOW * 200_000], ids=["cloudtrail", "vpc_flow"])
+@pytest.mark.parametrize(
+    "content", [trail(*(record(n) for n in range(4_000))), FLOW * 200_000], ids=["cloudtrail", "vpc_flow"]
+)
 def test_a_big_object_is_cut_into_frames(content):
     parsed = parse(content, file_decoded_bytes=1 << 19)
     assert len(parsed.frames) > 1

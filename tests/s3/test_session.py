@@ -115,7 +115,7 @@ def test_a_role_is_assumed_with_the_external_id(local_aws: LocalAws, monkeypatch
 
 
 def test_a_role_without_a_caller_says_so(monkeypatch) -> None:
-    with pytest.raises(UserError, match=r"no AWS credentials were found .*aws\.profile"):
+    with pytest.raises(UserError, match=r"no AWS credentials were found; set aws\.profile"):
         s3_client(AwsAccess(role_arn="arn:aws:iam::111122223333:role/reader", region="ca-west-1"))
 
 

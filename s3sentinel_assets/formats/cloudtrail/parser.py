@@ -23,6 +23,10 @@ __all__ = ["CloudTrailParser"]
 
 _RECORD_START = re.compile(rb'\{\s*"eventVersion"\s*:')
 _ENVELOPE = re.compile(rb'^\{\s*"Records"\s*:\s*\[')
+# S3 and other services notify in records that look much alike, but name the source "aws:s3".
+_NOTIFICATION = re.compile(rb'"eventSource"\s*:\s*"aws:')
+# In this many bytes a CloudTrail record would have shown one of its keys.
+_TELLING_BYTES = 256
 _KEYS = (b'"eventVersion"', b'"eventSource"', b'"eventName"', b'"eventTime"', b'"awsRegion"', b'"userIdentity"')
 # Decoding and column building in steps this long keep the records in the processor's cache.
 _STEP = 1_000
@@ -61,14 +65,15 @@ class CloudTrailParser(FormatParser):
         found = sum(name in text for name in _KEYS)
         if b'"digestS3Object"' in text or b'"digestStartTime"' in text:
             return Verdict(0.1, "it is a CloudTrail digest file")
+        if _NOTIFICATION.search(text):
+            return Verdict(0.1, "it is an event notification")
         if found >= 3:
             return Verdict(0.99 if _ENVELOPE.match(text) else 0.9, f"JSON with {found} of CloudTrail's keys")
-        if _ENVELOPE.match(text):
-            hinted = "CloudTrail" in key
-            return Verdict(0.8 if hinted or found else 0.4, "JSON with a list of Records")
-        if found:
-            return Verdict(0.5, "JSON with a CloudTrail key")
-        return Verdict(0.05, "it is JSON without any of CloudTrail's keys")
+        if _ENVELOPE.match(text) and (found or len(text) < _TELLING_BYTES):
+            return Verdict(0.8 if found or "CloudTrail" in key else 0.4, "JSON with a list of Records")
+        if found > 1 or _KEYS[0] in text:
+            return Verdict(0.5, f"JSON with {found} of CloudTrail's keys")
+        return Verdict(0.05, "it is JSON without CloudTrail's keys")
 
     def read(self, reading: Reading, chunks: Iterable[bytes]) -> Iterator[None]:
         """Gathers one object's records; see `FormatParser.read`."""
