@@ -26,7 +26,7 @@ $(READY): requirements.lock pyproject.toml
 	  set -e; \
 	  uv venv --quiet --allow-existing --python '>=3.11' $(VENV); \
 	  uv pip install --quiet --compile-bytecode --python $(BIN)/python -r requirements.lock; \
-	  uv pip install --quiet --no-deps --python $(BIN)/python -e .; \
+	  uv pip install --quiet --no-deps --no-build-isolation --python $(BIN)/python -e .; \
 	else \
 	  set -e; \
 	  if [ -z "$(PYTHON)" ]; then \
@@ -39,9 +39,9 @@ $(READY): requirements.lock pyproject.toml
 	    echo "error: $(PYTHON) cannot make virtual environments; install its venv package (Debian, Ubuntu: python3-venv)" >&2; exit 1; \
 	  fi; \
 	  echo "making $(VENV) (once, a few minutes)"; \
-	  [ -x $(BIN)/python ] || $(PYTHON) -m venv $(VENV); \
+	  $(PYTHON) -m venv $(VENV); \
 	  $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps -r requirements.lock; \
-	  $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps -e .; \
+	  $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .; \
 	fi
 	@touch $@
 

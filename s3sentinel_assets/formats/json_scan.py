@@ -17,8 +17,8 @@ MISMATCH: Final = -2
 SPACE = re.compile(rb"[ \t\r\n]*")
 _SCALAR = re.compile(rb"[^\s,\[\]{}:\"]*")
 _STRING = re.compile(rb'"(?:[^"\\]++|\\.)*+"', re.DOTALL)
-# A lone quote, the last alternative, is a string without an end.
-_TOKEN = re.compile(rb'"(?:[^"\\]++|\\.)*+"|[\[\]{}]|"', re.DOTALL)
+# The next bracket outside strings; a quote instead is a string without an end.
+_BRACKET = re.compile(rb'(?:[^"\[\]{}]++|"(?:[^"\\]++|\\.)*+")*+([\[\]{}"])', re.DOTALL)
 _OPEN, _CLOSE = b"{[", {ord("}"): ord("{"), ord("]"): ord("[")}
 
 
@@ -54,16 +54,16 @@ def value_end(data: bytes, start: int, *, final: bool, stop: int | None = None) 
 
 def _bracketed_end(data: bytes, start: int, stop: int) -> int:
     stack = bytearray()
-    for match in _TOKEN.finditer(data, start, stop):
-        position = match.start()
-        token = data[position]
+    for match in _BRACKET.finditer(data, start, stop):
+        end = match.end()
+        token = data[end - 1]
         if token in _OPEN:
             stack.append(token)
         elif token in _CLOSE:
             if stack.pop() != _CLOSE[token]:
                 return MISMATCH
             if not stack:
-                return position + 1
-        elif match.end() == position + 1:
+                return end
+        else:
             return INCOMPLETE
     return INCOMPLETE

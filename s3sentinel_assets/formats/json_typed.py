@@ -2,8 +2,8 @@
 
 Belongs here: the two ways of decoding and what is done about drift. Does not belong here: any one format's fields.
 
-Struct fields carry their JSON names and may be ``str | None``, ``bool | None``, another struct ``| None`` or ``msgspec.Raw`` (kept as the original
-JSON text). Rules where a record does not fit, all of them flagged unless nothing is lost:
+Struct fields carry their JSON names and may be ``str | None``, ``bool | None``, another struct ``| None`` or
+``msgspec.Raw`` (kept as the original JSON text). Rules where a record does not fit, all of them flagged unless nothing
 
 * a number or boolean in a text field becomes its JSON text, ``"true"`` in a boolean field becomes true (not flagged);
 * an object or array in a text field becomes its JSON text (``drift:<field>``);
@@ -48,7 +48,7 @@ class Undecodable:
 
 @functools.cache
 def plan_of(kind: type[msgspec.Struct]) -> tuple[tuple[str, type[Any]], ...]:
-    """Each field's name in JSON and what it holds, None left aside. Looking types up costs more than decoding a record."""
+    """Each field's name in JSON and what it holds besides None; cached, as looking types up is slow."""
     return tuple(
         (field.encode_name, field.type if field.type is msgspec.Raw else get_args(field.type)[0])
         for field in msgspec.structs.fields(kind)

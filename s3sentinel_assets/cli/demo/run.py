@@ -6,7 +6,7 @@ Belongs here: the order of events. Does not belong here: what is seeded (``local
 import contextlib
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from importlib import resources
@@ -142,7 +142,7 @@ def _work(laptop: "Laptop", scenario: "Scenario", result: DemoResult, progress: 
     defs = build_defs(runtime.config, runtime)
     with _dagster_home(laptop.home), folder_instance() as instance, contextlib.closing(runtime):
 
-        def bring_up(sources: list[str], first: str, last: str, title: str) -> None:
+        def bring_up(sources: Sequence[str], first: str, last: str, title: str) -> None:
             task = progress.add_task(title, total=None)
 
             def step(wave: Any) -> None:
