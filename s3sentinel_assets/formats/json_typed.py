@@ -3,7 +3,7 @@
 Belongs here: the two ways of decoding and what is done about drift. Does not belong here: any one format's fields.
 
 Struct fields carry their JSON names and may be ``str | None``, ``bool | None``, another struct ``| None`` or
-``msgspec.Raw`` (kept as the original JSON text). Rules where a record does not fit, all of them flagged unless nothing
+``msgspec.Raw`` (kept as the original JSON text). Where a record does not fit, all flagged unless nothing is lost:
 
 * a number or boolean in a text field becomes its JSON text, ``"true"`` in a boolean field becomes true (not flagged);
 * an object or array in a text field becomes its JSON text (``drift:<field>``);

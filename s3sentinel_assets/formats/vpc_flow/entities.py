@@ -65,16 +65,20 @@ def _direction() -> pl.Expr:
 
 def to_entities(rows: pl.DataFrame) -> pl.DataFrame:
     """The entity view, row by row with ``rows`` (what `columns.to_rows` made)."""
-    protocol = pl.coalesce(
-        pl.col("Protocol").replace_strict(_PROTOCOLS, default=None, return_dtype=pl.String),
-        pl.col("Protocol").cast(pl.String),
-    )
+    number = pl.col("Protocol")
+    protocol = number.replace_strict(_PROTOCOLS, default=number.cast(pl.String), return_dtype=pl.String)
     parts = rows.with_columns(
         pl.col("SrcAddr").str.contains(_PRIVATE).alias("from_private"),
         pl.col("DstAddr").str.contains(_PRIVATE).alias("to_private"),
         protocol.alias("protocol"),
     ).with_columns(_direction().alias("direction"))
-    place = pl.coalesce("SubnetId", "VpcId")
+    # Hardly ever anything else; a column as it is costs nothing.
+    principal = pl.col("InterfaceId")
+    if rows["InterfaceId"].null_count():
+        principal = pl.coalesce(principal, "InstanceId", "AccountId", pl.lit("unknown"))
+    peer = pl.col("AccountId")
+    if not rows["SubnetId"].null_count() == rows["VpcId"].null_count() == rows.height:
+        peer = pl.concat_str(peer, pl.coalesce("SubnetId", "VpcId"), separator="/", ignore_nulls=True)
     return to_entity_view(
         parts,
         {
@@ -82,9 +86,9 @@ def to_entities(rows: pl.DataFrame) -> pl.DataFrame:
             "time": pl.col(EVENT_TIME),
             "account": pl.col("AccountId"),
             "region": pl.col("Region"),
-            "principal": pl.coalesce("InterfaceId", "InstanceId", "AccountId", pl.lit("unknown")),
+            "principal": principal,
             "principal_type": pl.lit("eni"),
-            "peer": pl.concat_str("AccountId", place, separator="/", ignore_nulls=True),
+            "peer": peer,
             "service": pl.col("protocol"),
             "action": pl.concat_str(
                 pl.coalesce("protocol", pl.lit("-")),

@@ -7,7 +7,7 @@ belong here: reading records.
 import re
 from dataclasses import dataclass
 
-__all__ = ["DEFAULT_ORDER", "FIELDS", "NUMBERS", "FieldOrder", "default_order", "read_header"]
+__all__ = ["DEFAULT_ORDER", "FIELDS", "NUMBERS", "SMALL_NUMBERS", "FieldOrder", "default_order", "read_header"]
 
 #: AWS field → column. The table has no place for ``reject-reason`` and fields that AWS added later.
 FIELDS: dict[str, str] = {
@@ -54,6 +54,9 @@ FIELDS: dict[str, str] = {
 
 #: Fields that hold whole numbers. ``traffic-path`` is a number too, but the table wants it as text.
 NUMBERS = frozenset({"version", "srcport", "dstport", "protocol", "packets", "bytes", "start", "end", "tcp-flags"})
+
+#: Those of them whose column is 32-bit.
+SMALL_NUMBERS = NUMBERS - {"bytes", "start", "end"}
 
 #: Version 2, what AWS writes when nobody chose fields.
 DEFAULT_ORDER = tuple(FIELDS)[:14]

@@ -1,6 +1,8 @@
 """Lines of one field order → columns; good lines in one go, bad ones picked out.
 
-Belongs here: splitting lines and telling good from bad. Does not belong here: files, headers, the table.
+Belongs here: splitting lines and telling good from bad. Does not belong here: files, headers, the table. A number too
+big for its column (``packets`` is 32-bit in Sentinel) becomes null, and ``_flags`` carries it:
+``packets_overflow=4294967296``.
 """
 
 import io
@@ -8,12 +10,16 @@ from dataclasses import dataclass
 
 import polars as pl
 
+from s3sentinel_assets.formats.frames import FLAGS
+from s3sentinel_assets.formats.frames import flags as join_flags
 from s3sentinel_assets.formats.instants import LAST_EPOCH_SECOND
-from s3sentinel_assets.formats.vpc_flow.fields import NUMBERS, FieldOrder
+from s3sentinel_assets.formats.vpc_flow.fields import NUMBERS, SMALL_NUMBERS, FieldOrder
 
 __all__ = ["EVENT_SECOND", "BadLine", "parse_fast", "parse_lines"]
 
 _NOTHING = "-"
+_TIMES = ("start", "end")
+_INT32 = (-(2**31), 2**31 - 1)
 #: Column with the second a flow began; where ``start`` is missing, the second it ended.
 EVENT_SECOND = "_second"
 
@@ -33,20 +39,25 @@ class BadLine:
     detail: str
 
 
-def _schema(order: FieldOrder, *, numbers: bool) -> dict[str, pl.DataType]:
-    return {
-        name: pl.Int64() if numbers and name in NUMBERS and name != order.fields[-1] else pl.String()
-        for name in order.fields
-    }
+def _dtype(name: str) -> pl.DataType:
+    if name in SMALL_NUMBERS:
+        return pl.Int32()
+    return pl.Int64() if name in NUMBERS else pl.String()
 
 
 def _timed(frame: pl.DataFrame) -> pl.DataFrame:
-    """Adds `EVENT_SECOND`; null where a line has no time that can be."""
-    times = [pl.col(name) for name in ("start", "end") if name in frame.columns]
-    second = pl.coalesce(
-        *(pl.when(time.is_between(0, LAST_EPOCH_SECOND)).then(time) for time in times), pl.lit(None, dtype=pl.Int64)
-    )
-    return frame.with_columns(second.alias(EVENT_SECOND))
+    """Adds `EVENT_SECOND`: the start, else the end; null where a line has no time that can be."""
+    times = [pl.col(name) for name in _TIMES if name in frame.columns]
+    return frame.with_columns(pl.coalesce(*times, pl.lit(None, dtype=pl.Int64)).alias(EVENT_SECOND))
+
+
+def _times_possible(frame: pl.DataFrame) -> bool:
+    for name in _TIMES:
+        if name in frame.columns:
+            least, most = frame[name].min(), frame[name].max()
+            if least is not None and not 0 <= least <= most <= LAST_EPOCH_SECOND:  # type: ignore[operator]
+                return False
+    return True
 
 
 def _read(data: bytes, schema: dict[str, pl.DataType], null_values: dict[str, str] | None) -> pl.DataFrame:
@@ -68,7 +79,7 @@ def _last_field(frame: pl.DataFrame, order: FieldOrder) -> pl.DataFrame | None:
         return None
     text = pl.when(pl.col(name) != _NOTHING).then(name)
     try:
-        return frame.with_columns(text.cast(pl.Int64) if name in NUMBERS else text)
+        return frame.with_columns(text.cast(_dtype(name)))
     except pl.exceptions.PolarsError:
         return None
 
@@ -82,23 +93,60 @@ def parse_fast(data: bytes, lines: int, order: FieldOrder) -> pl.DataFrame | Non
         order: their fields.
 
     Returns:
-        A column per field, numbers as Int64, ``-`` as null, and `EVENT_SECOND`; None when any line may be bad (then
-        use `parse_lines`).
+        A column per field in the width of the table's column, ``-`` as null, and `EVENT_SECOND`; None when any line
+        may be bad or a number too big (then use `parse_lines`).
     """
     if b"\r" in data or (NUMBERS.isdisjoint(order.fields[:-1]) and b"srcaddr" in data):
         return None  # foreign line ends; a header among lines without a number column that would notice it
-    nulls = dict.fromkeys(order.fields[:-1], _NOTHING)
+    schema = {name: _dtype(name) for name in order.fields[:-1]} | {order.fields[-1]: pl.String()}
     try:
-        frame = _read(data, _schema(order, numbers=True), nulls)
+        frame = _read(data, schema, dict.fromkeys(order.fields[:-1], _NOTHING))
     except pl.exceptions.PolarsError:
         return None
     if frame.height != lines:
         return None
     typed = _last_field(frame, order)
-    if typed is None:
+    if typed is None or not _times_possible(typed):
         return None
     timed = _timed(typed)
     return None if timed[EVENT_SECOND].null_count() else timed
+
+
+def _fit(frame: pl.DataFrame) -> pl.DataFrame:
+    """Brings whole numbers to their column's width; one too big becomes null and is told in ``_flags``."""
+    bounds = {name: _INT32 for name in frame.columns if name in SMALL_NUMBERS}
+    bounds |= {name: (0, LAST_EPOCH_SECOND) for name in frame.columns if name in _TIMES}
+    inside = {name: pl.col(name).is_between(*bound) for name, bound in bounds.items()}
+    told = [
+        pl.when(~fits).then(pl.format(f"{name.replace('-', '_')}_overflow={{}}", pl.col(name)))
+        for name, fits in inside.items()
+    ]
+    return frame.with_columns(
+        join_flags(pl.col(FLAGS), *told).alias(FLAGS),
+        *(pl.when(fits).then(name).cast(_dtype(name)).alias(name) for name, fits in inside.items()),
+    )
+
+
+def _well_formed(lines: list[bytes], expected: int) -> tuple[list[bytes], list[str | None], list[int], list[BadLine]]:
+    """The lines with the right number of fields as UTF-8, their flags and indices; the others as bad."""
+    kept: list[bytes] = []
+    flags: list[str | None] = []
+    good: list[int] = []
+    bad: list[BadLine] = []
+    for index, line in enumerate(lines):
+        text, flag = line.rstrip(b"\r"), None
+        found = text.count(b" ") + 1
+        if found != expected:
+            bad.append(BadLine(index, "field_count", f"the line has {found} fields; {expected} are expected"))
+            continue
+        try:
+            text.decode()
+        except UnicodeDecodeError:
+            text, flag = text.decode(errors="replace").encode(), "invalid_utf8"
+        kept.append(text)
+        flags.append(flag)
+        good.append(index)
+    return kept, flags, good, bad
 
 
 def parse_lines(lines: list[bytes], order: FieldOrder) -> tuple[pl.DataFrame, list[int], list[BadLine]]:
@@ -111,36 +159,15 @@ def parse_lines(lines: list[bytes], order: FieldOrder) -> tuple[pl.DataFrame, li
     Returns:
         The good lines' columns as from `parse_fast` with ``_flags``; the good lines' indices; the bad lines.
     """
-    expected = len(order.fields)
-    bad: list[BadLine] = []
-    good: list[int] = []
-    kept: list[bytes] = []
-    flags: list[str | None] = []
-    for index, line in enumerate(lines):
-        text, flag = line.rstrip(b"\r"), None
-        found = text.count(b" ") + 1
-        if found != expected:
-            bad.append(BadLine(index, "field_count", f"the line has {found} fields; {expected} are expected"))
-            continue
-        try:
-            text.decode()
-        except UnicodeDecodeError:
-            text, flag = text.decode(errors="replace").encode(), "invalid_utf8"
-        good.append(index)
-        kept.append(text)
-        flags.append(flag)
-    texts = (
-        _read(b"\n".join(kept), _schema(order, numbers=False), None)
-        if kept
-        else pl.DataFrame(schema=_schema(order, numbers=False))
-    )
-    numeric = [name for name in order.fields if name in NUMBERS]
+    kept, flags, good, bad = _well_formed(lines, len(order.fields))
+    schema: dict[str, pl.DataType] = dict.fromkeys(order.fields, pl.String())
+    texts = _read(b"\n".join(kept), schema, None) if kept else pl.DataFrame(schema=schema)
     filled = texts.select(pl.when(pl.col(name) != _NOTHING).then(name) for name in order.fields)
-    typed = _timed(filled.with_columns(pl.col(numeric).cast(pl.Int64, strict=False))).with_columns(
-        pl.Series("_flags", flags, dtype=pl.String)
-    )
+    numeric = [name for name in order.fields if name in NUMBERS]
+    numbers = filled.with_columns(pl.col(numeric).cast(pl.Int64, strict=False))
+    typed = _timed(_fit(numbers.with_columns(pl.Series(FLAGS, flags, dtype=pl.String))))
     problems = [
-        (typed[name].is_null() & filled[name].is_not_null(), "bad_number", f"the field {name} is no whole number")
+        (numbers[name].is_null() & filled[name].is_not_null(), "bad_number", f"the field {name} is no whole number")
         for name in numeric
     ]
     problems.append((typed[EVENT_SECOND].is_null(), "no_event_time", "neither start nor end is a time"))
