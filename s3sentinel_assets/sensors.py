@@ -15,13 +15,13 @@ import time
 import dagster as dg
 from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition
 
+from s3sentinel_assets.config import SENSORS_VARIABLE
 from s3sentinel_assets.errors import UserError
+from s3sentinel_assets.hours import hour_key, utc_now
 from s3sentinel_assets.jobs import run_tags
 from s3sentinel_assets.resources import Stages
 
-__all__ = ["REQUESTS_PER_TICK", "SENSORS_VARIABLE", "listing_sensor", "starts_running"]
-
-SENSORS_VARIABLE = "S3SENTINEL_SENSORS"
+__all__ = ["REQUESTS_PER_TICK", "listing_sensor", "starts_running"]
 
 #: A backlog is asked for in pieces: a tick that asks for hundreds of runs outlasts the time Dagster gives it.
 REQUESTS_PER_TICK = 24
@@ -75,6 +75,8 @@ def listing_sensor(source: str, job: UnresolvedAssetJobDefinition, interval_seco
                 f"listing {source} took {seconds:.0f} s; narrow its prefix or lower look_back_hours, or raise "
                 "DAGSTER_SENSOR_GRPC_TIMEOUT_SECONDS, before ticks are cut off"
             )
+        # An object from a clock that runs ahead belongs to an hour that is no partition yet; its turn comes.
+        touched = {hour: digest for hour, digest in touched.items() if hour <= hour_key(utc_now())}
         asked = _asked_before(context.cursor)
         # The newest first: what happens now must not wait behind a backlog.
         due = sorted((hour for hour, digest in touched.items() if asked.get(hour) != digest), reverse=True)

@@ -70,7 +70,7 @@ class FakeStages(Stages):
             source,
             key,
             done=1,
-            counts={"objects": 2, "rows": rows, "scored": rows, "keys": rows, "bytes": 1_000_000, "parts": 1},
+            counts={"objects": 2, "rows": rows, "scored": rows, "keys": rows, "decoded_bytes": 1_000_000, "parts": 1},
             seconds=0.5,
             preview=pl.DataFrame({"EventName": ["<b>x</b>" * 100, None], "n": [rows, 2]}),
         )

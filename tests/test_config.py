@@ -184,6 +184,7 @@ def test_the_environment_wins_over_the_file(load, monkeypatch) -> None:
     monkeypatch.setenv("S3SENTINEL_SENTINEL__DCR_ID", "dcr-from-environment")
     monkeypatch.setenv("S3SENTINEL_GRACE_MINUTES", "7")
     monkeypatch.setenv("S3SENTINEL_SOURCES__CLOUDTRAIL__BUCKET", "other-bucket")
+    monkeypatch.setenv("S3SENTINEL_SENSORS", "running")  # for the sensors: no setting, and no mistake
     config = load()
     assert config.sentinel.dcr_id == "dcr-from-environment"
     assert config.sentinel.workspace_id == "w"

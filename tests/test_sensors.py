@@ -74,6 +74,11 @@ def test_a_backlog_is_asked_for_in_pieces_and_the_newest_hours_go_first(stages, 
     assert tick(second.cursor).run_requests == []
 
 
+def test_an_hour_still_to_come_waits_and_holds_nothing_up(stages, tick):
+    stages.touched = {"2099-01-01-00:00": "x", hour(3): "a1"}
+    assert [request.partition_key for request in tick().run_requests] == [hour(3)]
+
+
 def test_nothing_new_is_said_in_words(tick):
     data = tick()
     assert (data.run_requests, data.skip_message) == ([], "cloudtrail: nothing new, everything listed is delivered")

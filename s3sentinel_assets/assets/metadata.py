@@ -73,7 +73,7 @@ def stage_metadata(
     if isinstance(count, int):
         metadata["dagster/row_count"] = dg.MetadataValue.int(count)
     metadata["seconds"] = dg.MetadataValue.float(round(summary.seconds, 3))
-    size = next((v for n in ("decoded_bytes", "raw_bytes", "bytes") if isinstance(v := summary.counts.get(n), int)), 0)
+    size = next((v for n in ("decoded_bytes", "raw_bytes") if isinstance(v := summary.counts.get(n), int)), 0)
     if summary.done and not summary.kept and size and summary.seconds > 0:
         metadata["MB/s"] = dg.MetadataValue.float(round(size / summary.seconds / 1e6, 2))
     if summary.problems:

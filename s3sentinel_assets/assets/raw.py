@@ -7,6 +7,7 @@ import dagster as dg
 from s3sentinel_assets.assets.hourly import RETRY_POLICY, bring_up_to_date
 from s3sentinel_assets.assets.metadata import stage_metadata
 from s3sentinel_assets.config import SourceSettings
+from s3sentinel_assets.hours import utc_now
 from s3sentinel_assets.partitions import BACKFILL_POLICY
 from s3sentinel_assets.pipeline.summary import StageSummary
 from s3sentinel_assets.resources import S3_POOL, Stages
@@ -33,10 +34,11 @@ def raw_logs(source: SourceSettings, hours: dg.HourlyPartitionsDefinition) -> dg
         context: dg.AssetExecutionContext, stages: dg.ResourceParam[Stages]
     ) -> Iterator[dg.MaterializeResult | dg.Output[None]]:
         listed: dict[str, StageSummary] = {}
+        watermark = {"listed_at": dg.MetadataValue.timestamp(utc_now())}  # what arrived before it is in
         links = {"next": dg.AssetKey([source.name, "parsed_logs"])}
         yield from bring_up_to_date(
             context,
-            lambda hour: stage_metadata(listed[hour], links, rows="objects"),
+            lambda hour: watermark | stage_metadata(listed[hour], links, rows="objects"),
             prepare=lambda keys: listed.update(stages.discover(source.name, keys)),
         )
 

@@ -7,6 +7,7 @@ import dagster as dg
 from s3sentinel_assets.assets.hourly import RETRY_POLICY, bring_up_to_date
 from s3sentinel_assets.assets.metadata import stage_metadata
 from s3sentinel_assets.config import SourceSettings
+from s3sentinel_assets.errors import LeaseLostError
 from s3sentinel_assets.partitions import PREVIOUS_HOUR, STATE_BACKFILL_POLICY
 from s3sentinel_assets.resources import S3_POOL, Stages
 
@@ -35,6 +36,9 @@ def entity_state(source: SourceSettings, hours: dg.HourlyPartitionsDefinition) -
         def seal_and_advance(hour: str) -> dict[str, dg.MetadataValue]:
             sealed = stages.seal(source.name, hour)
             state = stages.advance_state(source.name, hour)
+            if sealed.counts.get("sealed") and not (state.done or state.kept) and (state.busy or state.problems):
+                # Another run is still parsing the hour, or making the state. Green would say that the state is there.
+                raise LeaseLostError("; ".join(state.problems) or f"another run is making the state of {hour}")
             state.problems[:0] = [sentence for sentence in sealed.problems if sentence not in state.problems]
             state.counts = sealed.counts | state.counts
             state.seconds += sealed.seconds

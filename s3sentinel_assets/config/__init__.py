@@ -4,7 +4,7 @@ Belongs here: the shape of the configuration (``sections``, ``model``), its chec
 not belong here: anything that opens a connection; the sections are handed to the parts that do.
 """
 
-from s3sentinel_assets.config.loading import config_path, load_config
+from s3sentinel_assets.config.loading import SENSORS_VARIABLE, config_path, load_config
 from s3sentinel_assets.config.model import Config
 from s3sentinel_assets.config.sections import (
     AwsAccess,
@@ -17,6 +17,7 @@ from s3sentinel_assets.config.sections import (
 )
 
 __all__ = [
+    "SENSORS_VARIABLE",
     "AwsAccess",
     "Config",
     "Credential",

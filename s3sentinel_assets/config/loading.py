@@ -17,12 +17,13 @@ from pydantic_settings import SettingsError
 from s3sentinel_assets.config.model import ENV_PREFIX, Config
 from s3sentinel_assets.errors import ConfigurationError
 
-__all__ = ["config_path", "load_config"]
+__all__ = ["SENSORS_VARIABLE", "config_path", "load_config"]
 
 CONFIG_FILE_VARIABLE = "S3SENTINEL_CONFIG"
+SENSORS_VARIABLE = "S3SENTINEL_SENSORS"  # read by the sensors and schedules
 DEFAULT_CONFIG_FILE = "s3sentinel.yaml"
 #: Variables with our prefix that are no settings.
-_OTHER_VARIABLES = frozenset({CONFIG_FILE_VARIABLE, "S3SENTINEL_SHARED"})
+_OTHER_VARIABLES = frozenset({CONFIG_FILE_VARIABLE, SENSORS_VARIABLE, "S3SENTINEL_SHARED"})
 
 
 def _mend(message: str, kind: str, path: str, allowed: list[str]) -> str:

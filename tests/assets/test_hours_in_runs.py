@@ -8,6 +8,7 @@ from s3sentinel_assets.assets import delivered, hourly, parsed, raw, scored, sta
 from s3sentinel_assets.definitions import build_defs
 from s3sentinel_assets.errors import LeaseLostError, UserError
 from s3sentinel_assets.jobs import range_tags
+from s3sentinel_assets.pipeline.summary import StageSummary
 from tests.stages import FakeStages, config_of, hour
 
 DAY = [hour(number) for number in range(24)]
@@ -64,6 +65,7 @@ def test_one_hour_runs_every_stage_once_and_leaves_its_metadata(stages, instance
     assert partition == hour(7)
     assert metadata["rows"].value == metadata["dagster/row_count"].value == 107
     assert metadata["MB/s"].value == 2.0
+    assert "listed_at" in materializations(instance, "raw_logs")[0][1]
     assert metadata["previous"].value == dg.AssetKey(["cloudtrail", "raw_logs"])
     preview = metadata["preview"]
     assert [column.name for column in preview.schema.columns] == ["EventName", "n"]
@@ -156,6 +158,32 @@ def test_the_seal_run_takes_hours_in_order_and_reports_the_seal(stages, instance
     assert stages.hours_of("state") == stages.hours_of("seal") == [hour(number) for number in range(2, 7)]
     assert stages.hours_of("score") == []
     assert {metadata["sealed"].value for _, metadata in materializations(instance, "entity_state")} == {1}
+
+
+def test_a_state_that_has_to_wait_for_another_run_is_tried_again_and_is_never_green(stages, instance):
+    answers = [
+        StageSummary("cloudtrail", hour(2), busy=1),
+        StageSummary("cloudtrail", hour(2), problems=["not parsed"]),
+    ]
+    made = stages.advance_state
+    stages.advance_state = lambda source, key: answers.pop(0) if answers else made(source, key)
+    assert run(stages, instance, job="cloudtrail_seal", one=hour(2)).success
+    assert stages.hours_of("seal") == [hour(2)] * 3
+    answers[:] = [StageSummary("cloudtrail", hour(3), problems=["1 parts are not parsed yet"]) for _ in range(4)]
+    result = run(stages, instance, job="cloudtrail_seal", one=hour(3))
+    (failure,) = [event for event in result.all_events if event.is_step_failure]
+    assert failure.step_failure_data.user_failure_data.description == "1 parts are not parsed yet"
+    assert {partition for partition, _ in materializations(instance, "entity_state")} == {hour(2)}
+
+
+def test_an_hour_that_may_not_be_sealed_yet_is_left_as_it_is_and_says_so(stages, instance):
+    open_hour = StageSummary("cloudtrail", hour(2), counts={"sealed": 0}, problems=["hour is open"])
+    stages.seal = lambda source, key: open_hour
+    stages.advance_state = lambda source, key: StageSummary(source, key, counts={"sealed": 0})
+    assert run(stages, instance, job="cloudtrail_seal", one=hour(2)).success
+    ((_, metadata),) = materializations(instance, "entity_state")
+    assert metadata["sealed"].value == 0
+    assert metadata["problems"].records[0].data == {"problem": "hour is open"}
 
 
 def test_the_other_source_is_left_alone(stages, instance):
