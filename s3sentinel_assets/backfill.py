@@ -21,6 +21,7 @@ from dagster._core.instance.ref import InstanceRef
 from s3sentinel_assets.errors import ConfigurationError, UserError
 from s3sentinel_assets.hours import hour_range
 from s3sentinel_assets.jobs import range_tags, run_tags
+from s3sentinel_assets.orphans import fail_orphans, process_tags
 from s3sentinel_assets.partitions import HOURS_PER_RUN
 
 __all__ = ["WAVES", "WaveResult", "folder_instance", "run_hours"]
@@ -125,6 +126,7 @@ def run_hours(
         UserError: there is no such source or hour. Nothing has run then.
     """
     _check(defs, sources, first, last)
+    fail_orphans(instance)
     job = defs.resolve_implicit_global_asset_job_def()
     hours = list(hour_range(first, last))
     days = [(hours[at], hours[at : at + HOURS_PER_RUN][-1]) for at in range(0, len(hours), HOURS_PER_RUN)]
@@ -133,7 +135,7 @@ def run_hours(
     for source in sources:
         for begin, end in days:
             for wave, assets in WAVES.items():
-                tags = run_tags(source, trigger) | ({} if begin == end else range_tags(begin, end))
+                tags = run_tags(source, trigger) | process_tags() | ({} if begin == end else range_tags(begin, end))
                 result = job.execute_in_process(
                     instance=instance,
                     asset_selection=[dg.AssetKey([source, name]) for name in assets],

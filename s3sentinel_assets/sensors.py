@@ -19,6 +19,7 @@ from s3sentinel_assets.config import SENSORS_VARIABLE
 from s3sentinel_assets.errors import UserError
 from s3sentinel_assets.hours import hour_key, utc_now
 from s3sentinel_assets.jobs import run_tags
+from s3sentinel_assets.orphans import fail_orphans
 from s3sentinel_assets.resources import Stages
 
 __all__ = ["REQUESTS_PER_TICK", "listing_sensor", "starts_running"]
@@ -65,6 +66,7 @@ def listing_sensor(source: str, job: UnresolvedAssetJobDefinition, interval_seco
         context: dg.SensorEvaluationContext, stages: dg.ResourceParam[Stages]
     ) -> dg.SensorResult | dg.SkipReason:
         began = time.monotonic()
+        fail_orphans(context.instance)
         try:
             touched = stages.touched_hours(source)
         except UserError as error:

@@ -26,16 +26,22 @@ __all__ = ["advance_state", "hours_to_seal", "seal_hour"]
 
 
 def hours_to_seal(runtime: Runtime, source: str, now: datetime | None = None) -> list[str]:
-    """Hours that closed more than the grace ago without a seal, oldest first, from the first hour with an object on."""
+    """Hours that closed more than the grace ago and lack a seal or a state, oldest first.
+
+    Counted from the first hour with an object on. A sealed hour that a later state has passed over lacks nothing.
+    """
     now = now or utc_now()
     with runtime.ledger.read() as connection:
         first = ledger_hours.first_hour(connection, source)
         sealed = ledger_hours.sealed_hours(connection, source)
+        newest = ledger_states.newest_state(connection, source, "9999")
     if first is None:
         return []
+    wants_state = runtime.source(source).log_family is not None
+    reached = newest.hour if newest else ""
     last = shift_hour(hour_key(now - runtime.config.grace), -1)
     first = max(first, hour_key(runtime.config.start))
-    return [hour for hour in hour_range(first, last) if hour not in sealed]
+    return [hour for hour in hour_range(first, last) if hour not in sealed or (wants_state and hour > reached)]
 
 
 def seal_hour(runtime: Runtime, source: str, hour: str) -> StageSummary:

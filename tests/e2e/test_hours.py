@@ -260,3 +260,14 @@ def test_a_source_whose_format_is_found_by_content_is_scored_like_the_format_of_
         world.close_hour("native", hour)
     assert world.account("native", hours[1]).accepted == 30
     assert _scored(world, hours[1])["counts"]["scored"] == 30
+
+
+def test_a_sealed_hour_without_a_state_is_asked_for_again(world, hours, minute):
+    hour, start = hours[4], hour_start(hours[4])
+    world.put(logs.key(CLOUDTRAIL, start, "a.json.gz"), logs.cloudtrail(logs.records(start, 5)), minute(hour, 5))
+    world.bring_up(CLOUDTRAIL, hour)
+    assert hour in states.hours_to_seal(world.runtime, CLOUDTRAIL)
+    states.seal_hour(world.runtime, CLOUDTRAIL, hour)
+    assert hour in states.hours_to_seal(world.runtime, CLOUDTRAIL)
+    states.advance_state(world.runtime, CLOUDTRAIL, hour)
+    assert hour not in states.hours_to_seal(world.runtime, CLOUDTRAIL)
