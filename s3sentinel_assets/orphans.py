@@ -1,8 +1,8 @@
 """Runs whose process is gone: a run inside a command dies with the command, and Dagster cannot know.
 
 Belongs here: marking such runs with their process, and failing those whose process has ended, so that they hold no
-place in the run queue. Does not belong here: the work itself; the ledger lets the next run finish it. Runs that the daemon
-launches are watched by Dagster (``run_monitoring``).
+place in the run queue. Does not belong here: the work itself; the ledger lets the next run finish it. Dagster watches
+the runs that its daemon launches (``run_monitoring``).
 """
 
 import os
