@@ -7,6 +7,7 @@ The checks run inside their asset's step and are recorded hour by hour with the 
 leaves 24 verdicts. A check function of its own would give a run of many hours a single verdict.
 """
 
+import logging
 from collections.abc import Callable, Iterator
 
 import dagster as dg
@@ -16,7 +17,16 @@ from s3sentinel_assets.ledger.accounts import Account, Proof
 from s3sentinel_assets.pipeline.proofs import CheckReport
 from s3sentinel_assets.resources import Stages
 
-__all__ = ["check_delivered", "check_parsed", "delivered_check_specs", "parsed_check_specs", "workspace_count"]
+__all__ = [
+    "check_accounting",
+    "check_delivered",
+    "check_parsed",
+    "check_sealed",
+    "delivered_check_specs",
+    "parsed_check_specs",
+]
+
+_log = logging.getLogger(__name__)
 
 _PROBLEMS = 20
 _WARN, _ERROR = dg.AssetCheckSeverity.WARN, dg.AssetCheckSeverity.ERROR
@@ -83,8 +93,12 @@ def _guarded(
     try:
         return evaluate()
     except UserError as error:
-        sentence = f"could not be checked: {error}"
-        return _evaluation(asset, name, hour, severity=_WARN, description=sentence, report=CheckReport(False))
+        severity, reason = _WARN, str(error)
+    except Exception as error:  # noqa: BLE001 - the verdict is red and says why
+        _log.exception("check %s of %s %s", name, asset.to_user_string(), hour)
+        severity, reason = _ERROR, f"{type(error).__name__}: {error}"
+    sentence = f"could not be checked: {reason}"
+    return _evaluation(asset, name, hour, severity=severity, description=sentence, report=CheckReport(False))
 
 
 def check_parsed(stages: Stages, source: str, hour: str) -> Iterator[dg.AssetCheckEvaluation]:
@@ -111,28 +125,49 @@ def check_parsed(stages: Stages, source: str, hour: str) -> Iterator[dg.AssetChe
 
 def check_delivered(stages: Stages, source: str, hour: str) -> Iterator[dg.AssetCheckEvaluation]:
     """Evaluates ``workspace_count`` and ``accounting`` of one hour; appends the hour's proof to the ledger."""
+    yield _workspace_count(stages, source, hour)
+    yield check_accounting(stages, source, hour)
+
+
+def check_accounting(stages: Stages, source: str, hour: str, failure: str = "") -> dg.AssetCheckEvaluation:
+    """Evaluates ``accounting`` of one hour.
+
+    Args:
+        stages: the pipeline.
+        source: the source's name.
+        hour: the hour.
+        failure: what failed for the hour, if anything did: the verdict of a run before must not stand then.
+    """
     asset = dg.AssetKey([source, "delivered_batches"])
 
-    def accounting() -> dg.AssetCheckEvaluation:
+    def evaluate() -> dg.AssetCheckEvaluation:
         account = stages.account(source, hour)
         severity, description = _accounting_verdict(account)
+        if failure:
+            severity, description = _ERROR, f"{failure}; {description}"
         report = CheckReport(severity is None, _account_counts(account))
         return _evaluation(asset, "accounting", hour, severity=severity, description=description, report=report)
 
-    yield workspace_count(stages, source, hour)
-    yield _guarded(asset, "accounting", hour, accounting)
+    return _guarded(asset, "accounting", hour, evaluate)
 
 
-def workspace_count(stages: Stages, source: str, hour: str) -> dg.AssetCheckEvaluation:
-    """Asks the workspace, appends the proof, and gives the verdict. The hourly sweep asks again where it disagreed."""
+def check_sealed(stages: Stages, source: str, hour: str) -> Iterator[dg.AssetCheckEvaluation]:
+    """Evaluates ``accounting`` again for an hour that was sealed, if anything arrived in it."""
+    evaluation = check_accounting(stages, source, hour)
+    objects = evaluation.metadata.get("objects")
+    if objects is None or objects.value:
+        yield evaluation
+
+
+def _workspace_count(stages: Stages, source: str, hour: str) -> dg.AssetCheckEvaluation:
+    """Asks the workspace, appends the proof, and gives the verdict."""
     asset = dg.AssetKey([source, "delivered_batches"])
 
     def evaluate() -> dg.AssetCheckEvaluation:
         proof = stages.prove(source, hour)
         severity, description = _workspace_verdict(proof)
-        problems = [] if proof.agrees else stages.workspace_report(source, hour).problems
         counts = {"accepted": proof.account.accepted} | ({} if proof.found is None else {"found": proof.found})
-        report = CheckReport(severity is None, counts, problems)
+        report = CheckReport(severity is None, counts | proof.report.counts, proof.report.problems)
         return _evaluation(asset, "workspace_count", hour, severity=severity, description=description, report=report)
 
     return _guarded(asset, "workspace_count", hour, evaluate)
@@ -145,6 +180,7 @@ def _account_counts(account: Account) -> dict[str, int | str]:
         "objects": account.objects,
         "unread_objects": account.unread_objects,
         "refused_objects": account.refused_objects,
+        "late_objects": account.late_objects,
         "records": account.records,
         "accepted": account.accepted,
         "pending": account.pending,
@@ -191,8 +227,11 @@ def _workspace_verdict(proof: Proof) -> tuple[dg.AssetCheckSeverity | None, str]
     accepted, found = proof.account.accepted, proof.found
     if found is None:
         return _WARN, f"{accepted:,} rows accepted; the workspace could not be asked"
-    if proof.agrees:
+    if proof.report.passed:
         return None, f"the workspace holds all {accepted:,} rows it accepted"
+    if found == accepted:
+        what = f"{found:,} rows accepted and found, but not batch by batch: {'; '.join(proof.report.problems[:3])}"
+        return (_ERROR if proof.account.sealed else _WARN), what
     if found > accepted:
         return _WARN, f"the workspace holds {found:,} rows, {found - accepted:,} more than the {accepted:,} accepted"
     missing = f"{accepted - found:,} of {accepted:,} accepted rows are not visible in the workspace"

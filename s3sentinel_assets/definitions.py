@@ -49,7 +49,7 @@ def build_defs(config: Config, runtime: Runtime | None = None, *, stages: Stages
         live, seal, sweep = live_job(source.name), seal_job(source.name), sweep_job(source.name)
         assets += source_assets(source, hours)
         jobs += [live, seal, sweep]
-        sensors.append(listing_sensor(source.name, live, config.sensor_interval_seconds))
+        sensors.append(listing_sensor(source.name, live, config.sensor_interval_seconds, hours))
         schedules.append(seal_schedule(source.name, seal, config.grace_minutes))
         schedules.append(sweep_schedule(source.name, sweep, config.grace_minutes))
     return dg.Definitions(

@@ -4,23 +4,39 @@ Belongs here: which assets run together, and the sweep's one op. Does not belong
 ``schedules``).
 """
 
-from collections.abc import Sequence
+import math
+from collections.abc import Callable, Sequence
+from typing import TypeVar
 
 import dagster as dg
 from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition
 
-from s3sentinel_assets.checks import workspace_count
+from s3sentinel_assets.checks import check_delivered
 from s3sentinel_assets.errors import UserError
 from s3sentinel_assets.hours import utc_now
 from s3sentinel_assets.partitions import HOURS_PER_RUN
+from s3sentinel_assets.pipeline.summary import StageSummary
 from s3sentinel_assets.resources import SENTINEL_POOL, Stages
 
-__all__ = ["HOUR_TAG", "SOURCE_TAG", "TRIGGER_TAG", "live_job", "range_tags", "run_tags", "seal_job", "sweep_job"]
+__all__ = [
+    "HOUR_TAG",
+    "RANGE_END_TAG",
+    "SOURCE_TAG",
+    "TRIGGER_TAG",
+    "live_job",
+    "range_tags",
+    "run_tags",
+    "seal_job",
+    "sweep_job",
+]
+
+_T = TypeVar("_T")
 
 SOURCE_TAG = "s3sentinel/source"
 TRIGGER_TAG = "s3sentinel/trigger"
 #: ``source|hour``: ``dagster.yaml`` lets one run at a time have it. Courtesy only; the ledger's leases are the safety.
 HOUR_TAG = "s3sentinel/hour"
+RANGE_END_TAG = "dagster/asset_partition_range_end"
 
 
 def run_tags(source: str, trigger: str, hour: str | None = None) -> dict[str, str]:
@@ -30,7 +46,7 @@ def run_tags(source: str, trigger: str, hour: str | None = None) -> dict[str, st
 
 def range_tags(first: str, last: str) -> dict[str, str]:
     """The tags that make a run cover every hour from ``first`` to ``last``."""
-    return {"dagster/asset_partition_range_start": first, "dagster/asset_partition_range_end": last}
+    return {"dagster/asset_partition_range_start": first, RANGE_END_TAG: last}
 
 
 def _selection(source: str, assets: Sequence[str]) -> dg.AssetSelection:
@@ -49,40 +65,53 @@ def live_job(source: str) -> UnresolvedAssetJobDefinition:
 
 
 def seal_job(source: str) -> UnresolvedAssetJobDefinition:
-    """Lists once more, parses what turned up, seals, and carries the entity state on.
+    """Lists once more, parses what turned up, seals, and carries the entity state on: all inside ``entity_state``.
 
-    Delivery is not in it: it must not wait for a state, and inside one run Dagster would make it wait.
+    As steps of their own, listing and parsing would take every state of the run with them when one hour fails. Delivery
+    is not in it: it must not wait for a state, and inside one run Dagster would make it wait.
     """
     return dg.define_asset_job(
         f"{source}_seal",
-        selection=_selection(source, ["raw_logs", "parsed_logs", "entity_state"]),
+        selection=_selection(source, ["entity_state"]),
         description=f"Seals closed hours of {source} and advances their entity state, in order.",
         tags={SOURCE_TAG: source},
     )
 
 
 def sweep_job(source: str) -> dg.JobDefinition:
-    """Lists the look-back window again, settles unknown batches, and proves again hours whose proof disagreed."""
+    """Settles unknown batches, lists the look-back window again, and proves hours that lack a proof."""
 
     @dg.op(name=f"{source}_sweep_op", pool=SENTINEL_POOL, out=dg.Out(dg.Nothing))
     def sweep(context: dg.OpExecutionContext, stages: dg.ResourceParam[Stages]) -> None:
-        try:
-            touched = stages.touched_hours(source)
-            settled = stages.sweep_unknown(source)
-            unproved = stages.unproved_hours(source)[-HOURS_PER_RUN:]
-        except UserError as error:
-            raise dg.Failure(str(error), allow_retries=False) from None
+        failed: list[str] = []
+
+        def attempt(what: Callable[[str], _T], otherwise: _T) -> _T:
+            try:
+                return what(source)
+            except UserError as error:
+                failed.append(str(error))
+            except Exception as error:  # named below: with S3 away, unknown batches are settled all the same
+                context.log.exception("unforeseen")
+                failed.append(f"{type(error).__name__}: {error}")
+            return otherwise
+
+        settled = attempt(stages.sweep_unknown, StageSummary(source, ""))
+        touched = attempt(stages.touched_hours, {})
+        unproved = _this_hours_share(attempt(stages.unproved_hours, []))
         for sentence in settled.problems:
             context.log.warning(sentence)
-        proved = 0
+        good = 0
         for hour in unproved:
-            evaluation = workspace_count(stages, source, hour)
-            context.log_event(evaluation)  # type: ignore[arg-type] - accepted since 1.8, missing in the alias
-            proved += evaluation.passed
+            evaluations = list(check_delivered(stages, source, hour))
+            for evaluation in evaluations:
+                context.log_event(evaluation)  # type: ignore[arg-type] - accepted since 1.8, missing in the alias
+            good += all(evaluation.passed for evaluation in evaluations)
         context.log.info(
-            f"{source} at {utc_now():%Y-%m-%d %H:%M} UTC: {len(touched)} hours have work for {source}_live; unknown "
-            f"batches: {settled.counts}; {proved} of {len(unproved)} hours that disagreed now agree"
+            f"{source} at {utc_now():%Y-%m-%d %H:%M} UTC: unknown batches: {settled.counts}; {len(touched)} hours have "
+            f"work for {source}_live; {good} of {len(unproved)} hours that lacked a proof have one"
         )
+        if failed:
+            raise dg.Failure("; ".join(dict.fromkeys(failed)), allow_retries=False)
 
     @dg.job(
         name=f"{source}_sweep",
@@ -93,3 +122,10 @@ def sweep_job(source: str) -> dg.JobDefinition:
         sweep()
 
     return job
+
+
+def _this_hours_share(hours: Sequence[str]) -> Sequence[str]:
+    """The oldest hours, a run's worth; of more than that another share each hour, so that none holds up others."""
+    shares = max(1, math.ceil(len(hours) / HOURS_PER_RUN))
+    share = int(utc_now().timestamp()) // 3_600 % shares
+    return hours[share * HOURS_PER_RUN : (share + 1) * HOURS_PER_RUN]

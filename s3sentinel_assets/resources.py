@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING
 
+from s3sentinel_assets.hours import hour_key
 from s3sentinel_assets.pipeline.runtime import Runtime
 from s3sentinel_assets.pipeline.summary import StageSummary
 
@@ -102,12 +103,6 @@ class Stages:
 
         return proofs.event_time_report(self.runtime, source, hour)
 
-    def workspace_report(self, source: str, hour: str) -> "CheckReport":
-        """What differs between the ledger and the workspace, batch by batch."""
-        from s3sentinel_assets.pipeline import proofs
-
-        return proofs.workspace_report(self.runtime, source, hour)
-
     def prove(self, source: str, hour: str) -> "Proof":
         """Asks the workspace and appends the hour's proof."""
         from s3sentinel_assets.pipeline import proofs
@@ -115,9 +110,8 @@ class Stages:
         return proofs.prove_hour(self.runtime, source, hour)
 
     def unproved_hours(self, source: str) -> list[str]:
-        """Hours whose newest proof does not show every accepted row in the workspace, oldest first."""
-        from s3sentinel_assets.ledger.accounts import latest_proofs
+        """Hours without a proof that the workspace holds what the ledger says now, oldest first."""
+        from s3sentinel_assets.pipeline import proofs
 
-        with self.runtime.ledger.read() as connection:
-            proofs = latest_proofs(connection, source)
-        return [hour for hour, proof in sorted(proofs.items()) if proof.found != proof.accepted]
+        first = hour_key(self.runtime.config.start)  # what lies before is no partition
+        return [hour for hour in proofs.hours_to_prove(self.runtime, source) if hour >= first]

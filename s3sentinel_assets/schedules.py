@@ -2,10 +2,12 @@
 
 Belongs here: when, and for which hours. Does not belong here: what sealing and sweeping do (``pipeline``, ``jobs``).
 
-The next tick makes up for a missed one: each asks for every hour that is due, in order, up to a day's worth.
+The next tick makes up for a missed one: each asks for every hour that is due, in order, up to a day's worth. Where more
+is due and the last run failed, the next one goes on behind it, so that hours which cannot be sealed hold up no others.
 """
 
 import math
+from collections.abc import Sequence
 
 import dagster as dg
 from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition
@@ -13,7 +15,7 @@ from dagster._core.storage.dagster_run import IN_PROGRESS_RUN_STATUSES
 
 from s3sentinel_assets.errors import UserError
 from s3sentinel_assets.hours import shift_hour, utc_now
-from s3sentinel_assets.jobs import range_tags, run_tags
+from s3sentinel_assets.jobs import RANGE_END_TAG, range_tags, run_tags
 from s3sentinel_assets.partitions import HOURS_PER_RUN
 from s3sentinel_assets.resources import Stages
 from s3sentinel_assets.sensors import starts_running
@@ -62,7 +64,7 @@ def seal_schedule(source: str, job: UnresolvedAssetJobDefinition, grace_minutes:
             return dg.SkipReason(f"{source}: hours to seal could not be read: {error}")
         if not due:
             return dg.SkipReason(f"{source}: every closed hour is sealed")
-        first = due[0]
+        first = _begin(due, context.instance, job.name)
         last = max(hour for hour in due if hour < shift_hour(first, HOURS_PER_RUN))
         # The tick is part of the key: an hour that could not be sealed is asked for again by the next tick.
         key = f"{first}..{last}@{scheduled:%Y-%m-%d-%H:%M}"
@@ -71,6 +73,17 @@ def seal_schedule(source: str, job: UnresolvedAssetJobDefinition, grace_minutes:
         return dg.RunRequest(run_key=key, tags=run_tags(source, "seal") | range_tags(first, last))
 
     return schedule
+
+
+def _begin(due: Sequence[str], instance: dg.DagsterInstance, job: str) -> str:
+    """The oldest hour; of more than a run's worth, the one after the last run's if that failed, which may be stuck."""
+    if due[-1] < shift_hour(due[0], HOURS_PER_RUN):
+        return due[0]
+    runs = instance.get_runs(dg.RunsFilter(job_name=job), limit=1)
+    if not runs or runs[0].status is not dg.DagsterRunStatus.FAILURE:
+        return due[0]
+    last = runs[0].tags.get(RANGE_END_TAG) or runs[0].tags.get("dagster/partition", "")
+    return next((hour for hour in due if hour > last), due[0])
 
 
 def sweep_schedule(source: str, job: dg.JobDefinition, grace_minutes: float) -> dg.ScheduleDefinition:

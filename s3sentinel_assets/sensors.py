@@ -46,13 +46,16 @@ def _asked_before(cursor: str | None) -> dict[str, str]:
     return {str(hour): str(digest) for hour, digest in asked.items()} if isinstance(asked, dict) else {}
 
 
-def listing_sensor(source: str, job: UnresolvedAssetJobDefinition, interval_seconds: int) -> dg.SensorDefinition:
+def listing_sensor(
+    source: str, job: UnresolvedAssetJobDefinition, interval_seconds: int, hours: dg.HourlyPartitionsDefinition
+) -> dg.SensorDefinition:
     """The sensor of a source.
 
     Args:
         source: the source's name.
         job: what brings an hour up to date.
         interval_seconds: how long it rests between ticks, at least.
+        hours: the partitions; an hour that is none is left alone.
     """
 
     @dg.sensor(
@@ -79,6 +82,13 @@ def listing_sensor(source: str, job: UnresolvedAssetJobDefinition, interval_seco
             )
         # An object from a clock that runs ahead belongs to an hour that is no partition yet; its turn comes.
         touched = {hour: digest for hour, digest in touched.items() if hour <= hour_key(utc_now())}
+        # Dagster refuses a whole tick because of one request for an hour that is no partition.
+        if strange := [hour for hour in touched if not hours.has_partition_key(hour)]:
+            context.log.warning(
+                f"{source}: {len(strange)} hours with work are no partition, {min(strange)} to {max(strange)}; move "
+                "'start' in the configuration back to include them"
+            )
+            touched = {hour: digest for hour, digest in touched.items() if hour not in strange}
         asked = _asked_before(context.cursor)
         # The newest first: what happens now must not wait behind a backlog.
         due = sorted((hour for hour, digest in touched.items() if asked.get(hour) != digest), reverse=True)

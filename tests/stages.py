@@ -117,6 +117,7 @@ class FakeStages(Stages):
             "objects": 2,
             "unread_objects": 0,
             "refused_objects": 0,
+            "late_objects": 0,
             "records": rows,
             "rows": rows,
             "accepted": rows,
@@ -138,14 +139,15 @@ class FakeStages(Stages):
         self._call("event_time", source, hour)
         return self.reports.get(("event_time", hour), CheckReport(True, {"rows": 100, "earliest": "x"}))
 
-    def workspace_report(self, source: str, hour: str) -> CheckReport:
-        self._call("workspace", source, hour)
-        return CheckReport(False, {}, ["batch b1 in T: 10 rows accepted, 9 found"])
-
     def prove(self, source: str, hour: str) -> Proof:
         self._call("prove", source, hour)
         account = self.account(source, hour)
-        return Proof(account, self.found.get((source, hour), account.accepted), 0)
+        found = self.found.get((source, hour), account.accepted)
+        agrees = found == account.accepted and ("workspace", hour) not in self.reports
+        differs = CheckReport(False, {}, ["batch b1 in T: 10 rows accepted, 9 found"])
+        report = CheckReport(True) if agrees else self.reports.get(("workspace", hour), differs)
+        return Proof(account, found, 0, report)
 
     def unproved_hours(self, source: str) -> list[str]:
+        self._call("unproved", source)
         return list(self.unproved)

@@ -52,10 +52,12 @@ def test_three_waves_a_day_in_order(stages, defs, instance):
         ("cloudtrail", "score and deliver", "2026-11-21-20:00", "2026-11-21-21:00"),
     ]
     assert [(result.done, result.total) for result in results] == [(number, 12) for number in range(1, 13)]
-    for stage in ("raw", "parse", "seal", "state", "score", "deliver"):
+    for stage in ("seal", "state", "score", "deliver"):
         hours = stages.hours_of(stage)
         assert len(hours) == 26
         assert hours == sorted(hours)
+    for stage in ("raw", "parse"):  # once for their own assets, once before the seal
+        assert stages.hours_of(stage) == [*hours[:24], *hours[:24], *hours[24:], *hours[24:]]
     order = [(stage, key) for stage, source, key in stages.calls if source == "cloudtrail"]
     assert order.index(("state", "2026-11-21-19:00")) < order.index(("score", hour(20)))
     assert {run.tags["s3sentinel/trigger"] for run in instance.get_runs()} == {"backfill"}
@@ -75,6 +77,14 @@ def test_what_fails_is_named_and_the_rest_is_delivered(stages, defs, instance):
         "1 of 3 hours failed; 2026-11-20-01:00: s3://logs/x is encrypted; allow kms:Decrypt",
     )
     assert stages.hours_of("deliver") == [hour(0), hour(1), hour(2)]
+
+
+def test_what_is_scored_is_delivered_though_another_hour_is_not(stages, defs, instance):
+    stages.errors["score", hour(1)] = [UserError("the model is missing")]
+    results = run_hours(defs, instance, ["cloudtrail"], hour(0), hour(2))
+    assert [result.ok for result in results] == [True, True, False]
+    assert results[2].problems == ("1 of 3 hours failed; 2026-11-20-01:00: scored_logs: the model is missing",)
+    assert stages.hours_of("deliver") == [hour(0), hour(2)]
 
 
 def test_a_bug_is_told_in_a_line(stages, defs, instance):

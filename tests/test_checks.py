@@ -3,7 +3,7 @@
 import dagster as dg
 import pytest
 
-from s3sentinel_assets.checks import check_delivered, check_parsed
+from s3sentinel_assets.checks import check_accounting, check_delivered, check_parsed
 from s3sentinel_assets.pipeline.proofs import CheckReport
 from tests.stages import FakeStages, hour
 
@@ -80,6 +80,27 @@ def test_workspace_count(sealed, found, severity, words):
     assert evaluation.passed is (severity is None)
     assert evaluation.passed or evaluation.severity is severity
     assert ("problems" in evaluation.metadata) is (severity is not None)
+
+
+@pytest.mark.parametrize(("sealed", "severity"), [(True, ERROR), (False, WARN)])
+def test_equal_totals_do_not_hide_a_doubled_and_a_missing_batch(sealed, severity):
+    stages = FakeStages()
+    stages.accounts["cloudtrail", hour(0)] = {"sealed": sealed}
+    problems = ["batch b1 in T: 50 rows accepted, 100 found", "batch b2 in T: 50 rows accepted, 0 found"]
+    stages.reports["workspace", hour(0)] = CheckReport(False, {"found": 100, "distinct_events": 50}, problems)
+    evaluation = next(check_delivered(stages, "cloudtrail", hour(0)))
+    assert (evaluation.check_name, evaluation.passed, evaluation.severity) == ("workspace_count", False, severity)
+    assert evaluation.description == f"100 rows accepted and found, but not batch by batch: {'; '.join(problems)}"
+    assert evaluation.metadata["distinct_events"].value == 50
+    assert stages.hours_of("prove") == [hour(0)]
+
+
+def test_a_check_that_breaks_is_red_and_says_what_broke():
+    stages = FakeStages()
+    stages.errors["account", hour(0)] = [ZeroDivisionError("a bug")]
+    evaluation = check_accounting(stages, "cloudtrail", hour(0))
+    assert (evaluation.passed, evaluation.severity) == (False, ERROR)
+    assert evaluation.description == "could not be checked: ZeroDivisionError: a bug"
 
 
 @pytest.mark.parametrize(("name", "severity"), [("schema", ERROR), ("event_time", WARN)])

@@ -83,6 +83,21 @@ def test_a_backlog_of_weeks_goes_a_day_a_tick(stages, tick):
     assert request.tags["dagster/asset_partition_range_end"] == "2026-11-20-23:00"
 
 
+def test_a_day_that_cannot_be_sealed_holds_up_no_later_one(stages, defs, persisted, tick):
+    stages.unsealed = [f"2026-11-{day:02d}-{number:02d}:00" for day in (20, 21, 22) for number in range(24)]
+    job, runs, began = defs.resolve_job_def("cloudtrail_seal"), [], []
+    for _ in range(4):
+        (request,) = tick().run_requests
+        began.append(request.tags["dagster/asset_partition_range_start"])
+        made = persisted.create_run_for_job(job, status=dg.DagsterRunStatus.FAILURE, tags=dict(request.tags))
+        runs.append(made.run_id)
+    assert began == [f"2026-11-{day}-00:00" for day in (20, 21, 22, 20)]
+    stages.unsealed = stages.unsealed[:24]  # a day or less is always taken as a whole
+    assert tick().run_requests[0].tags["dagster/asset_partition_range_start"] == hour(0)
+    for run in runs:
+        persisted.delete_run(run)
+
+
 def test_an_hour_that_could_not_be_sealed_is_asked_for_again_by_the_next_tick(stages, tick):
     stages.unsealed = [hour(3)]
     keys = {tick(datetime(2026, 11, 20, at, 15, tzinfo=UTC)).run_requests[0].run_key for at in (9, 10)}
@@ -109,19 +124,45 @@ def test_the_sweep_settles_lists_and_proves_again_what_disagreed(stages, defs, i
     stages.found["cloudtrail", hour(4)] = 1
     assert defs.resolve_job_def("cloudtrail_sweep").execute_in_process(instance=instance, run_config=QUIET).success
     assert [name for name, *_ in stages.calls if name in {"touched", "sweep", "prove"}] == [
-        "touched", "sweep", "prove", "prove",
+        "sweep", "touched", "prove", "prove",
     ]  # fmt: skip
-    key = dg.AssetCheckKey(dg.AssetKey(["cloudtrail", "delivered_batches"]), "workspace_count")
-    history = instance.event_log_storage.get_asset_check_execution_history(key, limit=10)
-    assert {record.partition: record.status.value for record in history} == {hour(2): "SUCCEEDED", hour(4): "FAILED"}
+    assert verdicts(instance, "workspace_count") == {hour(2): "SUCCEEDED", hour(4): "FAILED"}
+    assert verdicts(instance, "accounting") == {hour(2): "SUCCEEDED", hour(4): "SUCCEEDED"}
 
 
-def test_a_sweep_that_cannot_says_why(stages, defs, instance):
+def verdicts(instance, check):
+    key = dg.AssetCheckKey(dg.AssetKey(["cloudtrail", "delivered_batches"]), check)
+    history = instance.event_log_storage.get_asset_check_execution_history(key, limit=100)
+    return {record.partition: record.status.value for record in history}
+
+
+def test_a_sweep_that_cannot_says_why_and_does_what_it_can(stages, defs, instance):
+    stages.unproved = [hour(2)]
     stages.errors["sweep", "cloudtrail"] = [UserError("the workspace refuses the query; assign Log Analytics Reader")]
+    stages.errors["touched", "cloudtrail"] = [ZeroDivisionError("a bug")]
     result = defs.resolve_job_def("cloudtrail_sweep").execute_in_process(
         instance=instance, run_config=QUIET, raise_on_error=False
     )
     (failure,) = [event for event in result.all_events if event.is_step_failure]
     assert failure.step_failure_data.user_failure_data.description == (
-        "the workspace refuses the query; assign Log Analytics Reader"
+        "the workspace refuses the query; assign Log Analytics Reader; ZeroDivisionError: a bug"
     )
+    assert stages.hours_of("prove") == [hour(2)]
+
+
+def test_s3_away_keeps_no_batch_unknown(stages, defs, instance):
+    stages.errors["touched", "cloudtrail"] = [UserError("bucket logs cannot be reached")]
+    sweep = defs.resolve_job_def("cloudtrail_sweep")
+    assert not sweep.execute_in_process(instance=instance, run_config=QUIET, raise_on_error=False).success
+    assert [name for name, *_ in stages.calls] == ["sweep", "touched", "unproved"]
+
+
+@pytest.mark.parametrize(("now", "first", "last"), [(0, 0, 24), (1, 24, 30), (2, 0, 24)])
+def test_the_sweep_proves_the_oldest_hours_first_and_every_hour_in_its_turn(
+    stages, defs, instance, monkeypatch, now, first, last
+):
+    hours = [f"2026-11-{20 + number // 24}-{number % 24:02d}:00" for number in range(30)]
+    stages.unproved = list(hours)
+    monkeypatch.setattr("s3sentinel_assets.jobs.utc_now", lambda: datetime(2026, 11, 23, now, 45, tzinfo=UTC))
+    assert defs.resolve_job_def("cloudtrail_sweep").execute_in_process(instance=instance, run_config=QUIET).success
+    assert stages.hours_of("prove") == hours[first:last]

@@ -79,6 +79,14 @@ def test_an_hour_still_to_come_waits_and_holds_nothing_up(stages, tick):
     assert [request.partition_key for request in tick().run_requests] == [hour(3)]
 
 
+@pytest.mark.parametrize("strange", ["2026-11-19-23:00", "2026-11-20-03:30", "1999", ""])
+def test_an_hour_that_is_no_partition_is_left_alone(stages, tick, strange):
+    stages.touched = {strange: "x", hour(3): "a1"}
+    data = tick()
+    assert [request.partition_key for request in data.run_requests] == [hour(3)]
+    assert json.loads(data.cursor) == {hour(3): "a1"}
+
+
 def test_nothing_new_is_said_in_words(tick):
     data = tick()
     assert (data.run_requests, data.skip_message) == ([], "cloudtrail: nothing new, everything listed is delivered")

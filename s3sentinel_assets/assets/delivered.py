@@ -6,7 +6,7 @@ import dagster as dg
 
 from s3sentinel_assets.assets.hourly import RETRY_POLICY, bring_up_to_date
 from s3sentinel_assets.assets.metadata import stage_metadata
-from s3sentinel_assets.checks import check_delivered, delivered_check_specs
+from s3sentinel_assets.checks import check_accounting, check_delivered, delivered_check_specs
 from s3sentinel_assets.config import SourceSettings
 from s3sentinel_assets.partitions import BACKFILL_POLICY
 from s3sentinel_assets.resources import SENTINEL_POOL, Stages
@@ -40,6 +40,7 @@ def delivered_batches(source: SourceSettings, hours: dg.HourlyPartitionsDefiniti
             context,
             lambda hour: stage_metadata(stages.deliver(source.name, hour), {"previous": scored}, rows="rows"),
             lambda hour: check_delivered(stages, source.name, hour),
+            on_failure=lambda hour, why: [check_accounting(stages, source.name, hour, f"delivery failed: {why}")],
         )
 
     return asset

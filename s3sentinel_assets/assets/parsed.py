@@ -6,7 +6,7 @@ import dagster as dg
 
 from s3sentinel_assets.assets.hourly import RETRY_POLICY, bring_up_to_date
 from s3sentinel_assets.assets.metadata import stage_metadata
-from s3sentinel_assets.checks import check_parsed, parsed_check_specs
+from s3sentinel_assets.checks import check_accounting, check_parsed, parsed_check_specs
 from s3sentinel_assets.config import SourceSettings
 from s3sentinel_assets.partitions import BACKFILL_POLICY
 from s3sentinel_assets.resources import S3_POOL, Stages
@@ -39,6 +39,7 @@ def parsed_logs(source: SourceSettings, hours: dg.HourlyPartitionsDefinition) ->
             context,
             lambda hour: stage_metadata(stages.parse(source.name, hour), links, rows="rows"),
             lambda hour: check_parsed(stages, source.name, hour),
+            on_failure=lambda hour, why: [check_accounting(stages, source.name, hour, f"parsed_logs failed: {why}")],
         )
 
     return asset

@@ -4,8 +4,9 @@ from collections.abc import Iterator
 
 import dagster as dg
 
-from s3sentinel_assets.assets.hourly import RETRY_POLICY, bring_up_to_date
+from s3sentinel_assets.assets.hourly import RETRY_POLICY, bring_up_to_date, discover_each, found_in
 from s3sentinel_assets.assets.metadata import stage_metadata
+from s3sentinel_assets.checks import check_accounting
 from s3sentinel_assets.config import SourceSettings
 from s3sentinel_assets.hours import utc_now
 from s3sentinel_assets.partitions import BACKFILL_POLICY
@@ -33,13 +34,14 @@ def raw_logs(source: SourceSettings, hours: dg.HourlyPartitionsDefinition) -> dg
     def asset(
         context: dg.AssetExecutionContext, stages: dg.ResourceParam[Stages]
     ) -> Iterator[dg.MaterializeResult | dg.Output[None]]:
-        listed: dict[str, StageSummary] = {}
+        listed: dict[str, StageSummary | Exception] = {}
         watermark = {"listed_at": dg.MetadataValue.timestamp(utc_now())}  # what arrived before it is in
         links = {"next": dg.AssetKey([source.name, "parsed_logs"])}
         yield from bring_up_to_date(
             context,
-            lambda hour: watermark | stage_metadata(listed[hour], links, rows="objects"),
-            prepare=lambda keys: listed.update(stages.discover(source.name, keys)),
+            lambda hour: watermark | stage_metadata(found_in(listed, hour), links, rows="objects"),
+            prepare=lambda keys: listed.update(discover_each(stages, source.name, keys)),
+            on_failure=lambda hour, why: [check_accounting(stages, source.name, hour, f"raw_logs failed: {why}")],
         )
 
     return asset

@@ -6,6 +6,7 @@ import dagster as dg
 
 from s3sentinel_assets.assets.hourly import RETRY_POLICY, bring_up_to_date
 from s3sentinel_assets.assets.metadata import stage_metadata
+from s3sentinel_assets.checks import check_accounting
 from s3sentinel_assets.config import SourceSettings
 from s3sentinel_assets.partitions import BACKFILL_POLICY, PREVIOUS_HOUR
 from s3sentinel_assets.resources import Stages
@@ -33,7 +34,9 @@ def scored_logs(source: SourceSettings, hours: dg.HourlyPartitionsDefinition) ->
     ) -> Iterator[dg.MaterializeResult | dg.Output[None]]:
         links = {"previous": parsed, "history": state, "next": dg.AssetKey([source.name, "delivered_batches"])}
         yield from bring_up_to_date(
-            context, lambda hour: stage_metadata(stages.score(source.name, hour), links, rows="scored")
+            context,
+            lambda hour: stage_metadata(stages.score(source.name, hour), links, rows="scored"),
+            on_failure=lambda hour, why: [check_accounting(stages, source.name, hour, f"scored_logs failed: {why}")],
         )
 
     return asset

@@ -1,14 +1,20 @@
-"""``entity_state``: what the source's entities have done up to the end of a sealed hour, for scoring later hours."""
+"""``entity_state``: what the source's entities have done up to the end of a sealed hour, for scoring later hours.
+
+It lists and parses its hours itself: behind a ``parsed_logs`` step Dagster would skip every state of the run because of
+one hour that cannot be parsed.
+"""
 
 from collections.abc import Iterator
 
 import dagster as dg
 
-from s3sentinel_assets.assets.hourly import RETRY_POLICY, bring_up_to_date
+from s3sentinel_assets.assets.hourly import RETRY_POLICY, bring_up_to_date, discover_each, found_in
 from s3sentinel_assets.assets.metadata import stage_metadata
+from s3sentinel_assets.checks import check_sealed
 from s3sentinel_assets.config import SourceSettings
 from s3sentinel_assets.errors import LeaseLostError
 from s3sentinel_assets.partitions import PREVIOUS_HOUR, STATE_BACKFILL_POLICY
+from s3sentinel_assets.pipeline.summary import StageSummary
 from s3sentinel_assets.resources import S3_POOL, Stages
 
 __all__ = ["entity_state"]
@@ -27,14 +33,26 @@ def entity_state(source: SourceSettings, hours: dg.HourlyPartitionsDefinition) -
         retry_policy=RETRY_POLICY,
         pool=S3_POOL,
         kinds={"polars", "parquet"},
-        description="Seals the hour once it is over and its grace has passed, and carries the history of its entities "
-        "one hour on. An hour that may not be sealed yet is left as it is, and says so.",
+        description="Lists and parses what turned up last, seals the hour once it is over and its grace has passed, "
+        "and carries the history of its entities one hour on. An hour that may not be sealed yet is left as it is, "
+        "and says so.",
     )
     def asset(
         context: dg.AssetExecutionContext, stages: dg.ResourceParam[Stages]
     ) -> Iterator[dg.MaterializeResult | dg.Output[None]]:
+        listed: dict[str, StageSummary | Exception] = {}
+
         def seal_and_advance(hour: str) -> dict[str, dg.MetadataValue]:
+            found_in(listed, hour)
+            unparsed = None
+            try:
+                stages.parse(source.name, hour)
+            except Exception as error:  # noqa: BLE001 - raised again once the hour is sealed
+                unparsed = error
+            # The seal says that the listing is complete, so a part that cannot be parsed does not keep it waiting.
             sealed = stages.seal(source.name, hour)
+            if unparsed:
+                raise unparsed
             state = stages.advance_state(source.name, hour)
             if sealed.counts.get("sealed") and not (state.done or state.kept) and (state.busy or state.problems):
                 # Another run is still parsing the hour, or making the state. Green would say that the state is there.
@@ -44,6 +62,14 @@ def entity_state(source: SourceSettings, hours: dg.HourlyPartitionsDefinition) -
             state.seconds += sealed.seconds
             return stage_metadata(state, {"previous": parsed}, rows="keys")
 
-        yield from bring_up_to_date(context, seal_and_advance)
+        yield from bring_up_to_date(
+            context,
+            seal_and_advance,
+            # "Nothing is pending once the hour is sealed" can be judged from now on, whether or not the state was made.
+            lambda hour: check_sealed(stages, source.name, hour),
+            on_failure=lambda hour, _: check_sealed(stages, source.name, hour),
+            prepare=lambda keys: listed.update(discover_each(stages, source.name, keys)),
+            stands_alone=True,
+        )
 
     return asset

@@ -33,6 +33,7 @@ class Config(BaseSettings):
     models_dir: Path = Path("models")
     start: datetime = datetime(2026, 11, 1, tzinfo=UTC)
     grace_minutes: float = Field(default=15, ge=0)
+    deep_look_back_days: int = Field(default=14, ge=1, le=400)
     look_back_hours: int = Field(default=48, ge=1, le=24 * 366)
     sensor_interval_seconds: int = Field(default=30, ge=1)
     aws: AwsAccess = AwsAccess()

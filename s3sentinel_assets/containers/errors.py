@@ -10,10 +10,12 @@ __all__ = ["ContainerError", "CorruptContainer", "LimitExceeded", "ReadFailure",
 
 
 class ReadFailure(Exception):  # noqa: N818 - the name says what happened, and callers speak of read failures
-    """The bytes of an object cannot be had, for good; an object's byte stream raises it.
+    """The bytes of an object cannot be had; an object's byte stream raises it, perhaps in the middle.
 
     Attributes:
-        state: the object's final state: ``vanished``, ``denied`` or ``unreadable``.
+        state: the object's final state. After ``vanished`` (gone or replaced) and ``unreadable`` nothing more can ever
+            be had, so what came before counts. After ``denied`` (refused, damaged or broken off) the object is worth
+            another try as a whole, so nothing that came before may be used.
         reason: one sentence for people.
     """
 

@@ -24,7 +24,7 @@ class ObjectInput:
         object_id: the ledger's id; goes into the rows' ``_object``.
         key: S3 key or path; a hint for detection, and the name in messages.
         identity: 16 or more hex characters, a hash of (bucket, key, version); event ids are built on it.
-        open: gives the stored bytes as a stream; the stream raises `containers.ReadFailure` when S3 refuses for good.
+        open: gives the stored bytes as a stream; the stream raises `containers.ReadFailure` when they cannot be had.
     """
 
     object_id: int
@@ -35,7 +35,7 @@ class ObjectInput:
 
 @dataclass
 class ObjectReport:
-    """What became of one object. ``records == rows + rejected`` always.
+    """What became of one object. ``records == rows + rejected`` always; nothing counts of an object that was denied.
 
     Attributes:
         object_id: as given.

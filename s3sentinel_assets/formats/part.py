@@ -4,15 +4,14 @@ Belongs here: the loop over objects — opening, decoding, detecting, cutting fr
 Does not belong here: anything one format knows, S3, the ledger.
 """
 
-import hashlib
 from collections.abc import Iterable, Iterator
 from itertools import chain
 
 import polars as pl
 
-from s3sentinel_assets.containers import ContainerError, ReadFailure, decode
 from s3sentinel_assets.formats.detection import HEAD_BYTES, MINIMUM_CONFIDENCE, detect
-from s3sentinel_assets.formats.model import FormatParser, ObjectInput, ObjectReport, ParsedFrame, Reading
+from s3sentinel_assets.formats.model import FormatParser, ObjectInput, ObjectReport, ParsedFrame
+from s3sentinel_assets.formats.object_reading import ObjectReading
 from s3sentinel_assets.formats.registry import AUTO, format_parser
 from s3sentinel_assets.formats.rejects import REJECT_DATA_BYTES, RejectLog
 
@@ -23,78 +22,14 @@ class AccountingError(RuntimeError):
     """Rows and rejects do not add up to the records that were read: a defect in a format's parser."""
 
 
-class _ObjectReading(Reading):
-    """One object: its stored bytes hashed and counted, its decoded bytes guarded, its records accounted for."""
-
-    def __init__(self, source: ObjectInput, rejects: RejectLog, *, ratio_limit: int, bytes_limit: int) -> None:
-        self.object_id = source.object_id
-        self.identity = source.identity
-        self.report = ObjectReport(source.object_id, source.key)
-        self.failure: ReadFailure | None = None
-        self.lost_tail = False
-        self._source = source
-        self._rejects = rejects
-        self._cut: tuple[str, str] | None = None
-        self._digest = hashlib.sha256()
-        self._stored = self._read_stored()
-        self._decoded = decode(self._stored, ratio_limit=ratio_limit, bytes_limit=bytes_limit)
-
-    @property
-    def cut(self) -> tuple[str, str] | None:
-        return self._cut
-
-    def _read_stored(self) -> Iterator[bytes]:
-        for chunk in self._source.open():
-            self._digest.update(chunk)
-            self.report.raw_bytes += len(chunk)
-            yield chunk
-        self.report.sha256 = self._digest.hexdigest()
-
-    def chunks(self) -> Iterator[bytes]:
-        """The decoded bytes; a bad end is kept in ``cut`` instead of being raised, after what came before it."""
-        try:
-            for piece in self._decoded:
-                self.report.decoded_bytes += len(piece)
-                yield piece
-        except ContainerError as error:
-            self._cut = error.reason, error.detail
-        except ReadFailure as failure:
-            self.failure = failure
-            self._cut = failure.state, failure.reason
-        if self.failure is None:
-            self._finish_stored()
-
-    def _finish_stored(self) -> None:
-        """Reads what the decoder left, so that the checksum covers the whole object."""
-        try:
-            for _ in self._stored:
-                pass
-        except ReadFailure as failure:
-            self.failure = failure
-
-    def count(self, records: int) -> int:
-        first = self.report.records
-        self.report.records += records
-        return first
-
-    def reject(self, ordinal: int, offset: int | None, reason: str, detail: str, data: bytes) -> None:
-        self.report.rejected += 1
-        self._rejects.add(self.object_id, ordinal, offset, reason, detail, data)
-
-    def lose_tail(self, offset: int | None, reason: str, detail: str, data: bytes) -> None:
-        self.lost_tail = True
-        self.report.remark(detail)
-        self.reject(self.count(1), offset, reason, detail, data)
-
-    def remark(self, note: str) -> None:
-        self.report.remark(note)
-
-
 class PartParser:
     """Parses the objects of a part.
 
     Attributes:
         reports: one `ObjectReport` per object, in order; complete once `frames` is exhausted.
+        discarded: ids of objects that were denied half-way, after rows of theirs had been handed out. These rows must
+            not be used; the objects' reports say ``denied`` and count nothing. Complete once `frames` is exhausted.
+            Objects that were denied before any of their rows was handed out are not among them.
     """
 
     def __init__(
@@ -125,12 +60,17 @@ class PartParser:
         self._ratio_limit = decompression_ratio
         self._rejects = RejectLog()
         self._parsers: dict[str, FormatParser] = {}
-        self._by_id: dict[int, ObjectReport] = {}
+        self._by_id: dict[int, ObjectReading] = {}
 
     @property
     def rejects(self) -> pl.DataFrame:
         """Every rejected record so far, schema `rejects.REJECT_SCHEMA`."""
         return self._rejects.frame()
+
+    @property
+    def discarded(self) -> set[int]:
+        """Objects whose rows in frames handed out must not be used; see above."""
+        return {object_id for object_id, reading in self._by_id.items() if reading.in_earlier_frames}
 
     def frames(self, inputs: Iterable[ObjectInput]) -> Iterator[ParsedFrame]:
         """Reads the objects in order.
@@ -139,7 +79,8 @@ class PartParser:
             inputs: the objects; their ids must differ.
 
         Yields:
-            Frames of about ``file_decoded_bytes`` of input each, one format a frame.
+            Frames of about ``file_decoded_bytes`` of input each, one format a frame. Look at `discarded` after the
+            last one.
 
         Raises:
             AccountingError: a format lost count of its records.
@@ -162,23 +103,27 @@ class PartParser:
         if frame is None:
             return
         # As a series: a query over the frame could copy all of it.
-        for object_id, rows in frame.rows["_object"].value_counts().iter_rows():
-            self._by_id[object_id].rows += rows
+        counts = dict(frame.rows["_object"].value_counts().iter_rows())
+        if dropped := [object_id for object_id in counts if self._by_id[object_id].discarded]:
+            kept = ~frame.rows["_object"].is_in(dropped)
+            frame = ParsedFrame(frame.format, frame.table, frame.rows.filter(kept), frame.entities.filter(kept))
+        for object_id in counts.keys() - set(dropped):
+            self._by_id[object_id].count_rows(counts[object_id])
         if frame.rows.height:
             yield frame
 
     def _read(self, source: ObjectInput) -> Iterator[ParsedFrame]:
-        reading = _ObjectReading(source, self._rejects, ratio_limit=self._ratio_limit, bytes_limit=self._bytes_limit)
+        reading = ObjectReading(source, self._rejects, ratio_limit=self._ratio_limit, bytes_limit=self._bytes_limit)
         report = reading.report
         self.reports.append(report)
-        self._by_id[source.object_id] = report
+        self._by_id[source.object_id] = reading
         chunks = reading.chunks()
         head = b""
         for piece in chunks:
             head += piece
             if len(head) >= HEAD_BYTES:
                 break
-        if not head:
+        if reading.discarded or not head:
             self._nothing_decoded(reading)
             return
         parser = self._parser_for(reading, head, source.key, chunks)
@@ -193,7 +138,7 @@ class PartParser:
             yield from self._take(parser)
 
     def _parser_for(
-        self, reading: _ObjectReading, head: bytes, key: str, chunks: Iterator[bytes]
+        self, reading: ObjectReading, head: bytes, key: str, chunks: Iterator[bytes]
     ) -> FormatParser | None:
         """The parser for this content; None, after quarantining the object as one record, when there is none."""
         name, sample = self.format, head[:HEAD_BYTES]
@@ -210,39 +155,34 @@ class PartParser:
             for piece in chunks:
                 if len(head) <= REJECT_DATA_BYTES:
                     head += piece
-            if not head.strip():
+            if reading.discarded or not head.strip():
                 self._nothing_decoded(reading)
                 return None
             if reading.cut:
                 reason, detail = reading.cut
             reading.lose_tail(0, reason, detail, head)
             reading.report.state = "unreadable"
-            self._note_failure(reading)
+            reading.remark_failure()
             return None
         return self._parsers.setdefault(name, format_parser(name)())
 
-    @staticmethod
-    def _note_failure(reading: _ObjectReading) -> None:
-        if reading.failure is not None:
-            reading.report.remark(reading.failure.reason)
-
-    def _nothing_decoded(self, reading: _ObjectReading) -> None:
+    def _nothing_decoded(self, reading: ObjectReading) -> None:
         report = reading.report
         if reading.failure is not None:
             report.state = reading.failure.state
-            report.remark(reading.failure.reason)
+            reading.remark_failure()
         elif reading.cut:
             reading.lose_tail(0, *reading.cut, b"")
             report.state = "unreadable"
         else:
             report.remark("empty object")
 
-    def _settle(self, reading: _ObjectReading) -> None:
+    def _settle(self, reading: ObjectReading) -> None:
         """Decides the state of an object that a format has read."""
         report = reading.report
         if reading.cut and not reading.lost_tail:
             # The cut fell between two records: what is missing still counts as one.
             reading.lose_tail(report.decoded_bytes, *reading.cut, b"")
-        self._note_failure(reading)
-        if reading.lost_tail:
+        reading.remark_failure()
+        if reading.lost_tail and not reading.discarded:
             report.state = "partly_read" if report.records > 1 else "unreadable"

@@ -36,6 +36,10 @@ class RejectLog:
         kept = bytes(data[:REJECT_DATA_BYTES])
         self._rows.append((object_id, position, offset, reason, detail, kept, len(data) > len(kept)))
 
+    def drop(self, object_id: int) -> None:
+        """Forgets the rejects of one object."""
+        self._rows = [row for row in self._rows if row[0] != object_id]
+
     def frame(self) -> pl.DataFrame:
         """All rejects so far, schema `REJECT_SCHEMA`, in object and record order."""
         return pl.DataFrame(self._rows, schema=REJECT_SCHEMA, orient="row").sort(

@@ -4,7 +4,7 @@ Computed from the ledger alone. What the workspace says it holds is added by the
 """
 
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import sqlalchemy as sa
@@ -22,8 +22,20 @@ from s3sentinel_assets.ledger.schema import (
     proof,
     stage,
 )
+from s3sentinel_assets.ledger.schema import (
+    hour as hour_table,
+)
 
-__all__ = ["Account", "Proof", "accepted_batches", "account_of_hour", "latest_proofs", "record_proof"]
+__all__ = [
+    "Account",
+    "CheckReport",
+    "Proof",
+    "accepted_batches",
+    "account_of_hour",
+    "hours_to_prove",
+    "latest_proofs",
+    "record_proof",
+]
 
 _REFUSED = (ObjectState.VANISHED.value, ObjectState.DENIED.value)
 
@@ -35,7 +47,8 @@ class Account:
     Attributes:
         objects: object versions listed.
         unread_objects: of these, not read yet.
-        refused_objects: of these, gone or denied for good.
+        refused_objects: of these, gone or denied.
+        late_objects: of these, discovered after the seal.
         records: read = rows + quarantined + filtered.
         rows: parsed rows that are to be delivered.
         accepted: rows in batches the workspace has accepted.
@@ -54,6 +67,7 @@ class Account:
     objects: int
     unread_objects: int
     refused_objects: int
+    late_objects: int
     records: int
     rows: int
     accepted: int
@@ -87,18 +101,35 @@ class Account:
         return "complete"
 
 
+@dataclass
+class CheckReport:
+    """The outcome of one check of one hour: the numbers, and a sentence for each thing that is wrong."""
+
+    passed: bool
+    counts: dict[str, Any] = field(default_factory=dict)
+    problems: list[str] = field(default_factory=list)
+
+
 @dataclass(frozen=True)
 class Proof:
-    """An account with what the workspace itself holds; None where it could not be asked."""
+    """An account with what the workspace itself holds.
+
+    Attributes:
+        account: the hour's account.
+        found: rows the workspace holds of the hour's accepted batches; None where it could not be asked.
+        made_at: when it was asked.
+        report: the comparison batch by batch; totals alone would let a doubled batch hide a missing one.
+    """
 
     account: Account
     found: int | None
     made_at: int
+    report: CheckReport = field(default_factory=lambda: CheckReport(passed=False))
 
     @property
     def agrees(self) -> bool:
-        """Whether the workspace holds exactly what it accepted."""
-        return self.found is not None and self.found == self.account.accepted
+        """Whether the workspace holds exactly what it accepted, batch by batch and each event once."""
+        return self.report.passed and self.found == self.account.accepted
 
 
 def _sum(column: sa.ColumnElement[Any]) -> sa.ColumnElement[int]:
@@ -128,6 +159,7 @@ def account_of_hour(connection: Connection, source: str, hour: str) -> Account:
             _sum(objects.c.decoded_bytes).label("decoded_bytes"),
             _sum(sa.case((objects.c.state.in_(_REFUSED), 1), else_=0)).label("refused"),
             _sum(sa.case((parsed, 0), else_=1)).label("unread"),
+            _sum(sa.case((objects.c.late, 1), else_=0)).label("late"),
         ).where(*of_hour)
     ).one()
     dead = connection.execute(
@@ -139,6 +171,7 @@ def account_of_hour(connection: Connection, source: str, hour: str) -> Account:
         objects=totals.objects,
         unread_objects=totals.unread,
         refused_objects=totals.refused,
+        late_objects=totals.late,
         records=totals.records,
         rows=totals.rows,
         accepted=_rows_of_batches(connection, source, hour, [BatchState.ACCEPTED]),
@@ -183,9 +216,48 @@ def record_proof(connection: Connection, made: Proof) -> None:
             quarantined=account.quarantined,
             filtered=account.filtered,
             found=made.found,
+            agrees=made.agrees,
             verdict=account.verdict,
         )
     )
+
+
+def hours_to_prove(connection: Connection, source: str) -> list[str]:
+    """Hours whose newest proof does not show the present, oldest first.
+
+    That is: there is none, or it does not agree, or was made before the hour was sealed or a batch of it was settled.
+    """
+    newest = (
+        sa.select(proof.c.hour, sa.func.max(proof.c.id).label("id"))
+        .where(proof.c.source == source)
+        .group_by(proof.c.hour)
+        .subquery()
+    )
+    settled = (
+        sa.select(part.c.hour, sa.func.max(batch.c.settled_at).label("at"))
+        .join(batch, batch.c.part_id == part.c.id)
+        .where(part.c.source == source)
+        .group_by(part.c.hour)
+        .subquery()
+    )
+    hours = sa.select(part.c.hour).distinct().where(part.c.source == source).subquery()
+    rows = connection.execute(
+        sa.select(hours.c.hour)
+        .outerjoin(newest, newest.c.hour == hours.c.hour)
+        .outerjoin(proof, proof.c.id == newest.c.id)
+        .outerjoin(settled, settled.c.hour == hours.c.hour)
+        .outerjoin(hour_table, sa.and_(hour_table.c.source == source, hour_table.c.hour == hours.c.hour))
+        .where(
+            sa.or_(
+                proof.c.id.is_(None),
+                proof.c.agrees.is_not(True),
+                proof.c.made_at < settled.c.at,
+                proof.c.made_at < hour_table.c.sealed_at,
+            )
+        )
+        .order_by(hours.c.hour)
+    )
+    return list(rows.scalars())
 
 
 def latest_proofs(connection: Connection, source: str) -> dict[str, sa.Row[Any]]:

@@ -4,8 +4,9 @@ Belongs here: the states and who may change them. Does not belong here: bodies, 
 (``sentinel``).
 
 ``planned`` → ``sending`` → ``accepted`` | ``retry`` | ``unknown`` | ``dead`` | ``superseded``; ``retry`` → ``sending``;
-``unknown`` → ``accepted`` | ``retry`` (only by the sweep that asked the workspace). Every change checks the part's
-lease in the same transaction, so a worker that lost its part changes nothing.
+``unknown`` → ``accepted`` | ``retry`` (only by the sweep that asked the workspace); ``dead`` → ``retry`` (only at a
+human's word). Every change checks the part's lease in the same transaction, so a worker that lost its part changes
+nothing.
 """
 
 from collections.abc import Collection, Iterable
@@ -16,7 +17,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from s3sentinel_assets.errors import LeaseLostError
-from s3sentinel_assets.ledger.dead_letters import DeadLetter, record_dead_letters
+from s3sentinel_assets.ledger.dead_letters import DeadLetter, record_dead_letters, take_back_dead_letters
 from s3sentinel_assets.ledger.leases import Lease, check_lease
 from s3sentinel_assets.ledger.schema import BatchState, batch, lease, part
 
@@ -24,6 +25,8 @@ __all__ = [
     "OPEN_STATES",
     "Batch",
     "PlannedBatch",
+    "accepted_since",
+    "batches_by_id",
     "batches_of_part",
     "begin_sending",
     "count_batches",
@@ -31,10 +34,12 @@ __all__ = [
     "insert_batches",
     "later_accepted",
     "parts_in_doubt",
+    "requeue_dead_batches",
     "resolve_batch",
     "settle_batch",
     "supersede_batch",
     "suspend_sending",
+    "unknown_since",
 ]
 
 #: What a run may send.
@@ -118,6 +123,12 @@ def batches_of_part(connection: Connection, part_id: int, states: Collection[Bat
     if states is not None:
         query = query.where(batch.c.state.in_([state.value for state in states]))
     return [_batch(row) for row in connection.execute(query.order_by(batch.c.row_start, batch.c.position, batch.c.id))]
+
+
+def batches_by_id(connection: Connection, batch_ids: Collection[str]) -> list[Batch]:
+    """A few batches by their ids, in order of their rows."""
+    query = sa.select(batch).where(batch.c.id.in_(list(batch_ids)))
+    return [_batch(row) for row in connection.execute(query.order_by(batch.c.row_start, batch.c.id))]
 
 
 def count_batches(connection: Connection, part_ids: Collection[int]) -> dict[BatchState, tuple[int, int]]:
@@ -259,6 +270,36 @@ def resolve_batch(
     _change(connection, held, doubted.id, [BatchState.UNKNOWN], values)
 
 
+def requeue_dead_batches(
+    connection: Connection, held: Lease, part_id: int, *, reason: str | None = None, now: int
+) -> tuple[int, int]:
+    """``dead`` → ``retry``: the part's dead batches may be sent again, and their dead letters go.
+
+    Both in the caller's transaction, so that no row is ever in two places or in none. The attempt stays: what was
+    refused was never stored.
+
+    Args:
+        connection: a writing one.
+        held: the part's lease.
+        part_id: the part.
+        reason: only dead letters with this reason; None: all.
+        now: the present.
+
+    Returns:
+        How many batches and how many rows.
+
+    Raises:
+        LeaseLostError: the part is not ours any more.
+    """
+    check_lease(connection, held)
+    letters = take_back_dead_letters(connection, part_id, reason)
+    for letter in letters:
+        error = f"sent again on request; before: {letter.detail or letter.reason}"[:_ERROR_LENGTH]
+        values = {"state": BatchState.RETRY.value, "error": error, "settled_at": now}
+        _change(connection, held, letter.batch_id or "", [BatchState.DEAD], values)
+    return len(letters), sum(letter.rows for letter in letters)
+
+
 def parts_in_doubt(connection: Connection, now: int, source: str | None = None) -> list[int]:
     """Parts with ``unknown`` batches, or with ``sending`` ones whose worker holds no lease any more.
 
@@ -304,3 +345,31 @@ def later_accepted(connection: Connection, table_name: str, sent_after: int, lim
         *connection.execute(query.order_by(batch.c.sent_at.desc(), batch.c.id)),
     ]
     return list({row.id: _batch(row) for row in rows}.values())
+
+
+def accepted_since(connection: Connection, dcr_id: str, stream: str, since: int) -> bool:
+    """Whether a batch that was sent to this stream of this rule at ``since`` or later was accepted."""
+    query = sa.select(batch.c.id).where(
+        batch.c.state == BatchState.ACCEPTED.value,
+        batch.c.dcr_id == dcr_id,
+        batch.c.stream == stream,
+        batch.c.sent_at >= since,
+    )
+    return connection.execute(query.limit(1)).first() is not None
+
+
+def unknown_since(
+    connection: Connection, sent_before: int, source: str | None = None, *, limit: int
+) -> tuple[list[Batch], int]:
+    """The oldest ``limit`` batches that are unknown and were sent before an instant, and how many there are in all."""
+    old = sa.and_(
+        batch.c.state == BatchState.UNKNOWN.value,
+        batch.c.sent_at < sent_before,
+        sa.true() if source is None else part.c.source == source,
+    )
+    home = part.c.id == batch.c.part_id
+    count = connection.execute(sa.select(sa.func.count()).select_from(batch).join(part, home).where(old)).scalar_one()
+    rows = connection.execute(
+        sa.select(batch).join(part, home).where(old).order_by(batch.c.sent_at, batch.c.id).limit(limit)
+    )
+    return [_batch(row) for row in rows], count

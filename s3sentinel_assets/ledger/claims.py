@@ -1,5 +1,7 @@
 """Claims: which part owns the events of one event hour, so that an event delivered to S3 twice goes out once.
 
+They count per table, not per source: two trails that are two sources may hold the same events.
+
 The event ids themselves stay in the owner's stage file; a claim names file and hour. Claims are made in the transaction
 that commits the parse, so the first committer owns an event for good.
 """
@@ -26,13 +28,13 @@ class Claim:
 
 
 def claims_of_others(
-    connection: Connection, source: str, event_hours: Collection[str], part_id: int, after: int = 0
+    connection: Connection, table: str, event_hours: Collection[str], part_id: int, after: int = 0
 ) -> list[Claim]:
-    """Claims of other parts on these event hours, oldest first; only those with an id above ``after``."""
+    """Claims of other parts on these event hours of a table, oldest first; only those with an id above ``after``."""
     rows = connection.execute(
         sa.select(claim.c.id, claim.c.event_hour, claim.c.part_id, claim.c.uri)
         .where(
-            claim.c.source == source,
+            claim.c.table_name == table,
             claim.c.event_hour.in_(list(event_hours)),
             claim.c.part_id != part_id,
             claim.c.id > after,
@@ -42,14 +44,14 @@ def claims_of_others(
     return [Claim(*row) for row in rows]
 
 
-def record_claims(connection: Connection, source: str, part_id: int, events: Mapping[tuple[str, str], int]) -> None:
-    """Replaces the part's claims by ``{(event hour, uri): events}``. The caller holds the source's guard."""
+def record_claims(connection: Connection, part_id: int, events: Mapping[tuple[str, str, str], int]) -> None:
+    """Replaces the part's claims by ``{(table, event hour, uri): events}``. The caller holds the tables' guards."""
     connection.execute(sa.delete(claim).where(claim.c.part_id == part_id))
     if events:
         connection.execute(
             sa.insert(claim),
             [
-                {"source": source, "event_hour": event_hour, "part_id": part_id, "uri": uri, "events": count}
-                for (event_hour, uri), count in sorted(events.items())
+                {"table_name": table, "event_hour": event_hour, "part_id": part_id, "uri": uri, "events": count}
+                for (table, event_hour, uri), count in sorted(events.items())
             ],
         )

@@ -24,7 +24,12 @@ __all__ = ["HEAD", "Ledger", "from_micros", "insert_or_ignore", "to_micros"]
 HEAD = "0001"
 
 _SQLITE_BUSY_SECONDS = 60
-_CONNECT_SECONDS = 10
+# A stopped process or a half-dead connection must not make the others wait for ever.
+_POSTGRESQL = {
+    "connect_timeout": 10,
+    "options": "-c lock_timeout=60s -c idle_in_transaction_session_timeout=120s",
+    "keepalives_idle": 30,
+}
 
 
 def to_micros(instant: datetime) -> int:
@@ -49,6 +54,10 @@ class Ledger:
     def __init__(self, url: str) -> None:
         self.url = _checked_url(url)
         self.engine = _engine(self.url)
+        self._reading = self.engine
+        if self.url.get_backend_name() == "postgresql":
+            # Its default level lets a commit of another worker fall between two statements of one account.
+            self._reading = self.engine.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
         try:
             self._migrate()
         except BaseException:
@@ -68,8 +77,8 @@ class Ledger:
 
     @contextlib.contextmanager
     def read(self) -> Iterator[Connection]:
-        """A reading connection."""
-        with self._translated(), self.engine.connect() as connection:
+        """A reading connection; all its statements see one state of the ledger."""
+        with self._translated(), self._reading.connect() as connection:
             yield connection
 
     def guard(self, connection: Connection, source: str) -> None:
@@ -164,7 +173,7 @@ def insert_or_ignore(connection: Connection, table: sa.Table) -> Any:
 
 def _engine(url: sa.URL) -> Engine:
     if url.get_backend_name() != "sqlite":
-        return sa.create_engine(url, pool_pre_ping=True, connect_args={"connect_timeout": _CONNECT_SECONDS})
+        return sa.create_engine(url, pool_pre_ping=True, connect_args=_POSTGRESQL)
     engine = sa.create_engine(url, connect_args={"timeout": _SQLITE_BUSY_SECONDS})
 
     @event.listens_for(engine, "connect")

@@ -7,9 +7,18 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from s3sentinel_assets.ledger.engine import Ledger, insert_or_ignore
-from s3sentinel_assets.ledger.schema import HourState, hour, objects
+from s3sentinel_assets.ledger.schema import HourState, hour, objects, source_guard
 
-__all__ = ["first_hour", "is_sealed", "listed_at", "mark_listed", "seal", "sealed_hours"]
+__all__ = [
+    "deep_listing_due",
+    "first_hour",
+    "is_sealed",
+    "listed_at",
+    "mark_deep_listed",
+    "mark_listed",
+    "seal",
+    "sealed_hours",
+]
 
 
 def mark_listed(ledger: Ledger, source: str, hours: Iterable[str], at: int) -> None:
@@ -28,6 +37,22 @@ def mark_listed(ledger: Ledger, source: str, hours: Iterable[str], at: int) -> N
                 )
                 .values(listed_at=at)
             )
+
+
+def deep_listing_due(ledger: Ledger, source: str, since: int) -> bool:
+    """Whether the source's long look-back window was last listed before ``since``, or never."""
+    with ledger.read() as connection:
+        at = connection.execute(
+            sa.select(source_guard.c.deep_listed_at).where(source_guard.c.source == source)
+        ).scalar_one_or_none()
+    return at is None or at < since
+
+
+def mark_deep_listed(ledger: Ledger, source: str, at: int) -> None:
+    """Notes that the long look-back window was listed, beginning at ``at``."""
+    with ledger.write() as connection:
+        ledger.guard(connection, source)
+        connection.execute(sa.update(source_guard).where(source_guard.c.source == source).values(deep_listed_at=at))
 
 
 def listed_at(connection: Connection, source: str, key: str) -> int | None:

@@ -47,12 +47,14 @@ def take_lease(ledger: Ledger, name: str, owner: str, seconds: float) -> Lease |
         The lease with its new epoch, or None while another worker holds it.
     """
     now = ledger.now()
-    expires_at = now + int(seconds * 1e6)
+    length = int(seconds * 1e6)
+    expires_at = now + length
     with ledger.write() as connection:
         connection.execute(insert_or_ignore(connection, lease).values(name=name, owner="", epoch=0, expires_at=0))
         taken = connection.execute(
             sa.update(lease)
-            .where(lease.c.name == name, lease.c.expires_at <= now)
+            # Far in the future: the clock of whoever took it was wrong, and nobody would ever get it. Epochs fence.
+            .where(lease.c.name == name, sa.or_(lease.c.expires_at <= now, lease.c.expires_at > now + 10 * length))
             .values(owner=owner, epoch=lease.c.epoch + 1, expires_at=expires_at)
         ).rowcount
         if taken != 1:

@@ -178,8 +178,8 @@ def settle_object(connection: Connection, outcome: ObjectOutcome) -> None:
     )
 
 
-def requeue_denied(ledger: Ledger, source: str, hours: Sequence[str]) -> int:
-    """Gives refused objects of these hours another chance, as new rows for a new part.
+def requeue_denied(ledger: Ledger, source: str, first_hour: str) -> int:
+    """Gives refused objects from ``first_hour`` on another chance, as new rows for a new part.
 
     A part's membership never changes, so the refused row stays, marked ``retried``. Tries are spaced (a minute,
     doubling) and end after twelve; the refusal then stays until the object changes.
@@ -188,13 +188,15 @@ def requeue_denied(ledger: Ledger, source: str, hours: Sequence[str]) -> int:
         How many objects were queued again.
     """
     now, queued = ledger.now(), 0
+    denied = sa.select(objects).where(
+        objects.c.source == source, objects.c.hour >= first_hour, objects.c.state == ObjectState.DENIED.value
+    )
+    with ledger.read() as connection:
+        if connection.execute(denied.limit(1)).first() is None:
+            return 0
     with ledger.write() as connection:
         ledger.guard(connection, source)
-        rows = connection.execute(
-            sa.select(objects).where(
-                objects.c.source == source, objects.c.hour.in_(hours), objects.c.state == ObjectState.DENIED.value
-            )
-        ).all()
+        rows = connection.execute(denied).all()
         for row in rows:
             version, _, count = row.version.partition(_RETRY_MARK)
             tries = int(count or 0) + 1

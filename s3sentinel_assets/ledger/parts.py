@@ -104,7 +104,7 @@ def unlearned_parts(connection: Connection, source: str, hour: str) -> tuple[lis
     """Parts up to and including ``hour`` that no state has counted.
 
     Returns:
-        The parsed ones in ledger order, and how many of ``hour`` itself are not parsed yet.
+        The parsed ones in ledger order, and how many parts, or objects in no part, of ``hour`` itself are not parsed.
     """
     parsed = sa.exists().where(stage.c.part_id == part.c.id, stage.c.stage == Stage.PARSED.value)
     rows = connection.execute(
@@ -114,5 +114,10 @@ def unlearned_parts(connection: Connection, source: str, hour: str) -> tuple[lis
     )
     waiting = connection.execute(
         sa.select(sa.func.count()).select_from(part).where(part.c.source == source, part.c.hour == hour, ~parsed)
+    ).scalar_one()
+    waiting += connection.execute(
+        sa.select(sa.func.count())
+        .select_from(objects)
+        .where(objects.c.source == source, objects.c.hour == hour, objects.c.part_id.is_(None))
     ).scalar_one()
     return [_part(row) for row in rows], waiting

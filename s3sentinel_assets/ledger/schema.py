@@ -90,8 +90,9 @@ _Source = sa.String(40)
 source_guard = sa.Table(
     "source_guard",
     metadata,
-    sa.Column("source", _Source, primary_key=True),
+    sa.Column("source", sa.String(64), primary_key=True),  # a source's name, or "table:" and a table's
     sa.Column("touched", sa.BigInteger, nullable=False, default=0),
+    sa.Column("deep_listed_at", _Instant),  # when the last listing of the long look-back window began
 )
 
 hour = sa.Table(
@@ -134,6 +135,7 @@ objects = sa.Table(
     sa.UniqueConstraint("source", "bucket", "key", "version"),
     sa.Index("ix_object_source_hour", "source", "hour"),
     sa.Index("ix_object_part_id", "part_id"),
+    sa.Index("ix_object_source_state", "source", "state"),
 )
 
 part = sa.Table(
@@ -200,17 +202,17 @@ state = sa.Table(
     sa.UniqueConstraint("source", "hour", "generation"),
 )
 
-# Which part owns the events of one event hour; the event ids themselves are in the part's stage file.
+# Which part owns the events of one event hour in one table; the event ids themselves are in the part's stage file.
 claim = sa.Table(
     "claim",
     metadata,
     sa.Column("id", _Id, primary_key=True, autoincrement=True),
-    sa.Column("source", _Source, nullable=False),
+    sa.Column("table_name", sa.String(64), nullable=False),
     sa.Column("event_hour", _Hour, nullable=False),
     sa.Column("part_id", _Id, sa.ForeignKey("part.id"), nullable=False),
     sa.Column("uri", sa.Text, nullable=False),
     sa.Column("events", sa.BigInteger, nullable=False),
-    sa.Index("ix_claim_source_event_hour", "source", "event_hour"),
+    sa.Index("ix_claim_table_event_hour", "table_name", "event_hour"),
     sa.Index("ix_claim_part_id", "part_id"),
 )
 
@@ -309,6 +311,7 @@ proof = sa.Table(
     sa.Column("quarantined", sa.BigInteger, nullable=False),
     sa.Column("filtered", sa.BigInteger, nullable=False),
     sa.Column("found", sa.BigInteger),  # null: the workspace could not be asked
+    sa.Column("agrees", sa.Boolean, nullable=False),  # batch by batch, each event once
     sa.Column("verdict", sa.String(32), nullable=False),
     sa.Index("ix_proof_source_hour", "source", "hour"),
 )

@@ -10,7 +10,17 @@ from sqlalchemy.engine import Connection
 from s3sentinel_assets.ledger.leases import Lease, check_lease
 from s3sentinel_assets.ledger.schema import Stage, part, score_pin, stage, state
 
-__all__ = ["ScorePin", "SealedState", "commit_state", "newest_state", "pin_of", "record_pin", "state_by_id"]
+__all__ = [
+    "ScorePin",
+    "SealedState",
+    "change_pinned_model",
+    "commit_state",
+    "newest_state",
+    "pin_of",
+    "previous_scored_part",
+    "record_pin",
+    "state_by_id",
+]
 
 
 @dataclass(frozen=True)
@@ -109,6 +119,16 @@ def record_pin(connection: Connection, held: Lease, part_id: int, generation: in
             model_version=pin.model_version,
             pinned_at=now,
         )
+    )
+
+
+def change_pinned_model(connection: Connection, held: Lease, part_id: int, generation: int, model_version: str) -> None:
+    """Notes that a part nobody has scored yet will be scored by another model than was pinned."""
+    check_lease(connection, held)
+    connection.execute(
+        sa.update(score_pin)
+        .where(score_pin.c.part_id == part_id, score_pin.c.generation == generation)
+        .values(model_version=model_version)
     )
 
 

@@ -8,7 +8,8 @@ from collections.abc import Iterable
 
 import polars as pl
 
-from s3sentinel_assets.hours import HOUR_FORMAT, hour_end, hour_start
+from s3sentinel_assets.errors import UserError
+from s3sentinel_assets.hours import HOUR_FORMAT
 from s3sentinel_assets.ledger.claims import Claim
 from s3sentinel_assets.store import Store
 
@@ -17,12 +18,7 @@ __all__ = ["event_hours", "first_occurrences", "owned_elsewhere"]
 
 def event_hours(entities: pl.DataFrame) -> dict[str, int]:
     """Event hour → events, from the entity view (columns ``time``)."""
-    counts = (
-        entities.select(pl.col("time").dt.truncate("1h").dt.to_string(HOUR_FORMAT).alias("hour"))
-        .group_by("hour")
-        .len()
-        .sort("hour")
-    )
+    counts = entities.select(_hour_of("time").alias("hour")).group_by("hour").len().sort("hour")
     return dict(counts.iter_rows())
 
 
@@ -35,23 +31,34 @@ def first_occurrences(event_ids: pl.Series, seen: pl.Series) -> pl.Series:
     return event_ids.is_first_distinct() & ~event_ids.is_in(seen.implode())
 
 
-def owned_elsewhere(store: Store, claims: Iterable[Claim], event_ids: pl.Series) -> pl.Series:
+def owned_elsewhere(store: Store, claims: Iterable[Claim], event_ids: pl.Series) -> tuple[pl.Series, list[str]]:
     """The ids among ``event_ids`` that the claims' owners already hold.
 
-    One stage file is read at a time, and of it only ids and times, so memory stays at one file's ids.
+    One stage file is read at a time, and of it only ids and times, so memory stays at one file's ids. A stage file that
+    is lost or damaged owns nothing: an event that goes out twice can be told by its id, one that stays away is lost.
 
     Returns:
-        The distinct ids, as a String series.
+        The distinct ids, as a String series, and the files that could not be read.
     """
-    owned = [pl.Series("event_id", [], dtype=pl.String)]
+    owned, unreadable = [pl.Series("event_id", [], dtype=pl.String)], list[str]()
     wanted = pl.DataFrame({"event_id": event_ids.unique()})
-    for claim in claims:
-        first, end = hour_start(claim.event_hour), hour_end(claim.event_hour)
-        theirs = (
-            pl.scan_parquet(store.path(claim.uri))
-            .filter(pl.col("time") >= first, pl.col("time") < end)
-            .select("event_id")
-            .collect()
-        )
+    for uri, hours in _by_file(claims).items():
+        try:
+            theirs = pl.scan_parquet(store.path(uri)).filter(_hour_of("time").is_in(hours)).select("event_id").collect()
+        except (OSError, UserError, pl.exceptions.PolarsError):
+            unreadable.append(uri)
+            continue
         owned.append(wanted.join(theirs, on="event_id", how="semi")["event_id"])
-    return pl.concat(owned).unique()
+    return pl.concat(owned).unique(), unreadable
+
+
+def _by_file(claims: Iterable[Claim]) -> dict[str, list[str]]:
+    """Stage file → the event hours claimed in it."""
+    files: dict[str, list[str]] = {}
+    for claim in claims:
+        files.setdefault(claim.uri, []).append(claim.event_hour)
+    return files
+
+
+def _hour_of(column: str) -> pl.Expr:
+    return pl.col(column).dt.truncate("1h").dt.to_string(HOUR_FORMAT)

@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from s3sentinel_assets.hours import hour_end, hour_key, hour_range, hour_start, utc_now
 from s3sentinel_assets.ledger.accounts import account_of_hour
 from s3sentinel_assets.ledger.engine import to_micros
-from s3sentinel_assets.ledger.hours import mark_listed
+from s3sentinel_assets.ledger.hours import deep_listing_due, mark_deep_listed, mark_listed
 from s3sentinel_assets.ledger.objects import SeenObject, record_seen, requeue_denied
 from s3sentinel_assets.ledger.parts import assign_parts
 from s3sentinel_assets.ledger.schema import BatchState, Stage, batch, objects, part, stage
@@ -18,8 +18,12 @@ from s3sentinel_assets.pipeline.summary import StageSummary
 
 __all__ = ["discover", "list_into_ledger", "pending_work", "touched_hours"]
 
+_DEEP_LISTING_EVERY = timedelta(days=1)
 
-def _seen(runtime: Runtime, source: str, first: str, last: str, skipped: dict[str, int]) -> Iterator[SeenObject]:
+
+def _seen(
+    runtime: Runtime, source: str, first: str, last: str, look_back: timedelta, skipped: dict[str, int]
+) -> Iterator[SeenObject]:
     """Lists the source for the hours, leaving out what lies before the first partition."""
     from s3sentinel_assets.s3.listing import list_objects
 
@@ -30,7 +34,7 @@ def _seen(runtime: Runtime, source: str, first: str, last: str, skipped: dict[st
         config.aws_access(settings),
         first=hour_start(first),
         last=hour_end(last),
-        look_back=timedelta(hours=config.look_back_hours),
+        look_back=look_back,
         skipped=skipped,
     ):
         if entry.last_modified < config.start:
@@ -46,14 +50,24 @@ def _seen(runtime: Runtime, source: str, first: str, last: str, skipped: dict[st
         )
 
 
-def list_into_ledger(runtime: Runtime, source: str, first: str, last: str) -> tuple[int, set[str], dict[str, int]]:
+def list_into_ledger(
+    runtime: Runtime, source: str, first: str, last: str, look_back: timedelta | None = None
+) -> tuple[int, set[str], dict[str, int]]:
     """Lists the key range of these hours once and records what is new, whatever its hour.
+
+    Args:
+        runtime: the runtime.
+        source: the source's name.
+        first: first hour.
+        last: last hour.
+        look_back: how far before ``first`` the date in a key may lie; by default the configured ``look_back_hours``.
 
     Returns:
         New objects, the hours they belong to, and what was left out by name.
     """
     began, skipped = runtime.ledger.now(), dict[str, int]()
-    new, touched = record_seen(runtime.ledger, source, _seen(runtime, source, first, last, skipped))
+    look_back = look_back or timedelta(hours=runtime.config.look_back_hours)
+    new, touched = record_seen(runtime.ledger, source, _seen(runtime, source, first, last, look_back, skipped))
     mark_listed(runtime.ledger, source, hour_range(first, last), began)
     return new, touched, skipped
 
@@ -67,7 +81,7 @@ def discover(runtime: Runtime, source: str, hours: Sequence[str]) -> dict[str, S
     began, limits = time.monotonic(), runtime.config.limits
     ordered = sorted(hours)
     new, _, skipped = list_into_ledger(runtime, source, ordered[0], ordered[-1])
-    requeue_denied(runtime.ledger, source, ordered)
+    requeue_denied(runtime.ledger, source, ordered[0])
     listing_seconds = time.monotonic() - began
     summaries = {}
     for hour in ordered:
@@ -125,13 +139,22 @@ def _summary(runtime: Runtime, source: str, hour: str, created: list[int], secon
 def touched_hours(runtime: Runtime, source: str) -> dict[str, str]:
     """Lists the look-back window, records new objects, and names the hours that have something to do.
 
+    Once a day the window is the long one (``deep_look_back_days``), for objects that came long after the date in their
+    key. Refused objects whose time has come count as something to do.
+
     Returns:
         What `pending_work` says: hour → key of its newest undelivered object, a good run key.
     """
     now = utc_now()
     last = hour_key(now)
-    first = max(hour_key(now - timedelta(hours=runtime.config.look_back_hours)), hour_key(runtime.config.start))
-    list_into_ledger(runtime, source, first, last)
+    start = hour_key(runtime.config.start)
+    first = max(hour_key(now - timedelta(hours=runtime.config.look_back_hours)), start)
+    deep = deep_listing_due(runtime.ledger, source, to_micros(now - _DEEP_LISTING_EVERY))
+    look_back = timedelta(days=runtime.config.deep_look_back_days) if deep else None
+    list_into_ledger(runtime, source, first, last, look_back)
+    if deep:
+        mark_deep_listed(runtime.ledger, source, to_micros(now))
+    requeue_denied(runtime.ledger, source, start)
     return pending_work(runtime, source)
 
 
@@ -153,7 +176,7 @@ def pending_work(runtime: Runtime, source: str) -> dict[str, str]:
     unfinished = (
         sa.select(part.c.hour, sa.func.max(objects.c.id).label("id"))
         .join(objects, objects.c.part_id == part.c.id)
-        .where(part.c.source == source, sa.or_(~planned, unsent))
+        .where(part.c.source == source, part.c.hour >= hour_key(runtime.config.start), sa.or_(~planned, unsent))
         .group_by(part.c.hour)
     )
     newest: dict[str, int] = {}

@@ -8,7 +8,6 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 import polars as pl
-from sqlalchemy.engine import Connection
 
 from s3sentinel_assets.ledger.claims import claims_of_others, record_claims
 from s3sentinel_assets.ledger.leases import Lease
@@ -21,7 +20,7 @@ from s3sentinel_assets.pipeline.runtime import Runtime
 from s3sentinel_assets.store import StoredFile
 
 if TYPE_CHECKING:
-    pass
+    from s3sentinel_assets.formats import ObjectReport
 
 __all__ = ["CODE_VERSION", "FramePair", "NewClaimsError", "ParsedPart", "commit_parse"]
 
@@ -49,9 +48,20 @@ class ParsedPart:
     """A part parsed into files, not committed yet."""
 
     files: list[FramePair] = field(default_factory=list)
-    filtered: dict[int, int] = field(default_factory=dict)
+    reports: "list[ObjectReport]" = field(default_factory=list)
+    rejects: pl.DataFrame = field(default_factory=pl.DataFrame)
+    filtered: dict[int, int] = field(default_factory=dict)  # object id → duplicates left out
     seen: pl.Series = field(default_factory=lambda: pl.Series("event_id", [], dtype=pl.String))
-    claims_read: int = 0
+    claims_read: dict[str, int] = field(default_factory=dict)  # table → newest claim looked at
+    lost_claims: int = 0  # files of other parts that could not be compared with
+
+    def hours_by_table(self) -> dict[str, set[str]]:
+        """Table → the event hours whose events this part wants to own."""
+        wanted: dict[str, set[str]] = {}
+        for files in self.files:
+            if files.event_hours:
+                wanted.setdefault(files.table, set()).update(files.event_hours)
+        return wanted
 
 
 class NewClaimsError(Exception):
@@ -63,7 +73,6 @@ def commit_parse(
     part: Part,
     held: Lease,
     parsed: ParsedPart,
-    parser,
     rejects: StoredFile | None,
     began: float,
 ) -> None:
@@ -73,8 +82,7 @@ def commit_parse(
         runtime: the runtime.
         part: the part.
         held: the lease it was parsed under.
-        parsed: its files.
-        parser: the parser after its last frame, for reports and rejects.
+        parsed: its files, reports and rejects.
         rejects: the stored rejects, if there are any.
         began: monotonic clock when the work on the part began.
 
@@ -83,7 +91,7 @@ def commit_parse(
         LeaseLostError: another worker took the part over.
     """
     ledger = runtime.ledger
-    outcomes = [_outcome(report, parsed.filtered.get(report.object_id, 0)) for report in parser.reports]
+    outcomes = [_outcome(report, parsed.filtered.get(report.object_id, 0)) for report in parsed.reports]
     files = [
         stage_file
         for entry in parsed.files
@@ -110,12 +118,18 @@ def commit_parse(
         )
     ]
     if rejects is not None:
-        files.append(StageFile("rejects", rejects.uri, rejects.sha256, rejects.size, parser.rejects.height))
-    claimed = {(hour, entry.entities.uri): count for entry in parsed.files for hour, count in entry.event_hours.items()}
+        files.append(StageFile("rejects", rejects.uri, rejects.sha256, rejects.size, parsed.rejects.height))
+    claimed = {
+        (entry.table, hour, entry.entities.uri): count
+        for entry in parsed.files
+        for hour, count in entry.event_hours.items()
+    }
     with ledger.write() as connection:
-        ledger.guard(connection, part.source)
-        _check_claims(connection, part, parsed, {hour for hour, _ in claimed})
-        record_claims(connection, part.source, part.id, claimed)
+        for table, hours in sorted(parsed.hours_by_table().items()):
+            ledger.guard(connection, f"table:{table}")
+            if claims_of_others(connection, table, hours, part.id, after=parsed.claims_read.get(table, 0)):
+                raise NewClaimsError
+        record_claims(connection, part.id, claimed)
         stage_id = commit_stage(
             connection,
             held,
@@ -124,22 +138,17 @@ def commit_parse(
             generation=_GENERATION,
             code_version=CODE_VERSION,
             files=files,
-            counts=_counts(outcomes),
+            counts=_counts(outcomes) | ({"files_not_compared": parsed.lost_claims} if parsed.lost_claims else {}),
             seconds=time.monotonic() - began,
             now=ledger.now(),
         )
         for outcome in outcomes:
             settle_object(connection, outcome)
-        entries = _quarantine(part, parser.rejects, outcomes, rejects.uri if rejects else None)
+        entries = _quarantine(part, parsed.rejects, outcomes, rejects.uri if rejects else None)
         record_quarantine(connection, stage_id, entries, ledger.now())
 
 
-def _check_claims(connection: Connection, part: Part, parsed: ParsedPart, hours: set[str]) -> None:
-    if hours and claims_of_others(connection, part.source, hours, part.id, after=parsed.claims_read):
-        raise NewClaimsError
-
-
-def _outcome(report, filtered: int) -> ObjectOutcome:
+def _outcome(report: "ObjectReport", filtered: int) -> ObjectOutcome:
     return ObjectOutcome(
         object_id=report.object_id,
         state=ObjectState(report.state),

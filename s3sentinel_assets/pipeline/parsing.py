@@ -6,14 +6,17 @@ what is recorded (``parse_commit``).
 
 import hashlib
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from typing import TYPE_CHECKING
 
 import polars as pl
 
-from s3sentinel_assets.ledger.claims import claims_of_others
+from s3sentinel_assets.errors import UserError
+from s3sentinel_assets.ledger.claims import Claim, claims_of_others
 from s3sentinel_assets.ledger.leases import Lease, hold_lease
 from s3sentinel_assets.ledger.objects import LedgerObject, objects_of_part
 from s3sentinel_assets.ledger.parts import Part, parts_of_hour
+from s3sentinel_assets.ledger.quarantine import quarantine_of_hour
 from s3sentinel_assets.ledger.schema import Stage
 from s3sentinel_assets.ledger.stages import StageResult, latest_stages
 from s3sentinel_assets.pipeline.dedupe import event_hours, first_occurrences, owned_elsewhere
@@ -22,9 +25,13 @@ from s3sentinel_assets.pipeline.runtime import Runtime
 from s3sentinel_assets.pipeline.summary import StageSummary
 from s3sentinel_assets.store import StoredFile
 
+if TYPE_CHECKING:
+    from s3sentinel_assets.formats import ObjectInput, ObjectReport, ParsedFrame
+
 __all__ = ["object_identity", "parse_hour"]
 
 _COMMIT_TRIES = 100
+_HOPELESS = 3  # parts that fail one after the other
 _PREVIEW = 10
 
 
@@ -37,27 +44,33 @@ def object_identity(entry: LedgerObject) -> str:
 def parse_hour(runtime: Runtime, source: str, hour: str) -> StageSummary:
     """Brings ``parsed_logs`` of the hour up to date, part by part in ledger order.
 
+    A part that fails does not keep the others waiting; after a few in a row the cause is taken to be common to all.
+
     Raises:
-        UserError: S3, store or ledger cannot be reached. Parts finished before that stay finished.
+        UserError: S3, store or ledger cannot be reached. What was finished stays finished.
+        ExceptionGroup: several parts failed, each for its own reason.
     """
     began = time.monotonic()
     summary = StageSummary(source, hour)
     with runtime.ledger.read() as connection:
         parts = parts_of_hour(connection, source, hour)
         done = latest_stages(connection, [part.id for part in parts], Stage.PARSED)
+    failures: list[Exception] = []
+    in_a_row = 0
     for part in parts:
         if part.id in done:
             summary.kept += 1
             continue
-        with hold_lease(
-            runtime.ledger, f"parse:{part.id}", runtime.worker, runtime.config.limits.lease_seconds
-        ) as held:
-            if held is None:
-                summary.busy += 1
-            elif _parse_part(runtime, part, held):
-                summary.done += 1
-            else:
-                summary.kept += 1
+        try:
+            _parse_under_lease(runtime, part, summary)
+            in_a_row = 0
+        except Exception as error:  # noqa: BLE001 - raised below, once the other parts have had their turn
+            failures.append(error)
+            in_a_row += 1
+            if in_a_row >= _HOPELESS:
+                break
+    if failures:
+        raise failures[0] if len(failures) == 1 else _several(hour, failures)
     with runtime.ledger.read() as connection:
         results = latest_stages(connection, [part.id for part in parts], Stage.PARSED)
     _describe(runtime, summary, list(results.values()))
@@ -65,36 +78,76 @@ def parse_hour(runtime: Runtime, source: str, hour: str) -> StageSummary:
     return summary
 
 
+def _several(hour: str, failures: list[Exception]) -> Exception:
+    """One error for several: the common sentence where all are for the user, else the whole group."""
+    if all(isinstance(error, UserError) for error in failures):
+        sentences = list(dict.fromkeys(str(error) for error in failures))
+        more = f" (and {len(sentences) - 1} other problems)" if len(sentences) > 1 else ""
+        together = UserError(f"{len(failures)} parts of {hour} could not be parsed: {sentences[0]}{more}")
+        together.__cause__ = failures[0].__cause__ or failures[0]
+        return together
+    return ExceptionGroup(f"{len(failures)} parts of {hour} could not be parsed", failures)
+
+
+def _parse_under_lease(runtime: Runtime, part: Part, summary: StageSummary) -> None:
+    seconds = runtime.config.limits.lease_seconds
+    with hold_lease(runtime.ledger, f"parse:{part.id}", runtime.worker, seconds) as held:
+        if held is None:
+            summary.busy += 1
+        elif _parse_part(runtime, part, held):
+            summary.done += 1
+        else:
+            summary.kept += 1
+
+
 def _parse_part(runtime: Runtime, part: Part, held: Lease) -> bool:
     """Parses one part and commits it; False if another worker had done so meanwhile."""
-    from s3sentinel_assets.formats import PartParser
-
-    began, limits = time.monotonic(), runtime.config.limits
+    began = time.monotonic()
     with runtime.ledger.read() as connection:
         if latest_stages(connection, [part.id], Stage.PARSED):
             return False
         entries = objects_of_part(connection, part.id)
-    parser = PartParser(
-        runtime.source(part.source).format,
-        file_decoded_bytes=limits.file_decoded_bytes,
-        object_decoded_bytes=limits.object_decoded_bytes,
-        decompression_ratio=limits.decompression_ratio,
-    )
-    parsed = ParsedPart()
-    for ordinal, frame in enumerate(parser.frames(_inputs(runtime, part.source, entries))):
-        _keep(runtime, part, parsed, ordinal, frame)
-    rejects = _store_rejects(runtime, part, parser.rejects)
+    parsed = _read_part(runtime, part, entries)
+    rejects = _store_rejects(runtime, part, parsed.rejects)
     for _ in range(_COMMIT_TRIES):
         _drop_owned(runtime, part, parsed)
         try:
-            commit_parse(runtime, part, held, parsed, parser, rejects, began)
+            commit_parse(runtime, part, held, parsed, rejects, began)
         except NewClaimsError:
             continue
         return True
-    raise RuntimeError(f"part {part.id}: other parts of its event hours kept committing; try the hour again")
+    raise UserError(f"part {part.id}: other parts of its event hours kept committing; bring the hour up to date again")
 
 
-def _inputs(runtime: Runtime, source: str, entries: list[LedgerObject]) -> Iterable:
+def _read_part(runtime: Runtime, part: Part, entries: list[LedgerObject]) -> ParsedPart:
+    """Reads the objects into stage files.
+
+    An object that turns out unreadable half-way leaves rows behind, and these may have stood in for duplicates in other
+    objects. So the part is read again without it: nothing of a refused object goes out, everything of the others does.
+    """
+    from s3sentinel_assets.formats import PartParser
+
+    limits = runtime.config.limits
+    given_up: dict[int, ObjectReport] = {}
+    while True:
+        parser = PartParser(
+            runtime.source(part.source).format,
+            file_decoded_bytes=limits.file_decoded_bytes,
+            object_decoded_bytes=limits.object_decoded_bytes,
+            decompression_ratio=limits.decompression_ratio,
+        )
+        parsed = ParsedPart()
+        wanted = [entry for entry in entries if entry.id not in given_up]
+        for ordinal, frame in enumerate(parser.frames(_inputs(runtime, part.source, wanted))):
+            _keep(runtime, part, parsed, ordinal, frame)
+        parsed.rejects = parser.rejects
+        parsed.reports = [*parser.reports, *given_up.values()]
+        if not parser.discarded:
+            return parsed
+        given_up |= {report.object_id: report for report in parser.reports if report.object_id in parser.discarded}
+
+
+def _inputs(runtime: Runtime, source: str, entries: list[LedgerObject]) -> "Iterator[ObjectInput]":
     """The part's objects with their bytes fetched ahead, in the recorded order."""
     from s3sentinel_assets.formats import ObjectInput
     from s3sentinel_assets.s3.reader import open_object, read_ahead
@@ -109,7 +162,7 @@ def _inputs(runtime: Runtime, source: str, entries: list[LedgerObject]) -> Itera
             yield ObjectInput(object_id=entry.id, key=entry.key, identity=object_identity(entry), open=stream)
 
 
-def _keep(runtime: Runtime, part: Part, parsed: ParsedPart, ordinal: int, frame) -> None:
+def _keep(runtime: Runtime, part: Part, parsed: ParsedPart, ordinal: int, frame: "ParsedFrame") -> None:
     """Writes one frame, without events that this part has seen already."""
     from s3sentinel_assets.formats import format_parser
 
@@ -147,25 +200,26 @@ def _write(
     for frame in (rows, entities):
         with runtime.store.create(f"{part.source}/{part.hour}/parsed", ".parquet") as writer:
             frame.write_parquet(writer.path, compression="zstd", compression_level=1, statistics=False)
-        stored.append(writer.stored)
+        stored.append(writer.finished)
     hours = event_hours(entities) if native else {}
     return FramePair(ordinal, log_format, table, stored[0], stored[1], rows.height, native, hours)
 
 
 def _drop_owned(runtime: Runtime, part: Part, parsed: ParsedPart) -> None:
     """Takes out events that other parts own by claims made since the last look, rewriting the files that hold any."""
-    wanted = {hour for files in parsed.files for hour in files.event_hours}
-    if not wanted:
-        return
+    claims: dict[str, list[Claim]] = {}
     with runtime.ledger.read() as connection:
-        claims = claims_of_others(connection, part.source, wanted, part.id, after=parsed.claims_read)
-    if not claims:
-        return
-    parsed.claims_read = claims[-1].id
+        for table, hours in parsed.hours_by_table().items():
+            read = parsed.claims_read.get(table, 0)
+            claims[table] = claims_of_others(connection, table, hours, part.id, after=read)
+            parsed.claims_read[table] = max([read, *(claim.id for claim in claims[table])])
     for index, files in enumerate(parsed.files):
-        mine = [claim for claim in claims if claim.event_hour in files.event_hours]
+        mine = [claim for claim in claims.get(files.table, []) if claim.event_hour in files.event_hours]
+        if not mine:
+            continue
         entities = pl.read_parquet(runtime.store.path(files.entities.uri))
-        owned = owned_elsewhere(runtime.store, mine, entities["event_id"])
+        owned, unreadable = owned_elsewhere(runtime.store, mine, entities["event_id"])
+        parsed.lost_claims += len(unreadable)
         if owned.is_empty():
             continue
         rows = pl.read_parquet(runtime.store.path(files.rows.uri))
@@ -180,7 +234,7 @@ def _store_rejects(runtime: Runtime, part: Part, rejects: pl.DataFrame) -> Store
         return None
     with runtime.store.create(f"{part.source}/{part.hour}/rejects", ".parquet") as writer:
         rejects.write_parquet(writer.path, compression="zstd")
-    return writer.stored
+    return writer.finished
 
 
 def _describe(runtime: Runtime, summary: StageSummary, results: list[StageResult]) -> None:
@@ -189,10 +243,16 @@ def _describe(runtime: Runtime, summary: StageSummary, results: list[StageResult
             summary.counts[name] = int(summary.counts.get(name, 0)) + value
     files = [file for result in results for file in result.files_of("rows")]
     if files:
-        first = pl.scan_parquet(runtime.store.path(files[-1].uri)).drop("^_.*$").head(_PREVIEW).collect()
-        summary.preview = first[[column.name for column in first if column.null_count() < first.height]]
-    from s3sentinel_assets.ledger.quarantine import quarantine_of_hour
-
+        try:
+            first = pl.scan_parquet(runtime.store.path(files[-1].uri)).drop("^_.*$").head(_PREVIEW).collect()
+            summary.preview = first[[column.name for column in first if column.null_count() < first.height]]
+        except (OSError, UserError, pl.exceptions.PolarsError) as error:
+            summary.problems.append(f"no preview: {error}")  # a look must not stop the work
+    if summary.counts.get("files_not_compared"):
+        summary.problems.append(
+            f"{summary.counts['files_not_compared']} stage files of other parts are lost or damaged, so duplicates of "
+            "their events may have gone out; restore them from a backup"
+        )
     with runtime.ledger.read() as connection:
         quarantined = quarantine_of_hour(connection, summary.source, summary.hour)
     summary.problems += [

@@ -1,34 +1,40 @@
 """Proofs and checks of an hour: does the ledger balance, do the rows fit the table, does the workspace agree?"""
 
-from dataclasses import dataclass, field
 from datetime import timedelta
-from typing import Any
 
 import polars as pl
 
 from s3sentinel_assets.errors import UserError
 from s3sentinel_assets.hours import hour_end, hour_start
-from s3sentinel_assets.ledger.accounts import Account, Proof, accepted_batches, account_of_hour, record_proof
+from s3sentinel_assets.ledger import accounts
+from s3sentinel_assets.ledger.accounts import (
+    Account,
+    CheckReport,
+    Proof,
+    accepted_batches,
+    account_of_hour,
+    record_proof,
+)
 from s3sentinel_assets.ledger.parts import parts_of_hour
 from s3sentinel_assets.ledger.schema import Stage
 from s3sentinel_assets.ledger.stages import StageFile, latest_stages
 from s3sentinel_assets.pipeline.runtime import Runtime
 from s3sentinel_assets.tables import load_schema
 
-__all__ = ["CheckReport", "account_hour", "event_time_report", "prove_hour", "schema_report", "workspace_report"]
+__all__ = [
+    "CheckReport",
+    "account_hour",
+    "event_time_report",
+    "hours_to_prove",
+    "prove_hour",
+    "schema_report",
+    "workspace_report",
+]
 
 # CloudTrail says 15 minutes on average; a day late is worth a look, and a clock an hour ahead as well.
 _LATEST_BEFORE_HOUR = timedelta(days=1)
 _EARLIEST_AFTER_HOUR = timedelta(hours=1)
-
-
-@dataclass
-class CheckReport:
-    """The outcome of one check of one hour: the numbers, and a sentence for each thing that is wrong."""
-
-    passed: bool
-    counts: dict[str, Any] = field(default_factory=dict)
-    problems: list[str] = field(default_factory=list)
+_UNREADABLE = (OSError, UserError, pl.exceptions.PolarsError)
 
 
 def account_hour(runtime: Runtime, source: str, hour: str) -> Account:
@@ -54,7 +60,11 @@ def schema_report(runtime: Runtime, source: str, hour: str) -> CheckReport:
         report.counts["files"] += 1
         report.counts["rows"] += file.rows
         wanted = load_schema(file.table or "")
-        found = pl.read_parquet_schema(runtime.store.path(file.uri))
+        try:
+            found = pl.read_parquet_schema(runtime.store.path(file.uri))
+        except _UNREADABLE as error:
+            report.problems.append(f"{file.uri} cannot be read: {error}")
+            continue
         types = wanted.polars_schema()
         for column in wanted.columns:
             if column not in found:
@@ -72,22 +82,26 @@ def event_time_report(runtime: Runtime, source: str, hour: str) -> CheckReport:
     """Whether event times are there and lie near the hour of arrival: at most a day before it, an hour after it."""
     first, end = hour_start(hour) - _LATEST_BEFORE_HOUR, hour_end(hour) + _EARLIEST_AFTER_HOUR
     totals = {"rows": 0, "without_time": 0, "older_than_a_day": 0, "from_the_future": 0}
-    earliest, latest = [], []
+    earliest, latest, unreadable = [], [], list[str]()
     for file in _row_files(runtime, source, hour):
         time = pl.col("EventTime_CF")
-        row = (
-            pl.scan_parquet(runtime.store.path(file.uri))
-            .select(
-                rows=pl.len(),
-                without_time=time.is_null().sum(),
-                older_than_a_day=(time < first).sum(),
-                from_the_future=(time >= end).sum(),
-                earliest=time.min(),
-                latest=time.max(),
+        try:
+            row = (
+                pl.scan_parquet(runtime.store.path(file.uri))
+                .select(
+                    rows=pl.len(),
+                    without_time=time.is_null().sum(),
+                    older_than_a_day=(time < first).sum(),
+                    from_the_future=(time >= end).sum(),
+                    earliest=time.min(),
+                    latest=time.max(),
+                )
+                .collect()
+                .row(0, named=True)
             )
-            .collect()
-            .row(0, named=True)
-        )
+        except _UNREADABLE as error:
+            unreadable.append(f"{file.uri} cannot be read: {error}")
+            continue
         earliest += [row.pop("earliest")]
         latest += [row.pop("latest")]
         totals = {name: totals[name] + count for name, count in row.items()}
@@ -100,7 +114,7 @@ def event_time_report(runtime: Runtime, source: str, hour: str) -> CheckReport:
         "older_than_a_day": "are more than a day older than the hour they arrived in (late delivery?)",
         "from_the_future": "are more than an hour newer than the hour they arrived in (wrong clock?)",
     }
-    problems = [f"{totals[name]} rows {words}" for name, words in names.items() if totals[name]]
+    problems = unreadable + [f"{totals[name]} rows {words}" for name, words in names.items() if totals[name]]
     counts = totals | {name: time.isoformat() if time else "" for name, time in times.items()}
     return CheckReport(not problems, counts, problems)
 
@@ -130,7 +144,7 @@ def workspace_report(runtime: Runtime, source: str, hour: str) -> CheckReport:
         found, events, problems = _found(runtime, source, hour)
     except UserError as error:
         return CheckReport(False, {"accepted": accepted}, [f"the workspace could not be asked: {error}"])
-    if found == events == accepted:
+    if found == events == accepted and not problems:
         return CheckReport(True, {"accepted": accepted, "found": found, "distinct_events": events})
     if events != found:
         problems.append(f"{found - events} rows are doubled; the shipped KQL function hides them")
@@ -141,7 +155,13 @@ def workspace_report(runtime: Runtime, source: str, hour: str) -> CheckReport:
 def prove_hour(runtime: Runtime, source: str, hour: str) -> Proof:
     """Asks the workspace and appends the hour's proof to the ledger."""
     report = workspace_report(runtime, source, hour)
-    made = Proof(account_hour(runtime, source, hour), report.counts.get("found"), runtime.ledger.now())
+    made = Proof(account_hour(runtime, source, hour), report.counts.get("found"), runtime.ledger.now(), report)
     with runtime.ledger.write() as connection:
         record_proof(connection, made)
     return made
+
+
+def hours_to_prove(runtime: Runtime, source: str) -> list[str]:
+    """Hours whose newest proof does not show the present state of the ledger and the workspace, oldest first."""
+    with runtime.ledger.read() as connection:
+        return accounts.hours_to_prove(connection, source)

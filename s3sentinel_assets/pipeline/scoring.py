@@ -5,6 +5,7 @@ Delivery never waits for this: whatever goes wrong, the stage is committed as un
 
 import time
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 import polars as pl
 
@@ -17,6 +18,10 @@ from s3sentinel_assets.ledger.schema import Stage
 from s3sentinel_assets.ledger.stages import StageFile, StageResult, commit_stage, latest_stage, latest_stages
 from s3sentinel_assets.pipeline.runtime import Runtime
 from s3sentinel_assets.pipeline.summary import StageSummary
+
+if TYPE_CHECKING:
+    from s3sentinel_assets.ml.model import RarityModel
+    from s3sentinel_assets.store import StoredFile
 
 __all__ = ["score_hour"]
 
@@ -53,7 +58,10 @@ def score_hour(runtime: Runtime, source: str, hour: str) -> StageSummary:
     with runtime.ledger.read() as connection:
         results = latest_stages(connection, [part.id for part in parts], Stage.SCORED)
     _add_up(summary, list(results.values()))
-    summary.preview = _top(runtime, list(results.values()))
+    try:
+        summary.preview = _top(runtime, list(results.values()))
+    except (OSError, UserError, pl.exceptions.PolarsError) as error:
+        summary.problems.append(f"no preview: {error}")  # a look must not stop the work
     summary.seconds = time.monotonic() - began
     return summary
 
@@ -93,7 +101,15 @@ def _scored_or_not(runtime: Runtime, part: Part, parsed: StageResult, held: Leas
 
     rows = sum(file.rows for file in parsed.files_of("entities"))
     try:
-        return _run_model(runtime, part, parsed, held)
+        model = _model(runtime, part.source)
+    except (ScoringUnavailable, UserError) as reason:
+        return _Scored(counts={"scored": 0, "unscored": rows, "unscored_because": str(reason)})
+    # Trouble with the ledger is not the model's: it ends this run, and the next one scores.
+    pin = _pin(runtime, part, held, model.version)
+    with runtime.ledger.read() as connection:
+        sealed = ledger_states.state_by_id(connection, pin.state_id) if pin.state_id else None
+    try:
+        return _run_model(runtime, part, parsed, model, pin, sealed)
     except ScoringUnavailable as reason:
         why = str(reason)
     except (
@@ -109,12 +125,23 @@ def _scored_or_not(runtime: Runtime, part: Part, parsed: StageResult, held: Leas
     return _Scored(counts={"scored": 0, "unscored": rows, "unscored_because": why})
 
 
+def _model(runtime: Runtime, source: str) -> "RarityModel":
+    from s3sentinel_assets.ml.model import ScoringUnavailable
+
+    settings = runtime.source(source)
+    if settings.log_family is None:
+        raise ScoringUnavailable(f"no model scores the table {settings.table}")
+    return runtime.model(settings.log_family)
+
+
 def _pin(runtime: Runtime, part: Part, held: Lease, model_version: str) -> ledger_states.ScorePin:
     """The recorded pin, or a new one: the newest sealed state before the hour and the last scored part's counters."""
     ledger = runtime.ledger
     with ledger.write() as connection:
         pin = ledger_states.pin_of(connection, part.id, _GENERATION)
         if pin is not None:
+            if pin.model_version != model_version:  # changed before anything was scored: the old one is not to be had
+                ledger_states.change_pinned_model(connection, held, part.id, _GENERATION, model_version)
             return pin
         state = ledger_states.newest_state(connection, part.source, shift_hour(part.hour, -1))
         previous = ledger_states.previous_scored_part(connection, part.source, part.hour, part.id)
@@ -130,42 +157,43 @@ def _pin(runtime: Runtime, part: Part, held: Lease, model_version: str) -> ledge
     return pin
 
 
-def _run_model(runtime: Runtime, part: Part, parsed: StageResult, held: Lease) -> _Scored:
+def _run_model(
+    runtime: Runtime,
+    part: Part,
+    parsed: StageResult,
+    model: "RarityModel",
+    pin: ledger_states.ScorePin,
+    sealed: ledger_states.SealedState | None,
+) -> _Scored:
     from s3sentinel_assets.ml.counters import Counters
-    from s3sentinel_assets.ml.model import ScoringUnavailable
     from s3sentinel_assets.ml.rarity import score
     from s3sentinel_assets.ml.state import EntityState
 
-    store, ledger = runtime.store, runtime.ledger
-    family = runtime.source(part.source).log_family
-    if family is None:
-        raise ScoringUnavailable(f"no model scores the table {runtime.source(part.source).table}")
-    model = runtime.model(family)
-    pin = _pin(runtime, part, held, model.version)
-    with ledger.read() as connection:
-        sealed = ledger_states.state_by_id(connection, pin.state_id) if pin.state_id else None
-    state = EntityState.from_parquet(store.path(sealed.uri)) if sealed else None
+    store = runtime.store
+    state = EntityState.from_parquet(store.checked_path(sealed.uri, sealed.sha256)) if sealed else None
     counters = Counters.from_parquet(store.path(pin.counters_uri)) if pin.counters_uri else None
     scored = _Scored(counts={"model_version": model.version, "state_hour": sealed.hour if sealed else ""})
     folder = f"{part.source}/{part.hour}/scored"
     classes: dict[str, int] = {}
     for file in parsed.files_of("entities"):
-        result = score(pl.read_parquet(store.path(file.uri)), state, counters, model, hour=part.hour)
+        result = score(
+            pl.read_parquet(store.checked_path(file.uri, file.sha256)), state, counters, model, hour=part.hour
+        )
         counters = result.counters
         with store.create(folder, ".parquet") as writer:
             result.scores.write_parquet(writer.path, compression="zstd", statistics=False)
-        scored.files.append(_file(writer.stored, "scores", result.scores.height, file.ordinal, file.format))
+        scored.files.append(_file(writer.finished, "scores", result.scores.height, file.ordinal, file.format))
         for name, count in result.scores["Priority_CF"].value_counts().iter_rows():
             classes[name] = classes.get(name, 0) + count
     if counters is not None:
         with store.create(folder, ".parquet") as writer:
             counters.to_parquet(writer.path)
-        scored.files.append(_file(writer.stored, "counters", counters.frame.height, 0, None))
+        scored.files.append(_file(writer.finished, "counters", counters.frame.height, 0, None))
     scored.counts |= {"scored": sum(classes.values()), "unscored": 0} | dict(sorted(classes.items()))
     return scored
 
 
-def _file(stored, kind: str, rows: int, ordinal: int, log_format: str | None) -> StageFile:
+def _file(stored: "StoredFile", kind: str, rows: int, ordinal: int, log_format: str | None) -> StageFile:
     return StageFile(kind, stored.uri, stored.sha256, stored.size, rows, ordinal, log_format)
 
 
@@ -186,11 +214,11 @@ def _add_up(summary: StageSummary, results: list[StageResult]) -> None:
 
 def _top(runtime: Runtime, results: list[StageResult], rows: int = 10) -> pl.DataFrame | None:
     """The hour's highest scores with their reasons."""
-    files = [runtime.store.path(file.uri) for result in results for file in result.files_of("scores")]
+    files = [file for result in results for file in result.files_of("scores")]
     if not files:
         return None
     return (
-        pl.scan_parquet(files)
+        pl.scan_parquet([runtime.store.path(file.uri) for file in files])
         .select(_PREVIEW_COLUMNS)
         .sort("AnomalyScore_CF", descending=True, nulls_last=True)
         .head(rows)

@@ -75,7 +75,7 @@ def _entities(runtime: Runtime, parts: list[Part]) -> Iterator[pl.DataFrame]:
         with runtime.ledger.read() as connection:
             parsed = latest_stage(connection, part.id, Stage.PARSED)
         for file in parsed.files_of("entities") if parsed else []:
-            yield pl.read_parquet(runtime.store.path(file.uri))
+            yield pl.read_parquet(runtime.store.checked_path(file.uri, file.sha256))
 
 
 def advance_state(runtime: Runtime, source: str, hour: str) -> StageSummary:
@@ -109,12 +109,11 @@ def advance_state(runtime: Runtime, source: str, hour: str) -> StageSummary:
             )
             return _describe(runtime, summary, None, began)
         model = runtime.model(log_format)
-        previous = EntityState.from_parquet(runtime.store.path(newest.uri)) if newest else None
+        previous = EntityState.from_parquet(runtime.store.checked_path(newest.uri, newest.sha256)) if newest else None
         state = update(previous, _entities(runtime, parts), hour, format=log_format, model=model)
         with runtime.store.create(f"{source}/{hour}/state", ".parquet") as writer:
             state.to_parquet(writer.path)
-        stored = writer.stored
-        assert stored is not None  # noqa: S101 - set by a block that did not raise
+        stored = writer.finished
         gap = _gap_hours(newest.hour, hour) if newest else 0
         with ledger.write() as connection:
             ledger.guard(connection, source)

@@ -14,7 +14,7 @@ from s3sentinel_assets.errors import UserError
 if TYPE_CHECKING:
     from botocore.exceptions import ClientError
 
-__all__ = ["THROTTLED", "error_code", "explain", "s3_errors"]
+__all__ = ["THROTTLED", "about_all_objects", "error_code", "error_words", "explain", "s3_errors"]
 
 THROTTLED = frozenset(
     {
@@ -32,6 +32,31 @@ _UNKNOWN_KEY = frozenset({"InvalidAccessKeyId", "InvalidClientTokenId", "Signatu
 _ELSEWHERE = frozenset(
     {"PermanentRedirect", "301", "AuthorizationHeaderMalformed", "IllegalLocationConstraintException"}
 )
+# Further codes that say nothing of one object: the account, the request's signature, the bucket, the way to it.
+_OF_ALL_OBJECTS = frozenset(
+    {
+        "AccountProblem",
+        "AuthFailure",
+        "BandwidthLimitExceeded",
+        "CredentialsNotSupported",
+        "IncorrectEndpoint",
+        "InvalidBucketName",
+        "InvalidSecurity",
+        "MissingAuthenticationToken",
+        "MissingSecurityHeader",
+        "NoSuchBucket",
+        "NotSignedUp",
+        "Redirect",
+        "RequestThrottled",
+        "RequestTimeTooSkewed",
+        "SlowDownRead",
+        "TemporaryRedirect",
+        "401",
+        "407",
+        "429",
+    }
+)
+_UNAVAILABLE = 503
 _REFUSED = frozenset({"AccessDenied", "AccessDeniedException", "AllAccessDisabled", "403", "Forbidden"})
 
 #: What a refused operation would have needed.
@@ -43,14 +68,29 @@ def error_code(error: "ClientError") -> str:
     return str(error.response.get("Error", {}).get("Code", ""))
 
 
+def about_all_objects(error: "ClientError") -> bool:
+    """Whether the trouble is the credentials, the clock, the bucket, the way to it or the load: not one object's."""
+    status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode") or 400
+    return (
+        error.operation_name != "GetObject"  # fetching the role's credentials comes up here too
+        or error_code(error) in _OF_ALL_OBJECTS | THROTTLED | _EXPIRED | _UNKNOWN_KEY | _ELSEWHERE
+        or status == _UNAVAILABLE
+        or not 400 <= status < 600
+    )
+
+
+def error_words(error: "ClientError") -> str:
+    """The service's own words, on one line and not too long."""
+    return " ".join(str(error.response.get("Error", {}).get("Message", "")).split())[:300]
+
+
 def _place(access: AwsAccess) -> str:
     return access.endpoint_url or f"S3 in {access.region}"
 
 
 def _words(error: "ClientError") -> str:
-    """The service's own words, on one line and not too long."""
-    message = " ".join(str(error.response.get("Error", {}).get("Message", "")).split())
-    return f" ({message[:300]})" if message else ""
+    words = error_words(error)
+    return f" ({words})" if words else ""
 
 
 def _of_client(error: "ClientError", bucket: str, access: AwsAccess) -> str:

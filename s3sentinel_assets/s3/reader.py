@@ -1,7 +1,7 @@
 """Reading one object: a stream of stored bytes that is whole, or an exception that says why not.
 
-Belongs here: ranged resumption, length and checksum, and what S3's refusals mean for an object. Does not belong here:
-several objects at once (``ahead``), decompression (``containers``).
+Belongs here: ranged resumption, length and checksum. Does not belong here: what S3's refusals mean for an object
+(``refusals``), several objects at once (``ahead``), decompression (``containers``).
 """
 
 import contextlib
@@ -15,9 +15,9 @@ from typing import Any
 
 from s3sentinel_assets.config import AwsAccess
 from s3sentinel_assets.containers import ReadFailure
-from s3sentinel_assets.errors import UserError
 from s3sentinel_assets.s3.ahead import read_ahead
-from s3sentinel_assets.s3.errors import error_code, explain
+from s3sentinel_assets.s3.errors import explain
+from s3sentinel_assets.s3.refusals import refusal
 
 __all__ = ["CHUNK_BYTES", "WHOLE_BYTES", "open_object", "read_ahead"]
 
@@ -29,8 +29,6 @@ CHUNK_BYTES = 1 << 20
 WHOLE_BYTES = 4 << 20
 
 _MD5 = re.compile(r"[0-9a-f]{32}")
-_KMS_KEY = re.compile(r"arn:aws[\w-]*:kms:\S+?(?=[\s,;]|$)")
-_KMS_WORDS = re.compile(r"\bkms:|\bKMS\b|ciphertext")  # a bucket may be called kms-logs
 _NO_MD5_CLASSES = frozenset({"EXPRESS_ONEZONE"})  # its ETags look like an MD5 and are none
 _BACKOFF_LIMIT_SECONDS = 20.0
 
@@ -44,7 +42,8 @@ def open_object(client: Any, bucket: str, key: str, etag: str, *, access: AwsAcc
 
     A connection that breaks is resumed at the byte reached. The length is always checked, and the MD5 where the ETag
     is one (and S3's own checksum where the object has one). Objects up to `WHOLE_BYTES` are checked before anything is
-    handed out.
+    handed out, and read again when damaged. Of a larger one chunks are out by the time that damage shows, so ``denied``
+    may come after any chunk: the caller must then forget them, and read the object again later as a whole.
 
     Args:
         client: the S3 client of ``session.s3_client``.
@@ -58,7 +57,7 @@ def open_object(client: Any, bucket: str, key: str, etag: str, *, access: AwsAcc
 
     Raises:
         ReadFailure: ``vanished`` (gone or replaced), ``denied`` (S3, KMS or the storage class refuses, or S3 cannot
-            serve this object now; worth another try later).
+            serve this object now, whole and undamaged; worth another try later).
         UserError: the endpoint, the bucket or the credentials are the trouble, so that no object can be read.
     """
     download = _Download(client, bucket, key, etag, access)
@@ -101,7 +100,7 @@ class _Download:
 
     def get(self, offset: int) -> dict[str, Any]:
         """Asks for the object from byte ``offset``; botocore retries what is worth it."""
-        from botocore.exceptions import BotoCoreError, ClientError
+        from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError
 
         request: dict[str, Any] = {"Bucket": self.bucket, "Key": self.key, "IfMatch": f'"{self.etag}"'}
         if self.access.expected_bucket_owner:
@@ -111,19 +110,35 @@ class _Download:
         try:
             response = self.client.get_object(**request)
         except ClientError as error:
-            failure = self._refusal(error)
+            failure = refusal(error, self.uri, self.access.max_attempts)
             raise (failure or explain(error, bucket=self.bucket, access=self.access)) from error
         except BotoCoreError as error:
-            raise explain(error, bucket=self.bucket, access=self.access) from error
+            problem = explain(error, bucket=self.bucket, access=self.access)
+            if isinstance(error, HTTPClientError) and self._bucket_answers():
+                raise ReadFailure("denied", f"{self.uri} cannot be had though its bucket answers: {problem}") from error
+            raise problem from error
         if not offset:
             self.length = response["ContentLength"]
         elif not str(response.get("ContentRange", "")).startswith(f"bytes {offset}-"):
             response["Body"].close()
-            raise UserError(
+            raise ReadFailure(
+                "denied",
                 f"{self.access.endpoint_url or 'S3'} ignores the Range header, so that {self.uri} cannot be resumed at "
-                f"byte {offset}; use an endpoint that serves ranges"
+                f"byte {offset}; use an endpoint that serves ranges",
             )
         return response
+
+    def _bucket_answers(self) -> bool:
+        """Whether the way to the bucket works, so that a connection that keeps breaking is this object's trouble."""
+        from botocore.exceptions import BotoCoreError, ClientError
+
+        try:
+            self.client.head_bucket(Bucket=self.bucket)
+        except ClientError as error:
+            return error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 500) < 500
+        except BotoCoreError:
+            return False
+        return True
 
     def stream(self, response: dict[str, Any]) -> Iterator[bytes]:
         """Every byte of the object, resumed where the connection breaks.
@@ -173,40 +188,3 @@ class _Download:
             and "SSECustomerAlgorithm" not in response
             and response.get("StorageClass") not in _NO_MD5_CLASSES
         )
-
-    def _refusal(self, error: Any) -> ReadFailure | None:
-        """What a refusal means for this object; None where the trouble is not the object's."""
-        code = error_code(error)
-        message = " ".join(str(error.response.get("Error", {}).get("Message", "")).split())[:300]
-        if code in ("NoSuchKey", "404", "NotFound", "NoSuchVersion"):
-            return ReadFailure(
-                "vanished", f"{self.uri} was deleted before it was read; shorten the bucket's expiry or read sooner"
-            )
-        if code in ("PreconditionFailed", "412"):
-            return ReadFailure(
-                "vanished",
-                f"{self.uri} was replaced by another version before it was read; the new one is read as another object",
-            )
-        if code == "InvalidObjectState":
-            storage = error.response.get("Error", {}).get("StorageClass") or "an archive class"
-            return ReadFailure(
-                "denied", f"{self.uri} is archived ({storage}); restore it (s3:RestoreObject), it is then read"
-            )
-        if code.startswith("KMS.") or (code in ("AccessDenied", "403") and _KMS_WORDS.search(message)):
-            found = _KMS_KEY.search(message)
-            named = found.group(0) if found else "the key it is encrypted with"
-            return ReadFailure(
-                "denied", f"{self.uri}: KMS refuses; allow kms:Decrypt on {named}, and see that the key is enabled"
-            )
-        if code in ("AccessDenied", "403", "AllAccessDisabled"):
-            return ReadFailure(
-                "denied",
-                f"{self.uri}: access is denied; allow s3:GetObject on it and, where encrypted, kms:Decrypt on its key"
-                + (f" ({message})" if message else ""),
-            )
-        if code in ("InternalError", "500"):
-            return ReadFailure(
-                "denied",
-                f"{self.uri}: S3 had an internal error {self.access.max_attempts} times; it is tried again later",
-            )
-        return None

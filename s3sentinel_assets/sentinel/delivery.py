@@ -6,12 +6,16 @@ the plan (``plan``), reading answers (``client``), unknown batches (``resolution
 Around every request there are two short transactions, both fenced by the part's lease: ``sending`` is committed before
 the first byte leaves, the outcome after the answer. Whatever dies in between leaves ``sending``, and the next worker
 of the part turns that into ``unknown``.
+
+A refused body (400) is halved like one that is too large, down to the row at fault. A row is given up only on proof
+that rule and stream are right: they took another batch in this run, or since the batch the row comes from was first
+refused. Without that proof the batch stays in ``retry``, and is tried again should the proof turn up in the same run.
 """
 
 import concurrent.futures
 import threading
 import uuid
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
@@ -20,6 +24,7 @@ from s3sentinel_assets.errors import UserError
 from s3sentinel_assets.ledger.batches import (
     OPEN_STATES,
     Batch,
+    batches_by_id,
     batches_of_part,
     begin_sending,
     count_batches,
@@ -34,6 +39,7 @@ from s3sentinel_assets.sentinel import packing
 from s3sentinel_assets.sentinel.bodies import load_raw, split_batch
 from s3sentinel_assets.sentinel.client import Outcome, SentinelClient, Verdict
 from s3sentinel_assets.sentinel.plan import compress
+from s3sentinel_assets.sentinel.refusals import Refusals
 from s3sentinel_assets.sentinel.retry import backoff_delay
 from s3sentinel_assets.store import Store
 
@@ -47,7 +53,6 @@ _SETTLED = {
     Verdict.RETRY: BatchState.RETRY,
     Verdict.STOP: BatchState.RETRY,
     Verdict.UNKNOWN: BatchState.UNKNOWN,
-    Verdict.REFUSED: BatchState.DEAD,
 }
 
 
@@ -115,14 +120,16 @@ def deliver_part(
         The summary; batches may be left in ``retry`` (``problem`` says why) or ``unknown``.
 
     Raises:
-        UserError: sign-in, role, rule, store or ledger need mending; open batches stay open.
+        UserError: sign-in, role, rule, stream, store or ledger need mending; open batches stay open.
         LeaseLostError: another worker took over the part; this one has written nothing since.
     """
     with ledger.write() as connection:
         suspend_sending(connection, held, part_id, ledger.now())
     with ledger.read() as connection:
-        waiting = batches_of_part(connection, part_id, OPEN_STATES)
-    run = _Run(ledger, store, client, held, settings, iter(waiting), len(waiting), on_progress)
+        batches = batches_of_part(connection, part_id)
+    waiting = [batch for batch in batches if batch.state in OPEN_STATES]
+    refusals = Refusals(ledger, batches)
+    run = _Run(ledger, store, client, held, settings, iter(waiting), len(waiting), on_progress, refusals)
     if waiting:
         run.drain_in_threads(min(settings.upload_threads, len(waiting)))
     with ledger.read() as connection:
@@ -135,7 +142,7 @@ def deliver_part(
         wire_bytes=run.done["wire_bytes"],
         requests=run.done["requests"],
         batches=states,
-        problem=run.problem,
+        problem=run.problem or run.refusals.left_open(),
     )
 
 
@@ -151,6 +158,7 @@ class _Run:
     waiting: Iterator[Batch]
     left: int
     on_progress: Callable[[DeliveryProgress], None] | None
+    refusals: Refusals
     lock: threading.Lock = field(default_factory=threading.Lock)
     stop: threading.Event = field(default_factory=threading.Event)
     done: Counter[str] = field(default_factory=Counter)
@@ -173,9 +181,10 @@ class _Run:
         finished = False
         try:
             while (batch := self._next()) is not None:
-                family = [batch]
+                # Neighbours before pieces: what a lone row is judged by should be known before it is judged.
+                family = deque([batch])
                 while family and not self.stop.is_set():
-                    family.extend(reversed(self._send(family.pop())))
+                    family.extend(self._send(family.popleft()))
             finished = True
         finally:
             if not finished:
@@ -183,7 +192,9 @@ class _Run:
 
     def _next(self) -> Batch | None:
         with self.lock:
-            return None if self.stop.is_set() else next(self.waiting, None)
+            if self.stop.is_set():
+                return None
+            return next(self.waiting, None) or self.refusals.next_aside()
 
     def _send(self, batch: Batch) -> list[Batch]:
         """Sends one batch until it is settled; gives its children if it had to be split."""
@@ -200,7 +211,7 @@ class _Run:
             if outcome.verdict is Verdict.TOO_LARGE:
                 return self._too_large(batch, request_id, outcome)
             if outcome.verdict is Verdict.REFUSED:
-                outcome = self._refused(batch, outcome)
+                return self._refused(batch, request_id, outcome)
             self._settle(batch, request_id, outcome, len(body))
             if outcome.verdict is not Verdict.RETRY:
                 return []
@@ -210,13 +221,32 @@ class _Run:
                 self._wait(failures, outcome)
         return []
 
-    def _refused(self, batch: Batch, outcome: Outcome) -> Outcome:
-        """The outcome, unless the fault is ours: a damaged file is no reason to give rows up."""
+    def _refused(self, batch: Batch, request_id: str, outcome: Outcome) -> list[Batch]:
+        """Halves a refused batch, gives a lone row up, or sets the batch aside; gives the children to send."""
         try:
             load_raw(self.store, batch)
-        except UserError as error:
-            return Outcome(Verdict.STOP, outcome.status, outcome.error, remedy=str(error))
-        return outcome
+        except UserError as error:  # the fault is ours: a damaged file is no reason to give rows up
+            stop = Outcome(Verdict.STOP, outcome.status, outcome.error, remedy=str(error))
+            self._settle(batch, request_id, stop, 0)
+        proved = self.refusals.proved(batch)
+        children: list[Batch] = []
+        if batch.rows > 1 and self.refusals.may_halve(batch, proved=proved):
+            children = self._split(batch, outcome)
+            self._count_request(settled=False)
+        elif proved:
+            self._give_up(batch, request_id, outcome, "refused")
+        else:
+            later = Outcome(Verdict.RETRY, outcome.status, outcome.error)
+            self._settle(batch, request_id, later, 0)
+        with self.lock:
+            self.refusals.add(batch, children, outcome, aside=not (proved or children))
+            problem = self.refusals.endless(batch, proved=proved)
+            if problem is not None:
+                self.problem = self.problem or problem
+                self.stop.set()
+                if not proved:
+                    raise UserError(problem)
+        return children
 
     def _body(self, batch: Batch) -> bytes:
         """The gzip body to send; from the second attempt on every row carries the number."""
@@ -245,7 +275,8 @@ class _Run:
             if outcome.verdict is Verdict.ACCEPTED:
                 self.done.update(batches=1, rows=batch.rows, raw_bytes=batch.raw_bytes, wire_bytes=wire_bytes)
                 self.futile = 0
-            elif outcome.verdict in (Verdict.UNKNOWN, Verdict.REFUSED):
+                self.refusals.accepted(batch)
+            elif outcome.verdict is Verdict.UNKNOWN:
                 self.futile += 1
                 if self.futile >= _FUTILE_IN_A_ROW:
                     self.problem = self._sentence(outcome)
@@ -284,10 +315,19 @@ class _Run:
             self.stop.wait(delay)
 
     def _too_large(self, batch: Batch, request_id: str, outcome: Outcome) -> list[Batch]:
+        if batch.rows > 1:
+            self._count_request(settled=False)
+            return self._split(batch, outcome)
+        self._give_up(batch, request_id, outcome, "row_too_large")
+        return []
+
+    def _count_request(self, *, settled: bool) -> None:
         with self.lock:
             self.done["requests"] += 1
-        if batch.rows > 1:
-            return self._split(batch, outcome)
+            self.left -= settled
+
+    def _give_up(self, batch: Batch, request_id: str, outcome: Outcome, reason: str) -> None:
+        """The batch, a lone row, becomes a dead letter."""
         with self.ledger.write() as connection:
             settle_batch(
                 connection,
@@ -298,11 +338,12 @@ class _Run:
                 status=outcome.status,
                 error=outcome.error,
                 now=self.ledger.now(),
-                reason="row_too_large",
+                reason=reason,
             )
-        with self.lock:
-            self.left -= 1
-        return []
+        self._count_request(settled=True)
+        if self.on_progress is not None:
+            with self.lock:
+                self.on_progress(DeliveryProgress(batch, BatchState.DEAD, self.left))
 
     def _split(self, batch: Batch, outcome: Outcome) -> list[Batch]:
         """Two children in place of the batch; their bodies are in the store before the ledger names them."""
@@ -317,9 +358,8 @@ class _Run:
                 error=outcome.error,
                 now=self.ledger.now(),
             )
-        wanted = {child.id for child in children}
         with self.ledger.read() as connection:
-            found = [b for b in batches_of_part(connection, batch.part_id, OPEN_STATES) if b.id in wanted]
+            found = batches_by_id(connection, [child.id for child in children])
         with self.lock:
             self.left += len(found) - 1
         return found

@@ -81,7 +81,7 @@ def plan_part(
         settings: DCR and most bytes of a body.
 
     Raises:
-        UserError: a stage file is missing or the disk refuses.
+        UserError: a stage file is missing or damaged, or the disk refuses.
         ValueError: rows and scores do not belong together.
     """
     row_files = parsed.files_of("rows")
@@ -220,8 +220,9 @@ def _rendered(
     store: Store, file: StageFile, score_file: StageFile | None, stream: _Stream
 ) -> Iterator[tuple[pl.Series, pl.Series | None]]:
     """The tails of one file, slice by slice, with their times where the packer needs them."""
-    rows = pl.read_parquet(store.path(file.uri))
-    scores = pl.read_parquet(store.path(score_file.uri)) if score_file else None
+    # Parquet does not notice every flipped bit, and what is planned here is sent as the truth.
+    rows = pl.read_parquet(store.checked_path(file.uri, file.sha256))
+    scores = pl.read_parquet(store.checked_path(score_file.uri, score_file.sha256)) if score_file else None
     if scores is not None and scores.height != rows.height:
         raise ValueError(f"stage file {file.uri} has {rows.height} rows and {scores.height} scores")
     if stream.span is not None:

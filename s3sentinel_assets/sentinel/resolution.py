@@ -3,10 +3,10 @@
 Belongs here: the sweep over ``unknown`` batches. Does not belong here: ordinary sending (``delivery``) or the query
 itself (``query``).
 
-Found in the workspace → accepted. Absent is a proof only if the client's time-out and the bound have passed *and* a
-batch that was sent later to the same table is visible; then the batch goes out again with the same ``BatchId_CF`` and
-event ids and the next ``Attempt_CF``, so that a first copy that turns up after all is recognised and de-duplicated.
-Anything else stays unknown.
+Found in the workspace, every event of it → accepted. Absent is a proof only if the client's time-out and the bound have
+passed *and* a batch that was sent later to the same table is visible; then the batch goes out again with the same
+``BatchId_CF`` and event ids and the next ``Attempt_CF``, so that a first copy that turns up after all is recognised and
+de-duplicated. Anything else stays unknown, and is reported again and again once it is a day old.
 """
 
 from dataclasses import dataclass, field
@@ -23,6 +23,7 @@ from s3sentinel_assets.ledger.batches import (
     parts_in_doubt,
     resolve_batch,
     suspend_sending,
+    unknown_since,
 )
 from s3sentinel_assets.ledger.engine import Ledger, from_micros, to_micros
 from s3sentinel_assets.ledger.leases import Lease, hold_lease, worker_name
@@ -37,6 +38,11 @@ __all__ = ["ResolutionSummary", "resolve_unknown"]
 
 #: A batch that is absent after so many attempts is for a human.
 MAX_RESENDS = LAST_ATTEMPT - 1
+
+#: Unknown for longer than this is no delay any more.
+_TOO_LONG = timedelta(days=1)
+#: So many of them are named one by one.
+_NAMED = 20
 
 
 @dataclass
@@ -107,7 +113,23 @@ def resolve_unknown(
                 summary.problems.append(str(error))
             except LeaseLostError:
                 summary.busy_parts += 1
+    summary.problems += _unknown_too_long(ledger, now or utc_now(), source)
     return summary
+
+
+def _unknown_too_long(ledger: Ledger, now: datetime, source: str | None) -> list[str]:
+    """A sentence for each batch that has been unknown for more than a day, whatever the reason."""
+    with ledger.read() as connection:
+        old, count = unknown_since(connection, to_micros(now - _TOO_LONG), source, limit=_NAMED)
+    sentences = [
+        f"batch {batch.id} of table {batch.table_name} ({batch.rows} rows, part {batch.part_id}) has been unknown "
+        f"since {_sent_at(batch):%Y-%m-%d %H:%M} UTC; query the table for BatchId_CF == '{batch.id}' and DCRLogErrors for "
+        f"ClientRequestId {batch.request_id}"
+        for batch in old
+    ]
+    if count > len(old):
+        sentences.append(f"{count - len(old)} more batches have been unknown for more than a day")
+    return sentences
 
 
 def _resolve_part(
@@ -157,11 +179,12 @@ def _surely_absent(batch: Batch, visible: datetime | None, settings: SentinelSet
 
 
 def _found(ledger: Ledger, held: Lease, batch: Batch, there: Found, summary: ResolutionSummary) -> None:
-    if batch.rows not in (there.rows, there.events):
+    # Rows alone prove nothing: half a batch stored twice has as many.
+    if there.events != batch.rows:
         summary.partial += 1
         summary.problems.append(
-            f"the workspace holds {there.rows} rows of batch {batch.id}, which has {batch.rows}; it stays "
-            "unknown, look for "
+            f"the workspace holds {there.rows} rows of batch {batch.id} with {there.events} different events, and the "
+            f"batch has {batch.rows}; it stays unknown, look for "
             f"the reason in DCRLogErrors (ClientRequestId {batch.request_id})"
         )
         return

@@ -7,7 +7,7 @@ import os
 import stat
 import time
 import uuid
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
@@ -45,6 +45,13 @@ class StoreWriter:
         if self._file is None:
             self._file = self.path.open("wb")
         return self._file
+
+    @property
+    def finished(self) -> StoredFile:
+        """The file, once `Store.create` has finished it."""
+        if self.stored is None:
+            raise RuntimeError(f"{self.path} is asked for before it is finished")
+        return self.stored
 
     def close(self) -> None:
         """Closes the streamed file, if it was opened."""
@@ -107,6 +114,19 @@ class Store:
             raise UserError(f"stage file {path} is missing though the ledger names it; restore it from a backup")
         return path
 
+    def checked_path(self, uri: str, sha256: str) -> Path:
+        """The path of a stored file whose bytes are still those that were recorded.
+
+        Raises:
+            UserError: it is missing or damaged.
+        """
+        path = self.path(uri)
+        if not self.verify(uri, sha256):
+            raise UserError(
+                f"stage file {path} is damaged: its checksum is not the recorded one; restore it from a backup"
+            )
+        return path
+
     def read_range(self, uri: str, offset: int, length: int) -> bytes:
         """``length`` bytes of a stored file from ``offset``.
 
@@ -125,31 +145,29 @@ class Store:
         """Whether the stored file still has this checksum."""
         return _checksum(self.path(uri))[0] == sha256
 
-    def sweep(self, known: Collection[str], older_than_seconds: float) -> list[str]:
+    def sweep(self, known: Callable[[], Collection[str]], older_than_seconds: float) -> list[str]:
         """Deletes files the ledger does not know, once they are old enough not to belong to a running worker.
 
         Args:
-            known: the uris the ledger names.
+            known: gives the uris the ledger names; asked after the files were listed, so that none is missed.
             older_than_seconds: age from which an unknown file is an orphan.
 
         Returns:
             The uris deleted.
         """
-        known = set(known)
         limit = time.time() - older_than_seconds
-        orphans = []
+        old = []
         for path in self.root.rglob("*"):
-            uri = path.relative_to(self.root).as_posix()
-            if uri in known:
-                continue
             try:
                 status = path.stat()
             except FileNotFoundError:
                 continue  # a writer finished or gave up meanwhile
             if stat.S_ISREG(status.st_mode) and status.st_mtime < limit:
-                path.unlink(missing_ok=True)
-                orphans.append(uri)
-        return sorted(orphans)
+                old.append(path.relative_to(self.root).as_posix())
+        orphans = sorted(set(old) - set(known())) if old else []
+        for uri in orphans:
+            (self.root / uri).unlink(missing_ok=True)
+        return orphans
 
 
 def _checksum(path: Path) -> tuple[str, int]:

@@ -4,7 +4,7 @@ import dagster as dg
 import pytest
 from dagster._core.storage.asset_check_execution_record import AssetCheckExecutionRecordStatus as Status
 
-from s3sentinel_assets.assets import delivered, hourly, parsed, raw, scored, state
+from s3sentinel_assets.assets import delivered, failures, hourly, parsed, raw, scored, state
 from s3sentinel_assets.definitions import build_defs
 from s3sentinel_assets.errors import LeaseLostError, UserError
 from s3sentinel_assets.jobs import range_tags
@@ -113,7 +113,10 @@ def test_good_hours_are_recorded_when_others_fail(stages, instance):
     assert sorted(made) == [key for key in DAY if key != hour(5)]
     assert stages.hours_of("deliver") == DAY
     found = verdicts(instance, "delivered_batches", "accounting")
-    assert [key for key in DAY if found[key][0].status is Status.PLANNED] == [hour(5)]
+    assert [key for key in DAY if found[key][0].status is Status.FAILED] == [hour(5)]
+    red = found[hour(5)][0].evaluation
+    assert red.severity is dg.AssetCheckSeverity.ERROR
+    assert red.description.startswith("delivery failed: role Monitoring Metrics Publisher is missing on dcr-1; assign")
     (failure,) = [event for event in result.all_events if event.is_step_failure]
     data = failure.step_failure_data.user_failure_data
     assert data.description == (
@@ -122,12 +125,114 @@ def test_good_hours_are_recorded_when_others_fail(stages, instance):
     assert list(data.metadata) == [hour(5)]
 
 
-def test_a_fault_in_the_middle_is_tried_again_and_keeps_what_was_done_before_it(stages, instance):
-    stages.errors["parse", hour(5)] = [ZeroDivisionError("a bug")] * 100
-    assert not run(stages, instance, tags=range_tags(DAY[0], DAY[-1])).success
-    assert sorted({partition for partition, _ in materializations(instance, "parsed_logs")}) == DAY[:5]
-    assert stages.hours_of("parse").count(hour(5)) == 4
-    assert hour(6) not in stages.hours_of("parse")
+LIVE = ("raw_logs", "parsed_logs", "scored_logs", "delivered_batches")
+
+
+@pytest.mark.parametrize(
+    ("stage", "asset", "error", "tries", "sentence"),
+    [
+        ("parse", "parsed_logs", UserError("part 7 is damaged"), 1, "part 7 is damaged"),
+        ("parse", "parsed_logs", ZeroDivisionError("a bug"), 4, "ZeroDivisionError: a bug"),
+        ("raw", "raw_logs", ZeroDivisionError("a bug"), 8, "ZeroDivisionError: a bug"),  # all hours first, then each
+        ("score", "scored_logs", LeaseLostError("taken over"), 4, "taken over"),
+    ],
+)
+def test_an_hour_that_fails_early_holds_up_no_other_and_the_last_step_names_it(
+    stages, instance, stage, asset, error, tries, sentence
+):
+    hours, bad = DAY[3:9], hour(5)
+    stages.errors[stage, bad] = [error] * 100
+    result = run(stages, instance, tags=range_tags(hours[0], hours[-1]))
+    assert not result.success
+    assert stages.hours_of(stage).count(bad) == tries
+    good = [key for key in hours if key != bad]
+    assert stages.hours_of("deliver") == good
+    at = LIVE.index(asset)
+    for place, name in enumerate(LIVE):
+        made = sorted({partition for partition, _ in materializations(instance, name)})
+        assert made == (hours if place < at else good), name
+    (failure,) = [event for event in result.all_events if event.is_step_failure]
+    assert failure.step_key == "cloudtrail__delivered_batches"
+    data = failure.step_failure_data.user_failure_data
+    assert data.description == f"1 of 6 hours failed; {bad}: {asset}: {sentence}"
+    (record,) = instance.fetch_observations(dg.AssetKey(["cloudtrail", asset]), limit=9).records
+    assert (record.partition_key, record.asset_observation.description) == (bad, f"failed: {sentence}")
+    accounts = verdicts(instance, "delivered_batches", "accounting")
+    assert {key: records[0].status for key, records in accounts.items()} == dict.fromkeys(good, Status.SUCCEEDED) | {
+        bad: Status.FAILED
+    }
+    assert accounts[bad][0].evaluation.description.startswith(f"{asset} failed: {sentence}; ")
+
+
+def test_several_bad_hours_are_all_named(stages, instance):
+    for number in (1, 4):
+        stages.errors["parse", hour(number)] = [UserError(f"damaged {number}")]
+    for number in (2, 6):
+        stages.errors["deliver", hour(number)] = [UserError(f"refused {number}")]
+    result = run(stages, instance, tags=range_tags(DAY[0], DAY[7]))
+    (failure,) = [event for event in result.all_events if event.is_step_failure]
+    data = failure.step_failure_data.user_failure_data
+    assert data.description == (
+        f"4 of 8 hours failed; {hour(1)}: parsed_logs: damaged 1; {hour(2)}: refused 2; "
+        f"{hour(4)}: parsed_logs: damaged 4; also {hour(6)}"
+    )
+    assert list(data.metadata) == [hour(1), hour(2), hour(4), hour(6)]
+    assert {key for key, _ in materializations(instance, "delivered_batches")} == {hour(n) for n in (0, 3, 5, 7)}
+
+
+def test_an_hour_alone_fails_at_the_step_that_failed_and_its_old_verdict_does_not_stand(stages, instance):
+    assert run(stages, instance, one=hour(5)).success
+    stages.errors["parse", hour(5)] = [UserError("part 7 is damaged")]
+    result = run(stages, instance, one=hour(5))
+    (failure,) = [event for event in result.all_events if event.is_step_failure]
+    assert failure.step_key == "cloudtrail__parsed_logs"
+    assert failure.step_failure_data.user_failure_data.description == "part 7 is damaged"
+    assert stages.hours_of("score") == [hour(5)]
+    (records,) = verdicts(instance, "delivered_batches", "accounting").values()
+    assert records[0].evaluation.description == "parsed_logs failed: part 7 is damaged; complete: " + (
+        "105 records read = 105 accepted"
+    )
+
+
+def test_where_every_hour_fails_nothing_follows(stages, instance):
+    for key in DAY[:3]:
+        stages.errors["parse", key] = [UserError("the ledger is locked")]
+    result = run(stages, instance, tags=range_tags(DAY[0], DAY[2]))
+    (failure,) = [event for event in result.all_events if event.is_step_failure]
+    assert failure.step_key == "cloudtrail__parsed_logs"
+    assert failure.step_failure_data.user_failure_data.description == "the ledger is locked"
+    assert stages.hours_of("deliver") == []
+
+
+def test_the_cause_of_what_nobody_foresaw_is_kept(stages, instance):
+    stages.errors["deliver", hour(1)] = [ZeroDivisionError("a bug")] * 4
+    result = run(stages, instance, one=hour(1))
+    (failure,) = [event for event in result.all_events if event.is_step_failure]
+    assert failure.step_failure_data.user_failure_data.description == "ZeroDivisionError: a bug"
+    assert "stages.py" in "".join(failure.step_failure_data.error.cause.stack)
+
+
+SHARED = FakeStages()
+
+
+def live_job_again():
+    return build_defs(config_of(), stages=SHARED).resolve_job_def("cloudtrail_live")
+
+
+def test_a_run_repeated_from_its_failure_remembers_the_hours_that_its_first_steps_lack(instance):
+    SHARED.errors["parse", hour(1)] = [UserError("part 7 is damaged")]
+    job = dg.reconstructable(live_job_again)
+    tags = range_tags(DAY[0], DAY[2])
+    first = dg.execute_job(job, instance, run_config=QUIET, tags=tags)
+    assert SHARED.hours_of("deliver") == [hour(0), hour(2)]
+    options = dg.ReexecutionOptions.from_failure(first.run_id, instance)
+    again = dg.execute_job(job, instance, run_config=QUIET, tags=tags, reexecution_options=options)
+    assert not again.success
+    assert SHARED.hours_of("parse") == DAY[:3]
+    assert SHARED.hours_of("deliver") == [hour(0), hour(2)] * 2
+    whole = dg.ReexecutionOptions(parent_run_id=again.run_id)
+    assert dg.execute_job(job, instance, run_config=QUIET, tags=tags, reexecution_options=whole).success
+    assert {key for key, _ in materializations(instance, "delivered_batches")} == set(DAY[:3])
 
 
 def test_what_passes_by_itself_is_tried_again(stages, instance):
@@ -158,6 +263,69 @@ def test_the_seal_run_takes_hours_in_order_and_reports_the_seal(stages, instance
     assert stages.hours_of("state") == stages.hours_of("seal") == [hour(number) for number in range(2, 7)]
     assert stages.hours_of("score") == []
     assert {metadata["sealed"].value for _, metadata in materializations(instance, "entity_state")} == {1}
+
+
+def test_an_hour_that_cannot_be_parsed_is_sealed_and_holds_up_no_state_but_its_own(stages, instance):
+    hours = DAY[3:9]
+    stages.errors["parse", hour(3)] = stages.errors["parse", hour(5)] = [UserError("part 7 is damaged")] * 9
+    stages.accounts["cloudtrail", hour(4)] = {"objects": 0}
+    result = run(stages, instance, job="cloudtrail_seal", tags=range_tags(hours[0], hours[-1]))
+    (failure,) = [event for event in result.all_events if event.is_step_failure]
+    assert failure.step_failure_data.user_failure_data.description == (
+        f"2 of 6 hours failed; {hour(3)}: part 7 is damaged; {hour(5)}: part 7 is damaged"
+    )
+    assert stages.hours_of("discover") == [""]
+    assert stages.hours_of("seal") == hours
+    made = [hour(4), hour(6), hour(7), hour(8)]
+    assert stages.hours_of("state") == [key for key, _ in materializations(instance, "entity_state")] == made
+    # An hour without objects has nothing to account for; of the others it is told anew, now that they are sealed.
+    assert sorted(verdicts(instance, "delivered_batches", "accounting")) == [key for key in hours if key != hour(4)]
+
+
+def test_what_turned_up_last_is_listed_and_parsed_before_the_seal(stages, instance):
+    assert run(stages, instance, job="cloudtrail_seal", one=hour(2)).success
+    order = ["discover", "raw", "parse", "seal", "state", "account"]
+    assert [stage for stage, *_ in stages.calls] == order
+
+
+def test_a_sealed_hour_that_is_incomplete_turns_red(stages, instance):
+    stages.accounts["cloudtrail", hour(2)] = {"accepted": 1, "sealed": True}
+    assert run(stages, instance, job="cloudtrail_seal", one=hour(2)).success
+    ((record,),) = verdicts(instance, "delivered_batches", "accounting").values()
+    assert record.evaluation.severity is dg.AssetCheckSeverity.ERROR
+    assert record.evaluation.description.startswith("the hour is sealed and still incomplete")
+
+
+def test_states_wait_for_an_hour_that_may_succeed_at_another_try(stages, instance):
+    stages.errors["parse", hour(3)] = [_chain(UserError("slow"), TimeoutError())] * 2
+    assert run(stages, instance, job="cloudtrail_seal", tags=range_tags(hour(2), hour(4))).success
+    states = stages.hours_of("state")
+    assert states.index(hour(3)) < states.index(hour(4))
+    stages.errors["parse", hour(6)] = [_chain(UserError("slow"), TimeoutError())] * 9
+    assert not run(stages, instance, job="cloudtrail_seal", tags=range_tags(hour(5), hour(7))).success
+    assert hour(7) in stages.hours_of("state")
+
+
+@pytest.mark.parametrize("last", [hour(4), hour(6)])
+def test_delivery_does_not_wait_for_a_state_even_in_one_run_of_all_assets(stages, instance, last):
+    hours = [key for key in DAY if hour(4) <= key <= last]
+    for key in hours:
+        stages.errors["state", key] = [UserError("the model is missing")]
+    defs = build_defs(config_of(), stages=stages)
+    result = defs.resolve_implicit_global_asset_job_def().execute_in_process(
+        instance=instance,
+        asset_selection=[dg.AssetKey(["cloudtrail", name]) for name in (*LIVE, "entity_state")],
+        partition_key=hour(4) if len(hours) == 1 else None,
+        tags=range_tags(hours[0], last) if len(hours) > 1 else {},
+        run_config=QUIET,
+        raise_on_error=False,
+    )
+    assert not result.success
+    assert stages.hours_of("deliver") == hours
+    (failure,) = [event for event in result.all_events if event.is_step_failure]
+    assert failure.step_failure_data.user_failure_data.description == "entity_state: the model is missing"
+    assert materializations(instance, "entity_state") == []
+    assert [key for key, _ in materializations(instance, "delivered_batches")] == hours
 
 
 def test_a_state_that_has_to_wait_for_another_run_is_tried_again_and_is_never_green(stages, instance):
@@ -209,7 +377,7 @@ def _chain(error: Exception, cause: Exception) -> Exception:
     ],
 )
 def test_only_what_passes_by_itself_is_tried_again(error, again):
-    assert hourly.worth_retrying(error) is again
+    assert failures.worth_retrying(error) is again
 
 
 def test_botocore_errors_are_told_apart():
@@ -217,6 +385,6 @@ def test_botocore_errors_are_told_apart():
 
     passing = exceptions.EndpointConnectionError(endpoint_url="http://127.0.0.1:1")
     lasting = exceptions.SSLError(endpoint_url="https://127.0.0.1:1", error="self-signed")
-    assert hourly.worth_retrying(_chain(UserError("x"), passing))
-    assert not hourly.worth_retrying(_chain(UserError("x"), lasting))
-    assert not hourly.worth_retrying(_chain(UserError("x"), exceptions.NoCredentialsError()))
+    assert failures.worth_retrying(_chain(UserError("x"), passing))
+    assert not failures.worth_retrying(_chain(UserError("x"), lasting))
+    assert not failures.worth_retrying(_chain(UserError("x"), exceptions.NoCredentialsError()))

@@ -271,3 +271,107 @@ def test_a_sealed_hour_without_a_state_is_asked_for_again(world, hours, minute):
     assert hour in states.hours_to_seal(world.runtime, CLOUDTRAIL)
     states.advance_state(world.runtime, CLOUDTRAIL, hour)
     assert hour not in states.hours_to_seal(world.runtime, CLOUDTRAIL)
+
+
+def test_the_sweep_of_the_store_takes_orphans_and_nothing_that_is_named(world, hours, minute):
+    import os
+
+    from s3sentinel_assets.pipeline.housekeeping import sweep_store
+
+    hour, start = hours[1], hour_start(hours[1])
+    same = logs.records(start, 10)
+    for number, body in enumerate((logs.cloudtrail(same), logs.cloudtrail(same[5:]))):
+        world.put(logs.key(CLOUDTRAIL, start, f"{number}.json.gz"), body, minute(hour, number))
+        world.bring_up(CLOUDTRAIL, hour)  # the second part is rewritten without what the first one owns
+    world.close_hour(CLOUDTRAIL, hour)
+    for path in world.runtime.store.root.rglob("*.*"):
+        os.utime(path, (0, 0))
+    assert len(sweep_store(world.runtime)) == 2
+    assert sweep_store(world.runtime) == []
+    assert proofs.schema_report(world.runtime, CLOUDTRAIL, hour).passed
+    assert states.advance_state(world.runtime, CLOUDTRAIL, hour).kept == 1
+
+
+def test_the_same_events_in_two_sources_of_one_table_go_out_once(make_world, hours, minute):
+    trail = {"bucket": "s3sentinel-logs", "format": "cloudtrail"}
+    sources = {
+        "account_trail": trail | {"prefix": "AWSLogs/{account}/CloudTrail/{region}/{yyyy}/{mm}/{dd}/"},
+        "other_trail": trail | {"prefix": "other/AWSLogs/{account}/CloudTrail/{region}/{yyyy}/{mm}/{dd}/"},
+    }
+    world = make_world(sources=sources)
+    hour, start = hours[1], hour_start(hours[1])
+    body = logs.cloudtrail(logs.records(start, 20))
+    world.put(logs.key(CLOUDTRAIL, start, "a.json.gz"), body, minute(hour, 5))
+    world.put("other/" + logs.key(CLOUDTRAIL, start, "a.json.gz"), body, minute(hour, 5))
+    for source in sources:
+        world.bring_up(source, hour)
+    assert world.account("account_trail", hour).accepted == 20
+    assert (world.account("other_trail", hour).accepted, world.account("other_trail", hour).filtered) == (0, 20)
+    assert world.rows("AWSCloudTrail | count") == [{"Count": 20}]
+
+
+def test_events_from_impossible_years_do_not_stop_later_parts(world, hours, minute):
+    hour, start = hours[1], hour_start(hours[1])
+    odd = [
+        logs.record(start, number, eventTime=f"{year}-01-01T00:00:00Z") for number, year in enumerate(("0001", "9999"))
+    ]
+    for number in range(2):
+        body = logs.cloudtrail([*odd, *logs.records(start, 5, 10 * number + 10)])
+        world.put(logs.key(CLOUDTRAIL, start, f"{number}.json.gz"), body, minute(hour, number))
+        world.bring_up(CLOUDTRAIL, hour)
+    account = world.account(CLOUDTRAIL, hour)
+    assert account.balanced
+    assert account.accepted >= 10
+    assert account.records == 14
+
+
+def test_a_refused_object_is_asked_for_by_the_sensor_once_its_time_has_come(world, hours, minute):
+    from s3sentinel_assets.local.aws.faults import Fault
+
+    hour, start = hours[1], hour_start(hours[1])
+    world.put(logs.key(CLOUDTRAIL, start, "shut.json.gz"), logs.cloudtrail(logs.records(start, 5)), minute(hour, 6))
+    world.laptop.aws.set_faults(Fault("kms_denied", keys="*shut*"))
+    world.bring_up(CLOUDTRAIL, hour)
+    world.close_hour(CLOUDTRAIL, hour)
+    world.laptop.aws.set_faults()
+    assert discovery.touched_hours(world.runtime, CLOUDTRAIL) == {}
+    with world.runtime.ledger.write() as connection:  # the first minute is over
+        connection.execute(sa.update(objects).values(discovered_at=0))
+    assert list(discovery.touched_hours(world.runtime, CLOUDTRAIL)) == [hour]
+    world.bring_up(CLOUDTRAIL, hour)
+    assert world.account(CLOUDTRAIL, hour).verdict == "complete"
+
+
+def test_a_damaged_stage_file_is_not_delivered_as_truth(world, hours, minute):
+    hour, start = hours[1], hour_start(hours[1])
+    world.put(logs.key(CLOUDTRAIL, start, "a.json.gz"), logs.cloudtrail(logs.records(start, 50)), minute(hour, 5))
+    discovery.discover(world.runtime, CLOUDTRAIL, [hour])
+    parsing.parse_hour(world.runtime, CLOUDTRAIL, hour)
+    for path in world.runtime.store.root.rglob("*.parquet"):
+        data = bytearray(path.read_bytes())
+        data[len(data) // 2] ^= 1
+        path.write_bytes(bytes(data))
+    with pytest.raises(UserError, match="damaged"):
+        world.bring_up(CLOUDTRAIL, hour)
+    assert world.rows("AWSCloudTrail | count") == [{"Count": 0}]
+
+
+def test_hours_are_to_be_proved_until_the_workspace_agrees_batch_by_batch(world, hours, minute):
+    hour, start = hours[1], hour_start(hours[1])
+    world.put(logs.key(CLOUDTRAIL, start, "a.json.gz"), logs.cloudtrail(logs.records(start, 50)), minute(hour, 5))
+    assert proofs.hours_to_prove(world.runtime, CLOUDTRAIL) == []
+    world.laptop.workspace.set_faults(accept_then_drop_next=1)
+    world.bring_up(CLOUDTRAIL, hour)
+    assert proofs.hours_to_prove(world.runtime, CLOUDTRAIL) == [hour]
+    assert not proofs.prove_hour(world.runtime, CLOUDTRAIL, hour).agrees
+    assert proofs.hours_to_prove(world.runtime, CLOUDTRAIL) == [hour]
+
+
+def test_a_proof_goes_stale_when_the_hour_is_sealed(world, hours, minute):
+    hour, start = hours[1], hour_start(hours[1])
+    world.put(logs.key(CLOUDTRAIL, start, "a.json.gz"), logs.cloudtrail(logs.records(start, 5)), minute(hour, 5))
+    world.bring_up(CLOUDTRAIL, hour)
+    assert proofs.prove_hour(world.runtime, CLOUDTRAIL, hour).agrees
+    assert proofs.hours_to_prove(world.runtime, CLOUDTRAIL) == []
+    world.close_hour(CLOUDTRAIL, hour)
+    assert proofs.hours_to_prove(world.runtime, CLOUDTRAIL) == [hour]

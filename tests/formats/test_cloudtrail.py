@@ -182,12 +182,26 @@ def test_times(text, microseconds):
     assert row["TimeGenerated"] == datetime(2026, 11, 23, 10, 0, 0, microseconds, tzinfo=UTC)
 
 
-@pytest.mark.parametrize("time", [..., None, "", "yesterday", "2026-13-01T00:00:00Z", "9999-12-31T23:59:59-23:00"])
+ZERO = "0001-01-01T00:00:00Z"
+NO_TIMES = [
+    *(..., None, "", "yesterday", "2026-13-01T00:00:00Z", "9999-12-31T23:59:59-23:00", "0001-01-01T00:00:00Z"),
+    *("0987-03-04T05:06:07Z", "9999-12-31T23:30:00Z", "1969-12-31T23:59:59Z", "2200-01-01T00:00:00Z"),
+    *("1969-12-31T23:59:59.999Z", "2200-01-01T00:59:59+00:59", "-001-01-01T00:00:00Z", "+12026-01-01T00:00:00Z"),
+]
+
+
+@pytest.mark.parametrize("time", ["1970-01-01T00:00:00Z", "2199-12-31T23:59:59Z", "2199-12-31T23:59:59.999999Z"])
+def test_the_first_and_the_last_time(time):
+    assert only(trail(record(eventTime=time)))["TimeGenerated"] == datetime.fromisoformat(time)
+
+
+@pytest.mark.parametrize("time", NO_TIMES)
 def test_a_record_without_time_is_quarantined_alone(time):
     bad = record(1, eventTime=time)
     parsed = parse(trail(record(0), bad, record(2)))
     assert parsed.rows["_ordinal"].to_list() == [0, 2]
     assert parsed.reasons() == [(1, "no_event_time")]
+    assert (repr(time) if isinstance(time, str) else "has no eventTime") in parsed.rejects["detail"][0]
     assert json.loads(parsed.rejects["data"][0]) == bad
     content = trail(record(0), bad, record(2))
     assert content[parsed.rejects["offset"][0] :].startswith(parsed.rejects["data"][0])
@@ -278,6 +292,9 @@ def test_drift_keeps_the_record_and_says_what_changed():
 
 def test_session_values_that_do_not_fit_are_flagged():
     odd = {"attributes": {"creationDate": "soon", "mfaAuthenticated": "unknown"}}
+    zero = record(userIdentity=record()["userIdentity"] | {"sessionContext": {"attributes": {"creationDate": ZERO}}})
+    row = only(trail(zero))
+    assert (row["SessionCreationDate"], row["_flags"]) == (None, f"drift:SessionCreationDate={ZERO}")
     row = only(trail(record(userIdentity={"type": "AssumedRole", "sessionContext": odd})))
     assert row["SessionCreationDate"] is row["SessionMfaAuthenticated"] is None
     assert row["_flags"] == "drift:SessionCreationDate=soon;drift:SessionMfaAuthenticated=unknown"

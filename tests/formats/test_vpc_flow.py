@@ -141,6 +141,8 @@ def test_a_header_in_the_middle_holds_for_later_blocks(monkeypatch):
         (LINE.replace("1700000000", "-").replace("1700000060", "-"), "no_event_time"),
         (LINE.replace("1700000000", "-5").replace("1700000060", "-"), "no_event_time"),
         (LINE.replace("1700000000", "9" * 15).replace("1700000060", "9" * 15), "no_event_time"),
+        (LINE.replace("1700000000", "7258118400").replace("1700000060", "7258118400"), "no_event_time"),
+        (LINE.replace("1700000000", "-62135596800").replace("1700000060", "-"), "no_event_time"),
         ("\x00\x01\x02", "field_count"),
     ],
 )
@@ -152,6 +154,21 @@ def test_a_bad_line_is_quarantined_alone(line, reason):
     assert parsed.report.state == "read"
     assert parsed.rejects["data"][0] == line.encode()
     assert content[parsed.rejects["offset"][0] :].startswith(line.encode())
+
+
+def test_a_time_that_cannot_be_is_named():
+    late = LINE.replace("1700000000", "-62135596800").replace("1700000060", "-")
+    assert flows(HEADER, late).rejects["detail"].to_list() == [
+        "start -62135596800 and end -: no second from 1970 to 2199"
+    ]
+    bare = flows("interface-id srcaddr", "eni-1 10.0.0.1").rejects
+    assert bare["detail"].to_list() == ["the fields hold neither start nor end"]
+
+
+def test_the_last_second_is_a_time():
+    rows = flows(HEADER, LINE.replace("1700000000", "7258118399").replace("1700000060", "7258118400")).rows
+    assert rows["TimeGenerated"][0] == datetime(2199, 12, 31, 23, 59, 59, tzinfo=UTC)
+    assert rows["_flags"].to_list() == ["end_overflow=7258118400"]
 
 
 def test_many_bad_lines_each_keep_their_place():

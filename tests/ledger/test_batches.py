@@ -10,6 +10,8 @@ from s3sentinel_assets.errors import LeaseLostError
 from s3sentinel_assets.ledger.batches import (
     Batch,
     PlannedBatch,
+    accepted_since,
+    batches_by_id,
     batches_of_part,
     begin_sending,
     count_batches,
@@ -17,12 +19,19 @@ from s3sentinel_assets.ledger.batches import (
     insert_batches,
     later_accepted,
     parts_in_doubt,
+    requeue_dead_batches,
     resolve_batch,
     settle_batch,
     supersede_batch,
     suspend_sending,
+    unknown_since,
 )
-from s3sentinel_assets.ledger.dead_letters import dead_letters_of_hour
+from s3sentinel_assets.ledger.dead_letters import (
+    DeadLetter,
+    count_dead_letters,
+    dead_letters_of_hour,
+    record_dead_letters,
+)
 from s3sentinel_assets.ledger.engine import Ledger
 from s3sentinel_assets.ledger.leases import take_lease
 from s3sentinel_assets.ledger.schema import BatchState, part, stage
@@ -223,3 +232,55 @@ def test_later_accepted_gives_both_ends(ledger):
         found = sorted(b.id for b in later_accepted(connection, "T", 4, limit=2))
         assert found == ["n05", "n06", "n18", "n19"]
         assert later_accepted(connection, "U", 4) == []
+
+
+def requeue(ledger, held, **options):
+    with ledger.write() as connection:
+        return requeue_dead_batches(connection, held, 1, **{"now": 500} | options)
+
+
+def test_dead_batches_are_requeued_with_their_letters(ledger, held):
+    for batch_id, reason in (("a", "refused"), ("b", "row_too_large")):
+        begin(ledger, held, batch_id)
+        settle(ledger, held, batch_id, S.DEAD, status=400, error="bad", reason=reason)
+    with ledger.write() as connection:
+        record_dead_letters(connection, [DeadLetter(1, None, 30, 31, "row_too_large", "huge", "u")], 200)
+        counted = count_dead_letters(connection, "s", HOUR)
+    assert [(x.reason, x.letters, x.rows, x.lone_rows) for x in counted] == [
+        ("refused", 1, 10, 0),
+        ("row_too_large", 2, 21, 1),
+    ]
+    with pytest.raises(LeaseLostError):
+        requeue(ledger, dataclasses.replace(held, epoch=held.epoch + 1))
+    with ledger.read() as connection:
+        assert len(dead_letters_of_hour(connection, "s", HOUR)) == 3
+    assert requeue(ledger, held, reason="refused") == (1, 10)
+    assert (one(ledger, "a").state, one(ledger, "b").state, one(ledger, "a").attempt) == (S.RETRY, S.DEAD, 1)
+    assert one(ledger, "a").error == "sent again on request; before: bad"
+    assert requeue(ledger, held) == (1, 20)
+    assert requeue(ledger, held) == (0, 0)
+    with ledger.read() as connection:
+        assert [x.batch_id for x in dead_letters_of_hour(connection, "s", HOUR)] == [None]  # no batch could carry it
+        assert count_dead_letters(connection, "other") == []
+    begin(ledger, held, "a", "r2")
+
+
+def test_accepted_since_asks_for_rule_stream_and_time(ledger):
+    with ledger.write() as connection:
+        connection.exec_driver_sql("UPDATE batch SET state = 'accepted', sent_at = 100 WHERE id = 'a'")
+        connection.exec_driver_sql("UPDATE batch SET state = 'unknown', sent_at = 300 WHERE id = 'b'")
+        assert accepted_since(connection, "dcr", "Custom-T", 100)
+        assert not accepted_since(connection, "dcr", "Custom-T", 101)
+        assert not accepted_since(connection, "dcr2", "Custom-T", 100)
+        assert not accepted_since(connection, "dcr", "Custom-U", 100)
+        assert [b.id for b in batches_by_id(connection, ["b", "a", "nosuch"])] == ["a", "b"]
+
+
+def test_unknown_since_gives_the_oldest_and_counts_all(ledger):
+    with ledger.write() as connection:
+        connection.exec_driver_sql("UPDATE batch SET state = 'unknown', sent_at = 100 + row_start")
+    with ledger.read() as connection:
+        old, count = unknown_since(connection, 110, limit=1)
+        assert ([b.id for b in old], count) == (["a"], 2)
+        assert [b.id for b in unknown_since(connection, 111, limit=9)[0]] == ["a", "c", "b"]
+        assert unknown_since(connection, 111, "other", limit=9) == ([], 0)

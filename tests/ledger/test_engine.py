@@ -137,7 +137,7 @@ def test_foreign_keys_are_enforced(ledger: Ledger) -> None:
     from s3sentinel_assets.ledger.schema import claim
 
     with pytest.raises(sa.exc.IntegrityError), ledger.write() as connection:
-        connection.execute(sa.insert(claim).values(source="s", event_hour="h", part_id=99, uri="u", events=1))
+        connection.execute(sa.insert(claim).values(table_name="t", event_hour="h", part_id=99, uri="u", events=1))
 
 
 @given(st.integers(-(10**15), 10**16))

@@ -122,9 +122,9 @@ def test_a_refused_object_gets_spaced_and_bounded_new_chances(ledger):
                 .where(objects.c.state == ObjectState.LISTED.value)
                 .values(state=ObjectState.DENIED.value, discovered_at=0)
             )
-        queued = requeue_denied(ledger, "s", [HOUR])
+        queued = requeue_denied(ledger, "s", HOUR)
         assert queued == (1 if turn < 12 else 0)
-        assert requeue_denied(ledger, "s", [HOUR]) == 0
+        assert requeue_denied(ledger, "s", HOUR) == 0
     with ledger.read() as connection:
         versions = connection.execute(sa.select(objects.c.version).order_by(objects.c.id)).scalars().all()
     assert versions == ["e", *(f"e~{turn}" for turn in range(1, 13))]
@@ -134,4 +134,4 @@ def test_a_refusal_of_a_moment_ago_is_not_tried_again(ledger):
     record_seen(ledger, "s", [seen(1)])
     with ledger.write() as connection:
         connection.execute(sa.update(objects).values(state=ObjectState.DENIED.value))
-    assert requeue_denied(ledger, "s", [HOUR]) == 0
+    assert requeue_denied(ledger, "s", HOUR) == 0

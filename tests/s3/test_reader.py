@@ -2,6 +2,7 @@
 
 import hashlib
 import random
+from collections.abc import Generator
 from types import SimpleNamespace
 
 import pytest
@@ -235,8 +236,9 @@ def test_too_many_bytes(bucket) -> None:
 
 
 def test_a_store_that_ignores_ranges_is_named(bucket) -> None:
-    with pytest.raises(UserError, match="ignores the Range header"):
+    with pytest.raises(ReadFailure, match="ignores the Range header") as caught:
         list(open_object(Canned(GOOD, length=20), "b", "k", "opaque", access=bucket.access))
+    assert caught.value.state == "denied"
 
 
 def test_giving_up_early_frees_the_connection(bucket) -> None:
@@ -246,6 +248,7 @@ def test_giving_up_early_frees_the_connection(bucket) -> None:
     for _ in range(3):
         stream = open_object(client, bucket.name, "k", etag, access=one)
         next(stream)
+        assert isinstance(stream, Generator)
         stream.close()
     assert b"".join(open_object(client, bucket.name, "k", etag, access=one)) == LARGE
 

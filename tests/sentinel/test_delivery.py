@@ -199,26 +199,13 @@ def test_a_lone_row_that_is_too_large_is_a_dead_letter(world, workspace, setting
     assert letters[0].uri and world.store.path(letters[0].uri)
 
 
-def test_refused_content_is_a_dead_letter(world, workspace, settings, client):
+def test_refused_content_is_halved_and_what_is_taken_then_is_not_lost(world, workspace, settings, client, query):
     part_id = world.plan(settings, 60)
     respond(workspace, 400, 1)
     summary = world.deliver(client, settings, part_id)
-    dead = [batch for batch in world.batches(part_id) if batch.state is BatchState.DEAD]
-    assert len(dead) == 1 and summary.done
-    with world.ledger.read() as connection:
-        letters = dead_letters_of_hour(connection, "cloudtrail", HOUR)
-    assert [(letter.batch_id, letter.row_start, letter.row_end, letter.reason) for letter in letters] == [
-        (dead[0].id, dead[0].row_start, dead[0].row_end, "refused")
-    ]
-
-
-def test_a_service_that_refuses_everything_does_not_empty_the_part(world, workspace, settings, client):
-    part_id = world.plan(settings, 300)
-    respond(workspace, 400, 1000)
-    summary = world.deliver(client, settings, part_id)
-    assert "answered 400" in summary.problem
-    assert world.states(part_id).count("dead") <= 3 + settings.upload_threads
-    assert "planned" in world.states(part_id)
+    assert summary.done and summary.problem is None and summary.accepted_rows == 60
+    assert world.states(part_id).count("superseded") == 1
+    assert found(query, world, part_id) == (60, 60)
 
 
 def test_a_damaged_file_is_not_the_rows_fault(world, workspace, settings, client):

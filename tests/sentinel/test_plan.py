@@ -182,3 +182,22 @@ def test_a_split_is_the_same_whenever_it_is_made(world, settings):
         events += body
     whole = json.loads(load_raw(world.store, batch))
     assert events == [{k: v for k, v in event.items() if k != "BatchId_CF"} for event in whole]
+
+
+@pytest.mark.parametrize("damaged", ["rows", "scores"])
+def test_a_flipped_bit_is_not_planned_as_truth(world, settings, damaged):
+    part_id, frame = world.part(), cloudtrail(30, 1)
+    world.draft(part_id, settings, [frame], [scores_frame(30)])
+    with world.ledger.read() as connection:
+        parsed, scored = (latest_stage(connection, part_id, which) for which in (Stage.PARSED, Stage.SCORED))
+    [file] = parsed.files_of("rows") if damaged == "rows" else scored.files_of("scores")
+    path = world.store.path(file.uri)
+    content = bytearray(path.read_bytes())
+    content[len(content) // 3] ^= 1
+    path.write_bytes(content)
+    before = set(world.store.root.rglob("*.bodies*"))
+    with pytest.raises(UserError, match=rf"{path.name} is damaged: .*restore it from a backup"):
+        plan_module.plan_part(
+            world.store, "x", parsed, scored, plan_module.Destination(table="AWSCloudTrail"), settings
+        )
+    assert set(world.store.root.rglob("*.bodies*")) == before  # nothing half-written stays

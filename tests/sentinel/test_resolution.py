@@ -6,9 +6,13 @@ import pytest
 
 from s3sentinel_assets.hours import utc_now
 from s3sentinel_assets.ledger.batches import begin_sending, delivery_lease
+from s3sentinel_assets.ledger.engine import from_micros
 from s3sentinel_assets.ledger.leases import take_lease
 from s3sentinel_assets.ledger.schema import BatchState
-from s3sentinel_assets.sentinel import resolution
+from s3sentinel_assets.sentinel import packing, resolution
+from s3sentinel_assets.sentinel.bodies import load_raw
+from s3sentinel_assets.sentinel.client import Verdict
+from s3sentinel_assets.sentinel.plan import compress
 from s3sentinel_assets.sentinel.query import Found
 from s3sentinel_assets.sentinel.resolution import resolve_unknown
 
@@ -129,8 +133,56 @@ def test_rows_found_in_part_stay_unknown(world, workspace, settings, client, que
     monkeypatch.setattr(query, "count_batches", lambda *_, **__: {batch.id: Found(7, 7)})
     summary = resolve()
     assert (summary.partial, summary.still_unknown) == (1, 1)
-    assert f"holds 7 rows of batch {batch.id}, which has 20" in summary.problems[0]
+    assert f"holds 7 rows of batch {batch.id} with 7 different events, and the batch has 20" in summary.problems[0]
     assert world.states(part_id) == ["unknown"]
+
+
+@pytest.mark.parametrize("there", [Found(20, 10), Found(40, 19), Found(21, 21), Found(20, 0)])
+def test_as_many_rows_are_not_the_same_rows(world, workspace, settings, client, query, resolve, monkeypatch, there):
+    part_id = lose(workspace, world, client, settings, "store_then_disconnect_next")
+    batch = world.batches(part_id)[0]
+    monkeypatch.setattr(query, "count_batches", lambda *_, **__: {batch.id: there})
+    summary = resolve()
+    assert (summary.accepted, summary.partial, summary.still_unknown) == (0, 1, 1)
+    assert world.states(part_id) == ["unknown"]
+
+
+def test_half_a_batch_stored_twice_is_not_the_batch(world, workspace, settings, client, query, resolve):
+    """Both copies are really in the workspace: as many rows as the batch has, of half its events."""
+    part_id = lose(workspace, world, client, settings, "disconnect_next")
+    batch = world.batches(part_id)[0]
+    tails = packing.tails_of(load_raw(world.store, batch), batch.id)[:10]
+    half = compress(packing.join_tails(tails, batch.id))
+    for request_id in ("r1", "r2"):
+        assert client.upload(batch.dcr_id, batch.stream, half, request_id).verdict is Verdict.ACCEPTED
+    send_later(world, client, settings)
+    summary = resolve()
+    assert (summary.accepted, summary.partial, summary.resent) == (0, 1, 0)
+    assert copies(query, world, part_id) == (20, 10) and world.states(part_id) == ["unknown"]
+
+
+def test_what_stays_unknown_for_a_day_is_a_problem(world, workspace, settings, client, query, resolve):
+    part_id = lose(workspace, world, client, settings, "disconnect_next")
+    batch = world.batches(part_id)[0]
+    sent = from_micros(batch.sent_at)
+    assert resolve(now=sent + timedelta(hours=23)).problems == []
+    [problem] = resolve(now=sent + timedelta(hours=25)).problems
+    for word in (batch.id, "AWSCloudTrail", f"{sent:%Y-%m-%d %H:%M} UTC", batch.request_id):
+        assert word in problem
+    workspace.set_faults(forbid_query=True)  # whatever the reason
+    assert [batch.id in text for text in resolve(now=sent + timedelta(hours=25)).problems] == [False, True]
+    workspace.clear_faults()
+    send_later(world, client, settings)
+    settled = resolve(now=sent + timedelta(hours=25))
+    assert settled.problems == [] and settled.resent == 1
+
+
+def test_many_old_unknown_batches_are_counted(world, workspace, settings, client, resolve, monkeypatch):
+    monkeypatch.setattr(resolution, "_NAMED", 2)
+    for _ in range(3):
+        lose(workspace, world, client, settings, "disconnect_next", rows=2)
+    problems = resolve(now=utc_now() + timedelta(hours=25)).problems
+    assert len(problems) == 3 and problems[-1] == "1 more batches have been unknown for more than a day"
 
 
 def test_a_busy_part_is_left_alone(world, workspace, settings, client, resolve):

@@ -31,7 +31,7 @@ def _numbers(hour: HourResult) -> dict[str, int]:
 def _source_table(source: str, hours: list[HourResult]) -> Table:
     table = Table(title=source, title_justify="left", title_style="bold")
     table.add_column("hour (UTC)")
-    for name in (*_NUMBERS, "KB read", "seconds"):
+    for name in (*_NUMBERS, "late objects", "KB read", "seconds"):
         table.add_column(name, justify="right")
     table.add_column("")
     for hour in hours:
@@ -40,6 +40,7 @@ def _source_table(source: str, hours: list[HourResult]) -> Table:
         table.add_row(
             account.hour,
             *(f"{number:,}" for number in _numbers(hour).values()),
+            f"{account.late_objects:,}",
             f"{account.decoded_bytes / 1_000:,.0f}",
             f"{hour.seconds:.2f}",
             verdict,
@@ -49,6 +50,7 @@ def _source_table(source: str, hours: list[HourResult]) -> Table:
     table.add_row(
         "all",
         *(f"{number:,}" for number in totals.values()),
+        f"{sum(hour.proof.account.late_objects for hour in hours):,}",
         f"{sum(hour.proof.account.decoded_bytes for hour in hours) / 1_000:,.0f}",
         f"{sum(hour.seconds for hour in hours):.2f}",
         "",

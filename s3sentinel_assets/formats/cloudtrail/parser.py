@@ -13,7 +13,7 @@ import polars as pl
 from s3sentinel_assets.formats.cloudtrail.columns import to_rows
 from s3sentinel_assets.formats.cloudtrail.entities import to_entities
 from s3sentinel_assets.formats.cloudtrail.record import Record
-from s3sentinel_assets.formats.instants import parse_iso8601
+from s3sentinel_assets.formats.instants import EVENT_YEARS, parse_iso8601
 from s3sentinel_assets.formats.json_columns import collector_paused, columns_of, null_raw
 from s3sentinel_assets.formats.json_records import BrokenRecord, JsonSplitter, RecordRun
 from s3sentinel_assets.formats.json_typed import TypedDecoder, Undecodable
@@ -138,7 +138,8 @@ class CloudTrailParser(FormatParser):
             except pl.exceptions.PolarsError:
                 self._mend_utf8()
                 columns = columns_of(Record, self._records)
-        columns["eventTime"] = parse_iso8601(columns["eventTime"])
+        written = columns["eventTime"]
+        columns["eventTime"] = parse_iso8601(written)
         frame = pl.DataFrame(columns).with_columns(
             pl.Series("_object", self._objects, dtype=pl.Int64),
             pl.Series("_ordinal", self._ordinals, dtype=pl.Int64),
@@ -151,7 +152,7 @@ class CloudTrailParser(FormatParser):
                 self._ordinals[index],
                 run.offset(position),
                 "no_event_time",
-                "the record has no eventTime that is a time",
+                _no_time(written[index]),
                 bytes(run.values[position]),
             )
         self._frames.append(frame.filter(~timeless) if timeless.any() else frame)
@@ -182,3 +183,9 @@ class CloudTrailParser(FormatParser):
         del frames
         rows = to_rows(raw, {object_id: reading.identity for object_id, reading in self._readings.items()})
         return ParsedFrame(self.name, self.table, rows, to_entities(raw, rows))
+
+
+def _no_time(written: str | None) -> str:
+    if written is None:
+        return "the record has no eventTime"
+    return f"the eventTime {written[:100]!r} is no time {EVENT_YEARS}"

@@ -12,7 +12,7 @@ import polars as pl
 
 from s3sentinel_assets.formats.frames import FLAGS
 from s3sentinel_assets.formats.frames import flags as join_flags
-from s3sentinel_assets.formats.instants import LAST_EPOCH_SECOND
+from s3sentinel_assets.formats.instants import END_EPOCH_SECOND, EVENT_YEARS
 from s3sentinel_assets.formats.vpc_flow.fields import NUMBERS, SMALL_NUMBERS, FieldOrder
 
 __all__ = ["EVENT_SECOND", "BadLine", "parse_fast", "parse_lines"]
@@ -55,7 +55,7 @@ def _times_possible(frame: pl.DataFrame) -> bool:
     for name in _TIMES:
         if name in frame.columns:
             least, most = frame[name].min(), frame[name].max()
-            if least is not None and not 0 <= least <= most <= LAST_EPOCH_SECOND:  # type: ignore[operator]
+            if least is not None and not 0 <= least <= most < END_EPOCH_SECOND:  # type: ignore[operator]
                 return False
     return True
 
@@ -115,7 +115,7 @@ def parse_fast(data: bytes, lines: int, order: FieldOrder) -> pl.DataFrame | Non
 def _fit(frame: pl.DataFrame) -> pl.DataFrame:
     """Brings whole numbers to their column's width; one too big becomes null and is told in ``_flags``."""
     bounds = {name: _INT32 for name in frame.columns if name in SMALL_NUMBERS}
-    bounds |= {name: (0, LAST_EPOCH_SECOND) for name in frame.columns if name in _TIMES}
+    bounds |= {name: (0, END_EPOCH_SECOND - 1) for name in frame.columns if name in _TIMES}
     inside = {name: pl.col(name).is_between(*bound) for name, bound in bounds.items()}
     told = [
         pl.when(~fits).then(pl.format(f"{name.replace('-', '_')}_overflow={{}}", pl.col(name)))
@@ -166,16 +166,25 @@ def parse_lines(lines: list[bytes], order: FieldOrder) -> tuple[pl.DataFrame, li
     numeric = [name for name in order.fields if name in NUMBERS]
     numbers = filled.with_columns(pl.col(numeric).cast(pl.Int64, strict=False))
     typed = _timed(_fit(numbers.with_columns(pl.Series(FLAGS, flags, dtype=pl.String))))
-    problems = [
+    problems: list[tuple[pl.Series, str, str]] = [
         (numbers[name].is_null() & filled[name].is_not_null(), "bad_number", f"the field {name} is no whole number")
         for name in numeric
     ]
-    problems.append((typed[EVENT_SECOND].is_null(), "no_event_time", "neither start nor end is a time"))
     wrong = pl.Series([False] * typed.height, dtype=pl.Boolean)
     for found, reason, detail in problems:
         bad += [BadLine(good[row], reason, detail) for row in (found & ~wrong).arg_true()]
         wrong = wrong | found
+    timeless = typed[EVENT_SECOND].is_null()
+    bad += [BadLine(good[row], "no_event_time", _no_time(filled, row)) for row in (timeless & ~wrong).arg_true()]
+    wrong = wrong | timeless
     if wrong.any():
         typed = typed.filter(~wrong)
         good = [index for index, is_wrong in zip(good, wrong, strict=True) if not is_wrong]
     return typed, good, sorted(bad, key=lambda line: line.index)
+
+
+def _no_time(texts: pl.DataFrame, row: int) -> str:
+    named = [f"{name} {texts[name][row] or _NOTHING}" for name in _TIMES if name in texts.columns]
+    if not named:
+        return "the fields hold neither start nor end"
+    return f"{' and '.join(named)}: no second {EVENT_YEARS}"

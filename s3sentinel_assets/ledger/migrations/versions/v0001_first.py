@@ -47,14 +47,16 @@ def upgrade() -> None:
         sa.Column("quarantined", sa.BigInteger(), nullable=False),
         sa.Column("filtered", sa.BigInteger(), nullable=False),
         sa.Column("found", sa.BigInteger(), nullable=True),
+        sa.Column("agrees", sa.Boolean(), nullable=False),
         sa.Column("verdict", sa.String(length=32), nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_proof")),
     )
     op.create_index("ix_proof_source_hour", "proof", ["source", "hour"], unique=False)
     op.create_table(
         "source_guard",
-        sa.Column("source", sa.String(length=40), nullable=False),
+        sa.Column("source", sa.String(length=64), nullable=False),
         sa.Column("touched", sa.BigInteger(), nullable=False),
+        sa.Column("deep_listed_at", sa.BigInteger(), nullable=True),
         sa.PrimaryKeyConstraint("source", name=op.f("pk_source_guard")),
     )
     op.create_table(
@@ -94,7 +96,7 @@ def upgrade() -> None:
     op.create_table(
         "claim",
         sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False),
-        sa.Column("source", sa.String(length=40), nullable=False),
+        sa.Column("table_name", sa.String(length=64), nullable=False),
         sa.Column("event_hour", sa.String(length=16), nullable=False),
         sa.Column("part_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column("uri", sa.Text(), nullable=False),
@@ -103,7 +105,7 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_claim")),
     )
     op.create_index("ix_claim_part_id", "claim", ["part_id"], unique=False)
-    op.create_index("ix_claim_source_event_hour", "claim", ["source", "event_hour"], unique=False)
+    op.create_index("ix_claim_table_event_hour", "claim", ["table_name", "event_hour"], unique=False)
     op.create_table(
         "dead_letter",
         sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False),
@@ -152,6 +154,7 @@ def upgrade() -> None:
     )
     op.create_index("ix_object_part_id", "object", ["part_id"], unique=False)
     op.create_index("ix_object_source_hour", "object", ["source", "hour"], unique=False)
+    op.create_index("ix_object_source_state", "object", ["source", "state"], unique=False)
     op.create_table(
         "score_pin",
         sa.Column("part_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
@@ -247,12 +250,13 @@ def downgrade() -> None:
     op.drop_table("batch")
     op.drop_table("stage")
     op.drop_table("score_pin")
+    op.drop_index("ix_object_source_state", table_name="object")
     op.drop_index("ix_object_source_hour", table_name="object")
     op.drop_index("ix_object_part_id", table_name="object")
     op.drop_table("object")
     op.drop_index("ix_dead_letter_source_hour", table_name="dead_letter")
     op.drop_table("dead_letter")
-    op.drop_index("ix_claim_source_event_hour", table_name="claim")
+    op.drop_index("ix_claim_table_event_hour", table_name="claim")
     op.drop_index("ix_claim_part_id", table_name="claim")
     op.drop_table("claim")
     op.drop_index("ix_part_source_hour", table_name="part")

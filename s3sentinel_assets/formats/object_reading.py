@@ -1,0 +1,125 @@
+"""One object while it is read: bytes hashed and counted, a bad end kept, every record accounted for.
+
+Belongs here: what holds for an object of any format, also that its records are taken back when it must be read again as
+a whole. Does not belong here: several objects (``part``), what a record is (each format).
+"""
+
+import hashlib
+from collections.abc import Iterator
+
+from s3sentinel_assets.containers import ContainerError, ReadFailure, decode
+from s3sentinel_assets.formats.model import ObjectInput, ObjectReport, Reading
+from s3sentinel_assets.formats.rejects import RejectLog
+
+__all__ = ["ObjectReading"]
+
+
+class ObjectReading(Reading):
+    """One object being read.
+
+    Attributes:
+        report: what became of it so far.
+        failure: why its bytes could not be had to the end.
+        lost_tail: whether something after its last whole record was given up.
+        discarded: whether it must be read again as a whole, so that no record of this reading counts.
+        in_earlier_frames: whether rows of it were handed out before it was discarded.
+    """
+
+    def __init__(self, source: ObjectInput, rejects: RejectLog, *, ratio_limit: int, bytes_limit: int) -> None:
+        """Prepares to read ``source``; nothing is opened yet."""
+        self.object_id = source.object_id
+        self.identity = source.identity
+        self.report = ObjectReport(source.object_id, source.key)
+        self.failure: ReadFailure | None = None
+        self.lost_tail = False
+        self.discarded = False
+        self.in_earlier_frames = False
+        self._counted = 0
+        self._source = source
+        self._rejects = rejects
+        self._cut: tuple[str, str] | None = None
+        self._digest = hashlib.sha256()
+        self._stored = self._read_stored()
+        self._decoded = decode(self._stored, ratio_limit=ratio_limit, bytes_limit=bytes_limit)
+
+    @property
+    def cut(self) -> tuple[str, str] | None:
+        """Reason and detail when the decoded bytes stopped before their end."""
+        return self._cut
+
+    def _read_stored(self) -> Iterator[bytes]:
+        for chunk in self._source.open():
+            self._digest.update(chunk)
+            self.report.raw_bytes += len(chunk)
+            yield chunk
+        self.report.sha256 = self._digest.hexdigest()
+
+    def chunks(self) -> Iterator[bytes]:
+        """The decoded bytes; a bad end is kept in ``cut`` instead of being raised, after what came before it."""
+        try:
+            for piece in self._decoded:
+                self.report.decoded_bytes += len(piece)
+                yield piece
+        except ContainerError as error:
+            self._cut = error.reason, error.detail
+        except ReadFailure as failure:
+            self._cut = failure.state, failure.reason
+            self._fail(failure)
+        if self.failure is None:
+            self._finish_stored()
+
+    def _finish_stored(self) -> None:
+        """Reads what the decoder left, so that the checksum covers the whole object."""
+        try:
+            for _ in self._stored:
+                pass
+        except ReadFailure as failure:
+            self._fail(failure)
+
+    def _fail(self, failure: ReadFailure) -> None:
+        self.failure = failure
+        if failure.state == "denied":
+            self._discard()
+
+    def _discard(self) -> None:
+        """Takes back every record: half an object now and all of it later would be a loss or a duplicate."""
+        self.discarded = True
+        self.in_earlier_frames = self.report.rows > 0
+        self._rejects.drop(self.object_id)
+        self.report.state = "denied"
+        self.report.format = self.report.table = self.report.note = None
+        self.report.records = self.report.rows = self.report.rejected = self.report.decoded_bytes = 0
+
+    def count(self, records: int) -> int:
+        """Counts records; see `Reading.count`."""
+        first = self._counted
+        self._counted += records
+        if not self.discarded:
+            self.report.records = self._counted
+        return first
+
+    def count_rows(self, rows: int) -> None:
+        """Counts rows that are handed out in a frame."""
+        self.report.rows += rows
+
+    def reject(self, ordinal: int, offset: int | None, reason: str, detail: str, data: bytes) -> None:
+        """Quarantines a record; see `Reading.reject`."""
+        if not self.discarded:
+            self.report.rejected += 1
+            self._rejects.add(self.object_id, ordinal, offset, reason, detail, data)
+
+    def lose_tail(self, offset: int | None, reason: str, detail: str, data: bytes) -> None:
+        """Gives up what follows the last whole record; see `Reading.lose_tail`."""
+        self.lost_tail = True
+        self.remark(detail)
+        self.reject(self.count(1), offset, reason, detail, data)
+
+    def remark(self, note: str) -> None:
+        """Adds a note; one on a discarded object says why it is read again, and nothing else."""
+        if not self.discarded:
+            self.report.remark(note)
+
+    def remark_failure(self) -> None:
+        """Notes why the bytes could not be had, if they could not."""
+        if self.failure is not None:
+            self.report.remark(self.failure.reason)
