@@ -98,6 +98,7 @@ def sweep_job(source: str) -> dg.JobDefinition:
         settled = attempt(stages.sweep_unknown, StageSummary(source, ""))
         touched = attempt(stages.touched_hours, {})
         unproved = _this_hours_share(attempt(stages.unproved_hours, []))
+        orphans = attempt(lambda _: stages.sweep_store(), [])
         for sentence in settled.problems:
             context.log.warning(sentence)
         good = 0
@@ -108,7 +109,8 @@ def sweep_job(source: str) -> dg.JobDefinition:
             good += all(evaluation.passed for evaluation in evaluations)
         context.log.info(
             f"{source} at {utc_now():%Y-%m-%d %H:%M} UTC: unknown batches: {settled.counts}; {len(touched)} hours have "
-            f"work for {source}_live; {good} of {len(unproved)} hours that lacked a proof have one"
+            f"work for {source}_live; {good} of {len(unproved)} hours that lacked a proof have one; "
+            f"{len(orphans)} orphaned stage files deleted"
         )
         if failed:
             raise dg.Failure("; ".join(dict.fromkeys(failed)), allow_retries=False)

@@ -16,13 +16,12 @@ __all__ = ["BACKFILL_POLICY", "HOURS_PER_RUN", "PREVIOUS_HOUR", "STATE_BACKFILL_
 #: A day a run: a failed day is retried alone, and the run's fixed cost is paid 24 times less often.
 HOURS_PER_RUN = 24
 
-# Dagster 1.13 calls the first three beta or preview; tests and the pin on the minor version hold them. The last is on
-# purpose. A warning for each asset at each start would only hide others.
+# Dagster 1.13 calls these beta or preview; tests and the pin on the minor version hold them. A warning for each asset
+# at each start would only hide others.
 for _message, _category in (
     ("Parameter `backfill_policy`", dg.BetaWarning),
     ("Parameter `allow_nonexistent_upstream_partitions`", dg.BetaWarning),
     ("Specifying a partitions_def on an AssetCheckSpec", dg.PreviewWarning),
-    ("Asset job .* materializes assets with varying BackfillPolicies", UserWarning),
 ):
     warnings.filterwarnings("ignore", _message, _category)
 

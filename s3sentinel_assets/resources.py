@@ -109,6 +109,12 @@ class Stages:
 
         return proofs.prove_hour(self.runtime, source, hour)
 
+    def sweep_store(self) -> list[str]:
+        """Deletes stage files that no commit named and no running work can still name."""
+        from s3sentinel_assets.pipeline import housekeeping
+
+        return housekeeping.sweep_store(self.runtime)
+
     def unproved_hours(self, source: str) -> list[str]:
         """Hours without a proof that the workspace holds what the ledger says now, oldest first."""
         from s3sentinel_assets.pipeline import proofs

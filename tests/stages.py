@@ -60,6 +60,10 @@ class FakeStages(Stages):
         self.unsealed: list[str] = []
         self.unproved: list[str] = []
 
+    def sweep_store(self) -> list[str]:
+        self.calls.append(("sweep_store", "", ""))
+        return []
+
     def _call(self, stage: str, source: str, key: str = "") -> StageSummary:
         self.calls.append((stage, source, key))
         for name in ((stage, key), (stage, source)):

@@ -44,6 +44,7 @@ class LazyTarget:
 COMMANDS: dict[str, LazyTarget] = {
     "demo": LazyTarget("demo", "demo", "Run the main job on generated logs, local S3 to local workspace."),
     "backfill": LazyTarget("backfill", "backfill", "Bring a span of hours up to date."),
+    "dead-letter": LazyTarget("dead_letter", "app", "List what Sentinel refused, and send it again."),
     "parse": LazyTarget("parse", "parse", "Detect, parse and normalise local log files."),
     "local": LazyTarget("local", "local", "Serve the local stand-ins that the configuration names."),
     "ui": LazyTarget("local", "ui", "Open the last demo in the Dagster UI."),

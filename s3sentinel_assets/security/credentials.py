@@ -35,8 +35,8 @@ def ca_bundle(settings: SentinelSettings) -> str | bool:
         return True
     if not settings.ca_file.is_file():
         raise ConfigurationError(
-            f"sentinel.ca_file: {settings.ca_file} is not there; start the stand-ins with `s3sentinel local`, or remove "
-            "the key to trust the system's authorities"
+            f"sentinel.ca_file: {settings.ca_file} is not there; start the stand-ins with `s3sentinel local`, or "
+            "remove the key to trust the system's authorities"
         )
     return str(settings.ca_file)
 

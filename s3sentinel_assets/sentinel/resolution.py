@@ -123,8 +123,8 @@ def _unknown_too_long(ledger: Ledger, now: datetime, source: str | None) -> list
         old, count = unknown_since(connection, to_micros(now - _TOO_LONG), source, limit=_NAMED)
     sentences = [
         f"batch {batch.id} of table {batch.table_name} ({batch.rows} rows, part {batch.part_id}) has been unknown "
-        f"since {_sent_at(batch):%Y-%m-%d %H:%M} UTC; query the table for BatchId_CF == '{batch.id}' and DCRLogErrors for "
-        f"ClientRequestId {batch.request_id}"
+        f"since {_sent_at(batch):%Y-%m-%d %H:%M} UTC; query the table for BatchId_CF == '{batch.id}' and "
+        f"DCRLogErrors for ClientRequestId {batch.request_id}"
         for batch in old
     ]
     if count > len(old):

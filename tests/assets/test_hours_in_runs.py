@@ -189,8 +189,8 @@ def test_an_hour_alone_fails_at_the_step_that_failed_and_its_old_verdict_does_no
     assert failure.step_failure_data.user_failure_data.description == "part 7 is damaged"
     assert stages.hours_of("score") == [hour(5)]
     (records,) = verdicts(instance, "delivered_batches", "accounting").values()
-    assert records[0].evaluation.description == "parsed_logs failed: part 7 is damaged; complete: " + (
-        "105 records read = 105 accepted"
+    assert records[0].evaluation.description == (
+        "parsed_logs failed: part 7 is damaged; complete: 105 records read = 105 accepted"
     )
 
 

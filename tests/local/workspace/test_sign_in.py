@@ -6,12 +6,13 @@ import stat
 import urllib.error
 import urllib.parse
 import urllib.request
+from pathlib import Path
 from typing import Any
 
 import pytest
 from azure.core.exceptions import ClientAuthenticationError, HttpResponseError
 
-from s3sentinel_assets.local.workspace import LocalWorkspace
+from s3sentinel_assets.local.workspace import LocalWorkspace, start_workspace
 
 
 def fetch(workspace: LocalWorkspace, path: str, form: dict[str, str] | None = None) -> tuple[int, dict]:
@@ -105,12 +106,14 @@ def test_missing_forged_or_foreign_tokens_are_401(workspace: LocalWorkspace, cli
         assert caught.value.error.code == "InvalidAuthenticationToken"
 
 
-def test_expired_tokens_are_refused_and_new_ones_taken(workspace: LocalWorkspace, new_clients: Any) -> None:
-    clients = new_clients()
-    clients.send([])
-    workspace.set_faults(expire_tokens=True)
-    assert clients.refused([{"Id": "x"}])[:2] == (401, "InvalidAuthenticationToken")
-    new_clients().send([])
+def test_expired_tokens_are_refused_and_new_ones_taken(tmp_path: Path, clients_for: Any) -> None:
+    # A workspace of its own: the tokens of every other test's clients would expire as well.
+    with start_workspace(tmp_path) as workspace:
+        clients = clients_for(workspace)
+        clients.send([], "AWSVPCFlow")
+        workspace.set_faults(expire_tokens=True)
+        assert clients.refused([{"Id": "x"}], "AWSVPCFlow")[:2] == (401, "InvalidAuthenticationToken")
+        clients_for(workspace).send([], "AWSVPCFlow")
 
 
 def test_short_lived_tokens(workspace: LocalWorkspace) -> None:
