@@ -3,6 +3,7 @@
 Belongs here: the options and what the user reads. Does not belong here: the server (``local.workspace``).
 """
 
+import contextlib
 import json
 import sys
 from datetime import UTC, datetime, timedelta
@@ -50,11 +51,12 @@ def serve(
         typer.echo(f"  rows          {files.database}")
 
     try:
-        run_server(Options(folder.resolve(), port), ready)
+        # The server raises the interrupt again when it has ended; where interrupts are ignored it just returns.
+        with contextlib.suppress(KeyboardInterrupt):
+            run_server(Options(folder.resolve(), port), ready)
     except UserError as error:
         _fail(str(error))
-    except KeyboardInterrupt:
-        typer.echo("local workspace ended")
+    typer.echo("local workspace ended")
 
 
 @app.command()

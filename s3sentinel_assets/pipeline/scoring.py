@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 __all__ = ["score_hour"]
 
 _GENERATION = 1
+_URGENCY = ("critical", "high", "medium", "low")
 _PREVIEW_COLUMNS = ("AnomalyScore_CF", "Priority_CF", "Confidence_CF", "Reasons_CF")
 
 
@@ -213,14 +214,20 @@ def _add_up(summary: StageSummary, results: list[StageResult]) -> None:
 
 
 def _top(runtime: Runtime, results: list[StageResult], rows: int = 10) -> pl.DataFrame | None:
-    """The hour's highest scores with their reasons."""
+    """The hour's most urgent events with their reasons: by priority, then by score."""
     files = [file for result in results for file in result.files_of("scores")]
     if not files:
         return None
     return (
         pl.scan_parquet([runtime.store.path(file.uri) for file in files])
         .select(_PREVIEW_COLUMNS)
-        .sort("AnomalyScore_CF", descending=True, nulls_last=True)
+        .sort(
+            pl.col("Priority_CF").replace_strict(
+                {name: place for place, name in enumerate(_URGENCY)}, default=len(_URGENCY)
+            ),
+            -pl.col("AnomalyScore_CF"),
+            nulls_last=True,
+        )
         .head(rows)
         .collect()
     )
