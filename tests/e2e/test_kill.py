@@ -99,8 +99,10 @@ def test_killed_runs_are_finished_by_the_next_and_nothing_is_lost_or_doubled(mak
 
 
 @pytest.mark.slow
-def test_overlapping_runs_do_each_part_once(make_world, hours, minute):
-    world = make_world(limits=LIMITS | {"lease_seconds": 30})
+@pytest.mark.parametrize("database", ["sqlite", "postgresql"])
+def test_overlapping_runs_do_each_part_once(make_world, hours, minute, database, request):
+    ledger = {"url": request.getfixturevalue("postgresql_url")} if database == "postgresql" else {}
+    world = make_world(limits=LIMITS | {"lease_seconds": 30}, ledger=ledger)
     hour = hours[1]
     _fill(world, hour, minute)
     children = [_start(world, hour) for _ in range(3)]

@@ -31,7 +31,7 @@ def _numbers(hour: HourResult) -> dict[str, int]:
 def _source_table(source: str, hours: list[HourResult]) -> Table:
     table = Table(title=source, title_justify="left", title_style="bold")
     table.add_column("hour (UTC)")
-    for name in (*_NUMBERS, "late objects", "KB read", "seconds"):
+    for name in (*_NUMBERS, "late", "KB read", "seconds"):
         table.add_column(name, justify="right")
     table.add_column("")
     for hour in hours:
