@@ -8,8 +8,8 @@ import sqlalchemy as sa
 
 from s3sentinel_assets.hours import hour_end, hour_key, hour_range, hour_start, utc_now
 from s3sentinel_assets.ledger.accounts import account_of_hour
-from s3sentinel_assets.ledger.engine import to_micros
-from s3sentinel_assets.ledger.hours import deep_listing_due, mark_deep_listed, mark_listed
+from s3sentinel_assets.ledger.engine import from_micros, to_micros
+from s3sentinel_assets.ledger.hours import deep_listing_due, listed_at, mark_deep_listed, mark_listed
 from s3sentinel_assets.ledger.objects import SeenObject, record_seen, requeue_denied
 from s3sentinel_assets.ledger.parts import assign_parts
 from s3sentinel_assets.ledger.schema import BatchState, Stage, batch, objects, part, stage
@@ -104,6 +104,7 @@ def _summary(runtime: Runtime, source: str, hour: str, created: list[int], secon
 
     with runtime.ledger.read() as connection:
         account = account_of_hour(connection, source, hour)
+        watermark = listed_at(connection, source, hour)
         parts = connection.execute(
             sa.select(sa.func.count()).select_from(part).where(part.c.source == source, part.c.hour == hour)
         ).scalar_one()
@@ -124,6 +125,7 @@ def _summary(runtime: Runtime, source: str, hour: str, created: list[int], secon
         done=len(created),
         kept=parts - len(created),
         counts={
+            "watermark": f"{from_micros(watermark):%Y-%m-%d %H:%M:%S} UTC" if watermark else "",
             "objects": account.objects,
             "bytes": account.bytes,
             "unread_objects": account.unread_objects,

@@ -360,6 +360,8 @@ def test_hours_are_to_be_proved_until_the_workspace_agrees_batch_by_batch(world,
     hour, start = hours[1], hour_start(hours[1])
     world.put(logs.key(CLOUDTRAIL, start, "a.json.gz"), logs.cloudtrail(logs.records(start, 50)), minute(hour, 5))
     assert proofs.hours_to_prove(world.runtime, CLOUDTRAIL) == []
+    summary = discovery.discover(world.runtime, CLOUDTRAIL, [hour])[hour]
+    assert str(summary.counts["watermark"]).endswith("UTC")
     world.laptop.workspace.set_faults(accept_then_drop_next=1)
     world.bring_up(CLOUDTRAIL, hour)
     assert proofs.hours_to_prove(world.runtime, CLOUDTRAIL) == [hour]
