@@ -100,7 +100,6 @@ class SentinelSettings(Section):
     connect_timeout_seconds: float = Field(default=10, gt=0)
     read_timeout_seconds: float = Field(default=60, gt=0)
     unknown_bound_minutes: float = Field(default=30, ge=0)
-    found_wait_seconds: float = Field(default=30, ge=0)
 
     @field_validator("ingestion_endpoint", "query_endpoint", "authority")
     @classmethod

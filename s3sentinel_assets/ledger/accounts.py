@@ -33,7 +33,6 @@ __all__ = [
     "accepted_batches",
     "account_of_hour",
     "hours_to_prove",
-    "latest_proofs",
     "record_proof",
 ]
 
@@ -258,10 +257,3 @@ def hours_to_prove(connection: Connection, source: str) -> list[str]:
         .order_by(hours.c.hour)
     )
     return list(rows.scalars())
-
-
-def latest_proofs(connection: Connection, source: str) -> dict[str, sa.Row[Any]]:
-    """The newest proof row of every hour of the source."""
-    newest = sa.select(sa.func.max(proof.c.id)).where(proof.c.source == source).group_by(proof.c.hour)
-    rows = connection.execute(sa.select(proof).where(proof.c.id.in_(newest)).order_by(proof.c.hour))
-    return {row.hour: row for row in rows}

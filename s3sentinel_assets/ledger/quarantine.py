@@ -10,7 +10,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from s3sentinel_assets.ledger.schema import objects, quarantine
+from s3sentinel_assets.ledger.schema import ObjectState, objects, quarantine
 
 __all__ = ["QuarantineEntry", "quarantine_of_hour", "record_quarantine"]
 
@@ -43,7 +43,11 @@ def quarantine_of_hour(connection: Connection, source: str, hour: str) -> list[t
     rows = connection.execute(
         sa.select(objects.c.key, quarantine.c.reason, quarantine.c.records, quarantine.c.detail)
         .join(objects, objects.c.id == quarantine.c.object_id)
-        .where(quarantine.c.source == source, quarantine.c.hour == hour)
+        .where(
+            quarantine.c.source == source,
+            quarantine.c.hour == hour,
+            objects.c.state != ObjectState.RETRIED.value,  # its later try speaks for it
+        )
         .order_by(quarantine.c.id)
     )
     return [(row.key, row.reason, row.records, row.detail) for row in rows]

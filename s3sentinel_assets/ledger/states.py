@@ -8,7 +8,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from s3sentinel_assets.ledger.leases import Lease, check_lease
-from s3sentinel_assets.ledger.schema import Stage, part, score_pin, stage, state
+from s3sentinel_assets.ledger.schema import part, score_pin, state
 
 __all__ = [
     "ScorePin",
@@ -17,7 +17,6 @@ __all__ = [
     "commit_state",
     "newest_state",
     "pin_of",
-    "previous_scored_part",
     "record_pin",
     "state_by_id",
 ]
@@ -130,18 +129,3 @@ def change_pinned_model(connection: Connection, held: Lease, part_id: int, gener
         .where(score_pin.c.part_id == part_id, score_pin.c.generation == generation)
         .values(model_version=model_version)
     )
-
-
-def previous_scored_part(connection: Connection, source: str, hour: str, before: int) -> int | None:
-    """The nearest earlier part of the hour, in ledger order, whose scoring is done."""
-    return connection.execute(
-        sa.select(part.c.id)
-        .where(
-            part.c.source == source,
-            part.c.hour == hour,
-            part.c.id < before,
-            sa.exists().where(stage.c.part_id == part.c.id, stage.c.stage == Stage.SCORED.value),
-        )
-        .order_by(part.c.id.desc())
-        .limit(1)
-    ).scalar_one_or_none()

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 __all__ = ["object_identity", "parse_hour"]
 
 _COMMIT_TRIES = 100
-_HOPELESS = 3  # parts that fail one after the other
+_HOPELESS = 3  # parts that fail with one and the same sentence
 _PREVIEW = 10
 
 
@@ -44,7 +44,7 @@ def object_identity(entry: LedgerObject) -> str:
 def parse_hour(runtime: Runtime, source: str, hour: str) -> StageSummary:
     """Brings ``parsed_logs`` of the hour up to date, part by part in ledger order.
 
-    A part that fails does not keep the others waiting; after a few in a row the cause is taken to be common to all.
+    A part that fails does not keep the others waiting, unless the cause is common: the same sentence several times.
 
     Raises:
         UserError: S3, store or ledger cannot be reached. What was finished stays finished.
@@ -56,18 +56,15 @@ def parse_hour(runtime: Runtime, source: str, hour: str) -> StageSummary:
         parts = parts_of_hour(connection, source, hour)
         done = latest_stages(connection, [part.id for part in parts], Stage.PARSED)
     failures: list[Exception] = []
-    in_a_row = 0
     for part in parts:
         if part.id in done:
             summary.kept += 1
             continue
         try:
             _parse_under_lease(runtime, part, summary)
-            in_a_row = 0
         except Exception as error:  # noqa: BLE001 - raised below, once the other parts have had their turn
             failures.append(error)
-            in_a_row += 1
-            if in_a_row >= _HOPELESS:
+            if _hopeless(failures):
                 break
     if failures:
         raise failures[0] if len(failures) == 1 else _several(hour, failures)
@@ -76,6 +73,13 @@ def parse_hour(runtime: Runtime, source: str, hour: str) -> StageSummary:
     _describe(runtime, summary, list(results.values()))
     summary.seconds = time.monotonic() - began
     return summary
+
+
+def _hopeless(failures: list[Exception]) -> bool:
+    """Whether the last failures all say the same to the user, such as that S3 cannot be reached."""
+    last = failures[-_HOPELESS:]
+    alike = len({str(error) for error in last}) == 1 and all(isinstance(error, UserError) for error in last)
+    return len(last) == _HOPELESS and alike
 
 
 def _several(hour: str, failures: list[Exception]) -> Exception:

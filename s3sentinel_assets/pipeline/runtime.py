@@ -7,10 +7,9 @@ here: any work.
 import functools
 import threading
 from collections.abc import Callable
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from s3sentinel_assets.config import Config, SourceSettings, load_config
+from s3sentinel_assets.config import Config, SourceSettings
 from s3sentinel_assets.ledger.engine import Ledger
 from s3sentinel_assets.ledger.leases import worker_name
 from s3sentinel_assets.store import Store
@@ -31,15 +30,6 @@ class Runtime:
         self.worker = worker_name()
         self._lock = threading.RLock()
         self._closers: list[Callable[[], None]] = []
-
-    @classmethod
-    def from_config_file(cls, path: str | Path | None = None) -> "Runtime":
-        """A runtime over the configuration file.
-
-        Raises:
-            ConfigurationError: the file is missing or wrong.
-        """
-        return cls(load_config(path))
 
     def _once(self, name: str, build: Callable[[], Any]) -> Any:
         with self._lock:

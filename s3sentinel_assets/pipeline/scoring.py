@@ -136,7 +136,7 @@ def _model(runtime: Runtime, source: str) -> "RarityModel":
 
 
 def _pin(runtime: Runtime, part: Part, held: Lease, model_version: str) -> ledger_states.ScorePin:
-    """The recorded pin, or a new one: the newest sealed state before the hour and the last scored part's counters."""
+    """The recorded pin, or a new one: the newest sealed state before the hour and the last counters left in it."""
     ledger = runtime.ledger
     with ledger.write() as connection:
         pin = ledger_states.pin_of(connection, part.id, _GENERATION)
@@ -145,12 +145,16 @@ def _pin(runtime: Runtime, part: Part, held: Lease, model_version: str) -> ledge
                 ledger_states.change_pinned_model(connection, held, part.id, _GENERATION, model_version)
             return pin
         state = ledger_states.newest_state(connection, part.source, shift_hour(part.hour, -1))
-        previous = ledger_states.previous_scored_part(connection, part.source, part.hour, part.id)
-        scored = latest_stage(connection, previous, Stage.SCORED) if previous else None
-        counters = scored.files_of("counters") if scored else []
+        earlier = [other.id for other in parts_of_hour(connection, part.source, part.hour) if other.id < part.id]
+        scored = latest_stages(connection, earlier, Stage.SCORED)
+        # A part that went out unscored left no counters; the chain goes on from the last one that did.
+        left = [
+            (other, file.uri) for other in earlier if other in scored for file in scored[other].files_of("counters")
+        ]
+        previous, counters_uri = left[-1] if left else (None, None)
         pin = ledger_states.ScorePin(
             state_id=state.id if state else None,
-            counters_uri=counters[-1].uri if counters else None,
+            counters_uri=counters_uri,
             counters_part_id=previous,
             model_version=model_version,
         )

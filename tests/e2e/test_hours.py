@@ -148,6 +148,7 @@ def test_an_object_that_may_not_be_read_is_named_and_read_once_it_may(world, hou
     world.bring_up(CLOUDTRAIL, hour)
     account = world.account(CLOUDTRAIL, hour)
     assert (account.accepted, account.refused_objects, account.verdict) == (10, 0, "complete")
+    assert parsing.parse_hour(world.runtime, CLOUDTRAIL, hour).problems == []
 
 
 def test_what_cannot_be_reached_gives_one_sentence(world, hours):
@@ -377,3 +378,74 @@ def test_a_proof_goes_stale_when_the_hour_is_sealed(world, hours, minute):
     assert proofs.hours_to_prove(world.runtime, CLOUDTRAIL) == []
     world.close_hour(CLOUDTRAIL, hour)
     assert proofs.hours_to_prove(world.runtime, CLOUDTRAIL) == [hour]
+
+
+def test_parts_that_fail_each_for_a_reason_of_its_own_do_not_keep_the_next_waiting(
+    make_world, hours, minute, monkeypatch
+):
+    world = make_world(limits={"part_objects": 1})
+    hour, start = hours[1], hour_start(hours[1])
+    for number in range(5):
+        body = logs.cloudtrail(logs.records(start, 4, number * 10))
+        world.put(logs.key(CLOUDTRAIL, start, f"{number}.json.gz"), body, minute(hour, number))
+    discovery.discover(world.runtime, CLOUDTRAIL, [hour])
+    really = parsing._parse_part
+
+    def broken(runtime, part, held):
+        if part.id <= 4:
+            raise ValueError(f"part {part.id} is odd")
+        return really(runtime, part, held)
+
+    monkeypatch.setattr(parsing, "_parse_part", broken)
+    with pytest.raises(ExceptionGroup, match="4 parts"):
+        parsing.parse_hour(world.runtime, CLOUDTRAIL, hour)
+    assert world.account(CLOUDTRAIL, hour).records == 4
+
+
+def test_a_cause_common_to_all_parts_ends_the_round(make_world, hours, minute, monkeypatch):
+    world = make_world(limits={"part_objects": 1})
+    hour, start = hours[1], hour_start(hours[1])
+    for number in range(6):
+        body = logs.cloudtrail(logs.records(start, 4, number * 10))
+        world.put(logs.key(CLOUDTRAIL, start, f"{number}.json.gz"), body, minute(hour, number))
+    discovery.discover(world.runtime, CLOUDTRAIL, [hour])
+    tried = []
+
+    def away(_runtime, part, _held):
+        tried.append(part.id)
+        raise UserError("bucket logs cannot be reached")
+
+    monkeypatch.setattr(parsing, "_parse_part", away)
+    with pytest.raises(UserError, match="cannot be reached"):
+        parsing.parse_hour(world.runtime, CLOUDTRAIL, hour)
+    assert len(tried) == 3
+
+
+def test_counters_chain_on_over_a_part_that_went_out_unscored(make_world, hours, minute, monkeypatch):
+    from s3sentinel_assets.ledger.schema import score_pin
+
+    world = make_world(limits={"part_objects": 1})
+    first, second = hours[0], hours[1]
+    world.put(
+        logs.key(CLOUDTRAIL, hour_start(first), "x.json.gz"),
+        logs.cloudtrail(logs.records(hour_start(first), 9)),
+        minute(first, 1),
+    )
+    world.bring_up(CLOUDTRAIL, first)
+    world.close_hour(CLOUDTRAIL, first)
+    really = scoring._run_model
+
+    def fails(*arguments):
+        raise ValueError("a model that fails")
+
+    for number, model in enumerate((really, fails, really)):
+        monkeypatch.setattr(scoring, "_run_model", model)
+        body = logs.cloudtrail(logs.records(hour_start(second), 5, 100 * number))
+        world.put(logs.key(CLOUDTRAIL, hour_start(second), f"{number}.json.gz"), body, minute(second, number))
+        world.bring_up(CLOUDTRAIL, second)
+    with world.runtime.ledger.read() as connection:
+        pins = connection.execute(
+            sa.select(score_pin.c.part_id, score_pin.c.counters_part_id).order_by("part_id")
+        ).all()
+    assert [pin.counters_part_id for pin in pins[1:]] == [None, pins[1].part_id, pins[1].part_id]
+    assert world.account(CLOUDTRAIL, second).accepted == 15

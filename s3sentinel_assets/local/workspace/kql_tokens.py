@@ -8,7 +8,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-__all__ = ["Token", "call_at", "next_solid", "render", "string_literal", "tokenise"]
+__all__ = ["Token", "call_at", "next_solid", "render", "tokenise"]
 
 _TOKEN = re.compile(
     r"""(?P<space>\s+|//[^\n]*)
@@ -72,8 +72,3 @@ def call_at(tokens: Sequence[Token], index: int) -> tuple[list[list[Token]], int
         else:
             arguments[-1].append(token)
     return None
-
-
-def string_literal(text: str) -> str:
-    """``text`` as a verbatim KQL string."""
-    return '@"' + text.replace('"', '""') + '"'
