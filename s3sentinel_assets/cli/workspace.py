@@ -42,6 +42,7 @@ def serve(
     """Serve a local workspace on loopback until interrupted."""
     from s3sentinel_assets.errors import UserError
     from s3sentinel_assets.local.workspace.server import Options, WorkspaceApp, run_server
+    from s3sentinel_assets.sentinel.kql import write_functions
 
     def ready(workspace: WorkspaceApp) -> None:
         files = workspace.files
@@ -51,12 +52,36 @@ def serve(
         typer.echo(f"  rows          {files.database}")
 
     try:
+        write_functions(folder.resolve() / "functions")
         # The server raises the interrupt again when it has ended; where interrupts are ignored it just returns.
         with contextlib.suppress(KeyboardInterrupt):
             run_server(Options(folder.resolve(), port), ready)
     except UserError as error:
         _fail(str(error))
     typer.echo("local workspace ended")
+
+
+@app.command()
+def functions(
+    folder: Annotated[
+        Path | None, typer.Option("--out", help="Write one NAME.kql each into this folder instead of printing them.")
+    ] = None,
+) -> None:
+    """Print the KQL functions that ship with s3sentinel, to be saved in your workspace under their names.
+
+    A local workspace has them already.
+    """
+    from s3sentinel_assets.errors import UserError
+    from s3sentinel_assets.sentinel.kql import saved_functions, write_functions
+
+    if folder is None:
+        typer.echo("\n".join(saved_functions().values()), nl=False)
+        return
+    try:
+        for file in write_functions(folder):
+            typer.echo(str(file))
+    except UserError as error:
+        _fail(str(error))
 
 
 @app.command()

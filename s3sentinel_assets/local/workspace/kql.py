@@ -1,31 +1,40 @@
 """KQL as Log Analytics speaks it, rewritten to the KQL that the DuckDB translator understands, and translated.
 
-Belongs here: the constructs found in published analytics rules that the translator lacks, and what is forbidden here.
-Does not belong here: running the SQL (``query``).
+Belongs here: the order of the passes, what is forbidden here, the translation. Does not belong here: the passes
+themselves (``kql_*``) and running the SQL (``query``).
 
-| construct | becomes |
+| pass | for |
 |---|---|
-| ``split(x, d, n)`` | ``pack_array(split(x, d)[n])`` |
-| ``indexof_regex(x, p)`` | the length of what stands before the first match, or -1 |
-| ``ingestion_time()`` | a hidden column |
-| ``has_any (L)``, L a ``let`` list of literals | the literals themselves (a list in a variable is very slow) |
-| ``mv-expand todynamic(X)`` | ``mv-expand X = todynamic(X)`` |
-| a new column that differs from another only in case | renamed on the way, named as asked in the answer |
+| ``kql_functions`` | saved functions, functions that give tables |
+| ``kql_external`` | ``externaldata`` |
+| ``kql_names`` | tables that do not exist, lists in variables, columns that differ in case only |
+| ``kql_operators`` | operators (``search``, ``make-series``, ``mv-expand todynamic(X)``, …) |
+| ``kql_calls`` | calls (``split`` with three arguments, ``indexof_regex``, ``ingestion_time()``, …) |
+| ``kql_library`` | further functions, as SQL templates |
 """
 
-import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from s3sentinel_assets.local.workspace.errors import ApiError
-from s3sentinel_assets.local.workspace.kql_tokens import Token, call_at, next_solid, render, tokenise
+from s3sentinel_assets.local.workspace.kql_calls import rewrite_calls
+from s3sentinel_assets.local.workspace.kql_errors import HERE, bad_query, unresolved, unsupported
+from s3sentinel_assets.local.workspace.kql_external import External, take_external
+from s3sentinel_assets.local.workspace.kql_functions import hoist_functions, with_saved
+from s3sentinel_assets.local.workspace.kql_library import register
+from s3sentinel_assets.local.workspace.kql_names import (
+    RENAMED,
+    check_sources,
+    inline_lists,
+    let_names,
+    separate_cases,
+)
+from s3sentinel_assets.local.workspace.kql_operators import leading_columns, rewrite_operators
+from s3sentinel_assets.local.workspace.kql_tokens import Token, call_at, keyword, next_solid, parts, tokenise
 from s3sentinel_assets.local.workspace.storage import INGESTION_TIME
 
-__all__ = ["Rewritten", "bad_query", "rewrite", "translate"]
+__all__ = ["RENAMED", "Rewritten", "bad_query", "rewrite", "translate"]
 
-RENAMED = "__other_case"
-LIST_OPERATORS = {"has_any", "has_all", "in", "has_any_index"}
 ELSEWHERE = {"cluster", "database", "workspace", "workspaces", "app", "adx", "arg"}
 CATALOGUE_VIEWS = ("pg_", "sqlite_", "duckdb_")  # DuckDB's own views, which no workspace has
 LENGTH_LIMIT = 100_000
@@ -41,48 +50,63 @@ class Rewritten:
         tables: the workspace tables it names.
         ingestion_time: whether it asks for ``ingestion_time()``.
         renamed: columns that got another name on the way → the name to answer with.
+        functions: definitions of the functions that give tables.
+        external: the files it reads.
+        leading: the columns to answer with first; they may hold ``*``.
     """
 
     text: str
     tables: tuple[str, ...]
     ingestion_time: bool = False
     renamed: dict[str, str] = field(default_factory=dict)
+    functions: tuple[str, ...] = ()
+    external: tuple[External, ...] = ()
+    leading: tuple[str, ...] = ()
 
 
-def bad_query(code: str, message: str, **details: Any) -> ApiError:
-    """400 in the query API's shape. ``code``: ``SyntaxError`` or ``SemanticError``."""
-    headline = {"SyntaxError": "A recognition error occurred in the query."}.get(code, "A semantic error occurred.")
-    number = {"SyntaxError": "SYN0002"}.get(code, "SEM0100")
-    inner = {"code": code, "message": headline, "innererror": {"code": number, "message": message, **details}}
-    return ApiError(400, "BadArgumentError", "The request had some invalid properties", details={"innererror": inner})
-
-
-def rewrite(text: str, schema: Mapping[str, Sequence[str]]) -> Rewritten:
+def rewrite(text: str, schema: Mapping[str, Sequence[str]], saved: Mapping[str, str] | None = None) -> Rewritten:
     """Rewrites ``text`` for the translator.
 
     Args:
         text: the query.
         schema: table → columns.
+        saved: the functions saved in the workspace, name → body.
 
     Raises:
         ApiError: 400; the query is a control command, too long, or reads another place.
     """
+    if len(text) > LENGTH_LIMIT:
+        raise bad_query("SyntaxError", f"The query is longer than {LENGTH_LIMIT:,} characters.")
     tokens = tokenise(text)
     start = next_solid(tokens, 0)
     if start == len(tokens):
         raise bad_query("SyntaxError", "The query is empty.")
-    if len(text) > LENGTH_LIMIT:
-        raise bad_query("SyntaxError", f"The query is longer than {LENGTH_LIMIT:,} characters.")
     if tokens[start].text == ".":
         raise bad_query("SyntaxError", "Control commands are not allowed: the query API only reads.")
     _forbid(tokens)
+    leading = leading_columns(tokens)
+    tokens = with_saved(_without_settings(tokens), saved or {})
+    tokens, external = take_external(tokens)
     names = {token.text for token in tokens if token.kind == "name"}
     wildcard = any(name in ("union", "search", "find") for name in names)
     tables = tuple(table for table in schema if table in names or wildcard)
-    tokens = _inline_lists(tokens)
-    tokens = _name_expansions(tokens)
-    tokens, renamed = _separate_cases(tokens, {column for table in tables for column in schema[table]})
-    return Rewritten(_rewrite_calls(tokens), tables, "ingestion_time" in names, renamed)
+    columns = {column for table in tables for column in schema[table]}
+    tokens = inline_lists(tokens)
+    tokens = rewrite_operators(tokens, schema)
+    tokens, renamed = separate_cases(tokens, columns)
+    hoisted = hoist_functions(tokens, [*schema, *(clause.table for clause in external)])
+    known = {*schema, *(clause.table for clause in external), *let_names(tokens)}
+    check_sources(hoisted.tokens, known, hoisted.names)
+    calls_columns = columns | {column for clause in external for column in clause.columns}
+    return Rewritten(
+        rewrite_calls(hoisted.tokens, calls_columns),
+        tables,
+        "ingestion_time" in names,
+        renamed,
+        tuple(rewrite_calls(tokenise(definition), calls_columns) for definition in hoisted.definitions),
+        tuple(external),
+        tuple(leading),
+    )
 
 
 def translate(query: Rewritten, schema: Mapping[str, Sequence[str]]) -> tuple[str, dict[str, Any]]:
@@ -91,26 +115,49 @@ def translate(query: Rewritten, schema: Mapping[str, Sequence[str]]) -> tuple[st
     Raises:
         ApiError: 400; the query cannot be parsed or uses what the local workspace lacks.
     """
-    from duckdb_kql import KqlError, KqlSyntaxError, to_sql
+    from duckdb_kql import KqlError, KqlSchemaError, KqlSyntaxError, KqlUnsupportedError, to_sql
 
+    register()
     known = {table: list(columns) for table, columns in schema.items()}
     if query.ingestion_time:
         known = {table: [*columns, INGESTION_TIME] for table, columns in known.items()}
+    known |= {clause.table: list(clause.columns) for clause in query.external}
     try:
-        sql = to_sql(query.text, schema=known, allow_write=False)
+        sql = to_sql(query.text, schema=known, allow_write=False, functions=list(query.functions))
     except KqlSyntaxError as error:
         where = error.diagnostics[0] if error.diagnostics else None
         place = {"line": where.span.line, "pos": where.span.column} if where else {}
         raise bad_query(
             "SyntaxError", f"Query could not be parsed: {where.message if where else error}", **place
         ) from None
+    except KqlUnsupportedError as error:
+        raise unsupported(error.construct, error.hint) from None
+    except KqlSchemaError as error:
+        if "unknown table" in (error.hint or ""):
+            raise unresolved(error.name) from None
+        raise bad_query("SemanticError", f"{error} ({HERE})") from None
     except KqlError as error:
-        raise bad_query("SemanticError", f"{error} (in the local workspace)") from None
+        raise bad_query("SemanticError", f"{error} ({HERE})") from None
+    except AssertionError:
+        raise bad_query("SemanticError", f"The query is not understood {HERE}") from None
     except RecursionError:
         raise bad_query("SyntaxError", "The query is nested too deeply.") from None
     if sql.unbound:
         raise bad_query("SemanticError", f"Query parameter without a value: {', '.join(sql.unbound)}")
     return str(sql), dict(sql.parameters)
+
+
+def _without_settings(tokens: list[Token]) -> list[Token]:
+    """Leaves out ``set`` statements, which tune the service; ``query_now`` is one that changes the answer."""
+    statements = parts(tokens, ";")
+    kept = [
+        statement
+        for statement in statements
+        if keyword(statement)[0] != "set" or any(token.text == "query_now" for token in statement)
+    ]
+    if len(kept) == len(statements):
+        return tokens
+    return [token for statement in kept for token in (Token("sign", ";"), *statement)][1:]
 
 
 def _forbid(tokens: Sequence[Token]) -> None:
@@ -122,132 +169,6 @@ def _forbid(tokens: Sequence[Token]) -> None:
             if depth > DEPTH_LIMIT:
                 raise bad_query("SyntaxError", "The query is nested too deeply.")
         if token.kind == "name" and token.text in ELSEWHERE and call_at(tokens, index) is not None:
-            raise bad_query("SemanticError", f"{token.text}() is not available in the local workspace")
+            raise bad_query("SemanticError", f"{token.text}() is not available {HERE}")
         if token.kind == "name" and token.text.lower().startswith(CATALOGUE_VIEWS):
-            raise bad_query("SemanticError", f"Failed to resolve table or column expression named '{token.text}'")
-        if token.kind == "name" and token.text == "externaldata":
-            raise bad_query("SemanticError", "externaldata is not available in the local workspace: it reads no files")
-
-
-def _rewrite_calls(tokens: Sequence[Token]) -> str:
-    """Replaces the calls of `CALLS`, inner ones first."""
-    pieces: list[str] = []
-    index = 0
-    while index < len(tokens):
-        token = tokens[index]
-        change = CALLS.get(token.text) if token.kind == "name" else None
-        call = call_at(tokens, index) if change else None
-        if change and call:
-            arguments, index = call
-            pieces.append(change([_rewrite_calls(argument).strip() for argument in arguments]))
-        else:
-            pieces.append(token.text)
-            index += 1
-    return "".join(pieces)
-
-
-def _split(arguments: list[str]) -> str:
-    if len(arguments) == 3:
-        text, delimiter, position = arguments
-        return f"pack_array(split({text}, {delimiter})[{position}])"
-    return f"split({', '.join(arguments)})"
-
-
-def _indexof_regex(arguments: list[str]) -> str:
-    if len(arguments) != 2:
-        raise bad_query("SemanticError", "indexof_regex() takes 2 arguments in the local workspace")
-    text, pattern = arguments
-    before = f"strcat(@'(?s)^(.*?)(?:', {pattern}, @')')"
-    literal = tokenise(pattern)
-    if len(literal) == 1 and literal[0].kind == "string" and literal[0].text.startswith("@'"):
-        before = f"@'(?s)^(.*?)(?:{literal[0].text[2:-1]})'"
-    elif len(literal) == 1 and literal[0].kind == "string" and literal[0].text[0] in "@'\"":
-        prefix, quote = ("@", literal[0].text[1]) if literal[0].text[0] == "@" else ("", literal[0].text[0])
-        inner = literal[0].text[len(prefix) + 1 : -1]
-        before = f"{prefix}{quote}(?s)^(.*?)(?:{inner}){quote}"
-    return f"iff({text} matches regex {pattern}, strlen(extract({before}, 1, {text})), -1)"
-
-
-def _ingestion_time(arguments: list[str]) -> str:
-    # Not the bare column: an unnamed result must not be named after it.
-    return f"({INGESTION_TIME} + 0s)" if not arguments else "ingestion_time(" + ", ".join(arguments) + ")"
-
-
-CALLS: dict[str, Callable[[list[str]], str]] = {
-    "split": _split,
-    "indexof_regex": _indexof_regex,
-    "ingestion_time": _ingestion_time,
-}
-
-
-def _inline_lists(tokens: list[Token]) -> list[Token]:
-    """Puts the literals of ``let L = dynamic([...]);`` where ``has_any (L)`` and its like read them."""
-    lists: dict[str, list[Token]] = {}
-    for index, token in enumerate(tokens):
-        if token.text == "let" and token.kind == "name":
-            name = next_solid(tokens, index + 1)
-            value = next_solid(tokens, next_solid(tokens, name + 1) + 1)
-            call = call_at(tokens, value) if value < len(tokens) and tokens[value].text == "dynamic" else None
-            if call and len(call[0]) == 1:
-                inner = [part for part in call[0][0] if part.kind != "space"]
-                bracketed = len(inner) > 2 and inner[0].text == "[" and inner[-1].text == "]"
-                if bracketed and all(part.kind in ("string", "number") or part.text == "," for part in inner[1:-1]):
-                    lists[tokens[name].text] = inner[1:-1]
-    if not lists:
-        return tokens
-    result: list[Token] = []
-    index = 0
-    while index < len(tokens):
-        token = tokens[index]
-        result.append(token)
-        opening = index + 2 if index + 1 < len(tokens) and tokens[index + 1].text == "~" else index + 1
-        call = call_at(tokens, opening - 1) if token.kind == "name" and token.text in LIST_OPERATORS else None
-        if call and len(call[0]) == 1 and (name := render(call[0][0]).strip()) in lists:
-            result += [
-                *tokens[index + 1 : opening],
-                Token("space", " "),
-                Token("sign", "("),
-                *lists[name],
-                Token("sign", ")"),
-            ]
-            index = call[1]
-        else:
-            index += 1
-    return result
-
-
-def _name_expansions(tokens: list[Token]) -> list[Token]:
-    """Names an unnamed ``mv-expand todynamic(X)`` after its column."""
-    result: list[Token] = []
-    for index, token in enumerate(tokens):
-        if token.text in ("todynamic", "parse_json") and re.search(
-            r"\bmv-(?:expand|apply)\s+$", render(tokens[max(0, index - 4) : index])
-        ):
-            call = call_at(tokens, index)
-            member = bool(call) and render(tokens[call[1] : call[1] + 1]) in (".", "[")
-            if call and len(call[0]) == 1 and re.fullmatch(r"\s*[A-Za-z_]\w*\s*", render(call[0][0])) and not member:
-                result.append(Token("name", f"{render(call[0][0]).strip()} = "))
-        result.append(token)
-    return result
-
-
-def _separate_cases(tokens: list[Token], columns: set[str]) -> tuple[list[Token], dict[str, str]]:
-    """Renames new columns whose name differs from a table's column, or an earlier new one, only in case."""
-    spelled = {column.casefold(): column for column in columns}
-    renamed: dict[str, str] = {}
-    for index, token in enumerate(tokens):
-        following = next_solid(tokens, index + 1)
-        before = next((part for part in reversed(tokens[:index]) if part.kind != "space"), None)
-        assigned = token.kind == "name" and following < len(tokens) and tokens[following].text == "="
-        if assigned and not (before and before.text in ("let", ".")):
-            first = spelled.setdefault(token.text.casefold(), token.text)
-            if first != token.text:
-                renamed[token.text] = f"{token.text}{RENAMED}"
-    if not renamed:
-        return tokens, {}
-    result = []
-    for index, token in enumerate(tokens):
-        member = index > 0 and tokens[index - 1].text == "."
-        swap = token.kind == "name" and token.text in renamed and not member
-        result.append(Token("name", renamed[token.text]) if swap else token)
-    return result, {new: old for old, new in renamed.items()}
+            raise unresolved(token.text)

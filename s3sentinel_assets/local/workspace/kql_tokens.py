@@ -1,14 +1,14 @@
 """KQL text as tokens: just enough to rewrite a query without touching what stands in strings and comments.
 
-Belongs here: cutting text into tokens and finding a call's arguments. Does not belong here: the rewriting (``kql``),
-and no grammar: the parser of the translator has that.
+Belongs here: cutting text into tokens, statements, stages and arguments. Does not belong here: the rewriting (``kql``
+and the passes beside it), and no grammar: the parser of the translator has that.
 """
 
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-__all__ = ["Token", "call_at", "next_solid", "render", "tokenise"]
+__all__ = ["Token", "call_at", "keyword", "next_solid", "parts", "render", "solid", "string_value", "tokenise"]
 
 _TOKEN = re.compile(
     r"""(?P<space>\s+|//[^\n]*)
@@ -18,6 +18,7 @@ _TOKEN = re.compile(
       |(?P<sign>==|=~|!=|!~|<=|>=|=>|.)""",
     re.VERBOSE | re.DOTALL,
 )
+_ESCAPE = re.compile(r"\\(.)", re.DOTALL)
 
 
 @dataclass(frozen=True)
@@ -38,11 +39,54 @@ def render(tokens: Sequence[Token]) -> str:
     return "".join(token.text for token in tokens)
 
 
+def solid(tokens: Sequence[Token]) -> list[Token]:
+    """``tokens`` without space and comments."""
+    return [token for token in tokens if token.kind != "space"]
+
+
 def next_solid(tokens: Sequence[Token], index: int) -> int:
     """The position of the first token at or after ``index`` that is not space; ``len(tokens)`` when there is none."""
     while index < len(tokens) and tokens[index].kind == "space":
         index += 1
     return index
+
+
+def parts(tokens: Sequence[Token], sign: str) -> list[list[Token]]:
+    """``tokens`` cut at every ``sign`` that stands in no bracket; the signs themselves are left out."""
+    depth = 0
+    cut: list[list[Token]] = [[]]
+    for token in tokens:
+        if token.kind == "sign":
+            depth += (token.text in "([{") - (token.text in ")]}")
+            if depth == 0 and token.text == sign:
+                cut.append([])
+                continue
+        cut[-1].append(token)
+    return cut
+
+
+def keyword(tokens: Sequence[Token]) -> tuple[str, int]:
+    """The operator a stage begins with, such as ``project-away``, and the position after it; ``""`` when none."""
+    index = next_solid(tokens, 0)
+    words: list[str] = []
+    while index < len(tokens) and tokens[index].kind == "name":
+        words.append(tokens[index].text)
+        index += 1
+        if index + 1 < len(tokens) and tokens[index].text == "-" and tokens[index + 1].kind == "name":
+            index += 1
+        else:
+            break
+    return "-".join(words), index
+
+
+def string_value(token: Token) -> str:
+    """What a string literal stands for."""
+    text = token.text.lstrip("hH")
+    if text.startswith("```"):
+        return text[3:-3]
+    if text.startswith("@"):
+        return text[2:-1].replace(text[1] * 2, text[1])
+    return _ESCAPE.sub(lambda match: {"n": "\n", "t": "\t", "r": "\r"}.get(match[1], match[1]), text[1:-1])
 
 
 def call_at(tokens: Sequence[Token], index: int) -> tuple[list[list[Token]], int] | None:

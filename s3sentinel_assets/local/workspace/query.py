@@ -4,25 +4,30 @@ Belongs here: time spans, running the translated query, the tables-columns-rows 
 itself (``kql``) and HTTP plumbing (``server``).
 """
 
+import fnmatch
 import re
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import duckdb
 import msgspec
 
 from s3sentinel_assets.hours import utc_now
-from s3sentinel_assets.local.workspace.definitions import Catalogue
+from s3sentinel_assets.local.workspace.definitions import DUCKDB_TYPES, Catalogue
 from s3sentinel_assets.local.workspace.errors import ApiError
-from s3sentinel_assets.local.workspace.kql import RENAMED, bad_query, rewrite, translate
+from s3sentinel_assets.local.workspace.kql import RENAMED, Rewritten, bad_query, rewrite, translate
+from s3sentinel_assets.local.workspace.kql_external import External, read_external
+from s3sentinel_assets.local.workspace.kql_functions import read_saved
 from s3sentinel_assets.local.workspace.storage import INGESTION_TIME, Storage, Window
 
 __all__ = ["Query", "QueryApi", "QueryResult", "parse_timespan"]
 
 ROW_LIMIT = 500_000
+EXTERNAL_TYPES = DUCKDB_TYPES | {"boolean": "BOOLEAN", "double": "DOUBLE", "date": "TIMESTAMP"}
 DEFAULT_SECONDS, MOST_SECONDS = 180, 600
 _DURATION = re.compile(
     r"P(?:(\d+(?:\.\d+)?)W)?(?:(\d+(?:\.\d+)?)D)?(?:T(?:(\d+(?:\.\d+)?)H)?(?:(\d+(?:\.\d+)?)M)?(?:(\d+(?:\.\d+)?)S)?)?"
@@ -75,6 +80,10 @@ class QueryApi:
     def __init__(self, storage: Storage, catalogue: Catalogue) -> None:
         self._storage = storage
         self._schema = catalogue.query_schema()
+        # Saved functions and the files of externaldata lie beside the rows.
+        with storage.reader(Window(_naive(utc_now()), ())) as connection:
+            [(path,)] = connection.execute("SELECT path FROM duckdb_databases() WHERE NOT internal").fetchall()
+        self._folder = Path(path).parent if path else None
 
     def run(self, query: Query, seconds: float = DEFAULT_SECONDS) -> QueryResult:
         """Runs ``query`` and gives all of its rows. Blocks.
@@ -88,7 +97,8 @@ class QueryApi:
         """
         now = utc_now()
         start, end = parse_timespan(query.timespan, now)
-        rewritten = rewrite(query.query, self._schema)
+        folder = self._folder
+        rewritten = rewrite(query.query, self._schema, read_saved(folder))
         sql, values = translate(rewritten, self._schema)
         window = Window(_naive(now), rewritten.tables, start, end, rewritten.ingestion_time)
         with self._storage.reader(window) as connection:
@@ -102,6 +112,8 @@ class QueryApi:
             timer.daemon = True
             timer.start()
             try:
+                for clause in rewritten.external:
+                    _open_external(connection, clause, folder)
                 cursor = connection.execute(sql, values) if values else connection.execute(sql)
                 described = [(str(column[0]), str(column[1])) for column in cursor.description or []]
                 rows = cursor.fetchmany(ROW_LIMIT + 1)
@@ -113,7 +125,7 @@ class QueryApi:
                 raise _refused(error) from None
             finally:
                 timer.cancel()
-        return _result(described, rows, rewritten.renamed)
+        return _result(described, rows, rewritten)
 
 
 def parse_timespan(text: str | None, now: datetime) -> tuple[datetime | None, datetime | None]:
@@ -161,24 +173,44 @@ def _refused(error: duckdb.Error) -> ApiError:
     text = str(error)
     if found := re.search(r'Table with name "?(\w+)"? does not exist', text):
         return bad_query("SemanticError", f"Failed to resolve table or column expression named '{found[1]}'")
-    if found := re.search(r'column "?([^"]+?)"? (?:not found|was not found)', text):
+    if found := re.search(
+        r'[Cc]olumn "?([^"]+?)"? (?:not found|was not found|referenced that exists in the SELECT)', text
+    ):
         return bad_query("SemanticError", f"Failed to resolve scalar expression named '{found[1]}'")
     return bad_query("SemanticError", text.splitlines()[0])
 
 
-def _result(described: list[tuple[str, str]], rows: list[tuple[Any, ...]], renamed: dict[str, str]) -> QueryResult:
+def _result(described: list[tuple[str, str]], rows: list[tuple[Any, ...]], query: Rewritten) -> QueryResult:
     from duckdb_kql.types import kusto_type
 
     shown = [i for i, (name, _) in enumerate(described) if not re.fullmatch(rf"{INGESTION_TIME}\d*", name)]
+    if query.leading:
+        shown.sort(key=lambda i: _rank(described[i][0], query.leading))
     types = [kusto_type(described[i][1]) for i in shown]
     names = [described[i][0] for i in shown]
-    if renamed:
+    if query.renamed:
         names = [name.replace(RENAMED, "") for name in names]
     cut = len(rows) > ROW_LIMIT
     kept = rows[:ROW_LIMIT]
     columns = list(zip(*kept, strict=True)) if kept else []
     values = [_values(columns[i], kind) for i, kind in zip(shown, types, strict=True)] if columns else []
     return QueryResult(names, types, [list(row) for row in zip(*values, strict=True)], cut)
+
+
+def _rank(name: str, leading: Sequence[str]) -> int:
+    """Where ``project-reorder`` puts a column."""
+    return next((rank for rank, pattern in enumerate(leading) if fnmatch.fnmatchcase(name, pattern)), len(leading))
+
+
+def _open_external(connection: duckdb.DuckDBPyConnection, clause: External, folder: Path | None) -> None:
+    """Makes the rows of an ``externaldata`` clause a table of this connection."""
+    connection.register("external_rows", read_external(clause, folder))
+    columns = ", ".join(
+        f'TRY_CAST("{name}" AS {EXTERNAL_TYPES.get(kind, "VARCHAR")}) AS "{name}"'
+        for name, kind in clause.columns.items()
+    )
+    connection.execute(f'CREATE TEMP TABLE "{clause.table}" AS SELECT {columns} FROM external_rows')
+    connection.unregister("external_rows")
 
 
 def _values(column: tuple[Any, ...], kind: str) -> list[Any]:

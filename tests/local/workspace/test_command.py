@@ -75,6 +75,20 @@ def test_a_directory_is_asked_with_and_without_its_server(tmp_path: Path, client
     assert (result.exit_code, "workspace serve" in result.stderr) == (1, True)
 
 
+def test_the_functions_are_printed_and_work_once_they_are_saved(tmp_path: Path, clients_for: Any) -> None:
+    assert "// AWSVPCFlow_Once: " in run("functions").stdout
+    with start_workspace(tmp_path) as workspace:
+        clients_for(workspace).send([{"EventId_CF": "1"}, {"EventId_CF": "1"}, {"EventName": "A"}], "AWSCloudTrail")
+        ask = ("query", "AWSCloudTrail_Once | count", "--dir", str(tmp_path), "--json")
+        assert run(*ask).exit_code == 1
+        saved = run("functions", "--out", str(tmp_path / "functions"))
+        assert str(tmp_path / "functions" / "AWSCloudTrail_Once.kql") in saved.stdout
+        assert json.loads(run(*ask).stdout) == {"Count": 2}
+    (tmp_path / "taken").write_text("")
+    result = run("functions", "--out", str(tmp_path / "taken"))
+    assert (result.exit_code, len(result.stderr.splitlines())) == (1, 1)
+
+
 def test_serve_says_where_it_is_and_ends_on_interrupt(tmp_path: Path) -> None:
     program = "from s3sentinel_assets.cli.workspace import app; app()"
     server = subprocess.Popen(
