@@ -1,23 +1,22 @@
-"""Rows as JSON text: one line a row, nulls left out, columnar throughout.
+"""Rows as JSON text: the columns a row has on the wire, cut where they are too long, scores and flags among them.
 
-Belongs here: what a row looks like on the wire, except its batch stamp. Does not belong here: how rows share a body
-(``packing``) or where they go (``plan``).
+Belongs here: what a row looks like on the wire, except its batch stamp. Does not belong here: how JSON is written
+(``json_rows``), how rows share a body (``packing``) or where they go (``plan``).
 
 A rendered row is a *tail*: ``,"EventId_CF":"…","TimeGenerated":"…"``. `packing.body` puts the batch's stamp
 ``{"BatchId_CF":"…"`` in front of every tail and a brace behind it, so that rows are rendered before their batch is
 known.
 """
 
-import itertools
-
 import polars as pl
 
+from s3sentinel_assets.sentinel.json_rows import encode_rows
 from s3sentinel_assets.tables import TableSchema
 
 __all__ = ["FIELD_LIMIT_BYTES", "FLAG_SEPARATOR", "RENDER_VERSION", "SCORE_COLUMNS", "cut_long_values", "render_rows"]
 
 #: Part of every batch id: a change of the wire form must raise it, else one id would name two bodies.
-RENDER_VERSION = "1"
+RENDER_VERSION = "2"
 
 #: The service cuts longer values silently, so we cut first and say so.
 FIELD_LIMIT_BYTES = 65_536
@@ -27,8 +26,8 @@ SCORE_COLUMNS = ("AnomalyScore_CF", "Confidence_CF", "Priority_CF", "Reasons_CF"
 
 _STAMPED = ("BatchId_CF", "Attempt_CF")
 _UNSCORED = {"Priority_CF": "unknown", "Flags_CF": "unscored"}
-# More digits of a score mean nothing and cost up to 14 bytes a row and column.
-_SCORE_DECIMALS = 4
+# More digits of a score mean nothing and cost up to 16 bytes a row and column.
+_TWO_DECIMALS = ("AnomalyScore_CF", "Confidence_CF")
 
 
 def render_rows(rows: pl.DataFrame, scores: pl.DataFrame | None, schema: TableSchema) -> pl.Series:
@@ -57,14 +56,8 @@ def render_rows(rows: pl.DataFrame, scores: pl.DataFrame | None, schema: TableSc
         return pl.Series("tail", [], dtype=pl.String)
     if rows.get_column("EventId_CF").null_count():
         raise ValueError("an event has no EventId_CF; it could never be told from its copies")
-    frame = _with_scores(rows, scores, schema)
-    frame, cut = cut_long_values(frame)
-    frame = _with_flags(frame, cut)
-    six_decimals = schema.plan == "Auxiliary"
-    frame = frame.with_columns(
-        _iso(column, six_decimals) for column in frame.iter_columns() if isinstance(column.dtype, pl.Datetime)
-    )
-    return _encode(frame)
+    frame, cut = cut_long_values(_with_scores(rows, scores, schema))
+    return encode_rows(_with_flags(frame, cut), hundredths=_TWO_DECIMALS, six_decimals=schema.plan == "Auxiliary")
 
 
 def cut_long_values(frame: pl.DataFrame) -> tuple[pl.DataFrame, dict[str, pl.Series]]:
@@ -97,7 +90,6 @@ def _with_scores(rows: pl.DataFrame, scores: pl.DataFrame | None, schema: TableS
         frame = frame.with_columns(pl.lit(value).alias(name) for name, value in _UNSCORED.items())
     else:
         frame = frame.with_columns(scores.select(pl.col(name).cast(kinds[name]) for name in SCORE_COLUMNS))
-        frame = frame.with_columns(pl.col(pl.Float64).exclude(own).round(_SCORE_DECIMALS))
     if "_flags" in rows.columns:
         frame = frame.with_columns(rows.get_column("_flags").cast(pl.String))
     return frame
@@ -110,35 +102,3 @@ def _with_flags(frame: pl.DataFrame, cut: dict[str, pl.Series]) -> pl.DataFrame:
     texts = [pl.when(source != "").then(source) for source in sources]
     merged = pl.concat_str(*texts, *marks, separator=FLAG_SEPARATOR, ignore_nulls=True)
     return frame.with_columns(pl.when(merged != "").then(merged).alias("Flags_CF")).drop("_flags", strict=False)
-
-
-def _iso(column: pl.Series, six_decimals: bool) -> pl.Series:
-    """ISO 8601 with Z; decimals where a value has any, six if the table's plan wants them everywhere."""
-    whole_seconds = column.dt.epoch("us") % 1_000_000 == 0
-    if not six_decimals and whole_seconds.all():
-        return column.dt.strftime("%FT%TZ")
-    # Value by value, so that a row's text does not depend on its neighbours.
-    text = pl.when(whole_seconds & (not six_decimals)).then(column.dt.strftime("%FT%TZ"))
-    return pl.select(text.otherwise(column.dt.strftime("%FT%T%.6fZ")).alias(column.name)).to_series()
-
-
-def _encode(frame: pl.DataFrame) -> pl.Series:
-    """Each row as JSON members in column order, nulls left out."""
-    # JSON has no NaN and no infinity.
-    frame = frame.with_columns(pl.when(pl.col(pl.Float64).is_finite()).then(pl.col(pl.Float64)))
-    nulls = {column.name: column.null_count() for column in frame.iter_columns()}
-    members: list[pl.Expr] = []
-    # Runs of full columns are encoded together; a column with nulls alone, and joined in only where it has a value.
-    for full, run in itertools.groupby(
-        (name for name in nulls if nulls[name] < frame.height), lambda name: not nulls[name]
-    ):
-        if full:
-            members.append(_members(list(run)))
-        else:
-            members += (pl.when(pl.col(name).is_not_null()).then(_members([name])) for name in run)
-    return frame.select(tail=pl.concat_str(pl.lit(""), *members, separator=",", ignore_nulls=True)).get_column("tail")
-
-
-def _members(names: list[str]) -> pl.Expr:
-    """``"name":value`` of the columns, joined by commas."""
-    return pl.struct(names).struct.json_encode().str.strip_prefix("{").str.strip_suffix("}")

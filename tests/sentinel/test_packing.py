@@ -2,6 +2,7 @@
 
 import itertools
 import json
+import re
 
 import polars as pl
 import pytest
@@ -43,11 +44,11 @@ def test_every_row_once_in_order_and_no_body_over_the_limit(values, limit, slice
     for cut in cuts:
         assert cut.start == at
         at = cut.end
-        raw = packing.body(cut.tails, "0123456789abcdef0123")
+        raw = packing.body(cut.tails, "0123456789ABCd")
         events = json.loads(raw)
         assert len(events) == cut.end - cut.start
-        assert {event["BatchId_CF"] for event in events} == {"0123456789abcdef0123"}
-        again = packing.body(cut.tails, "0123456789abcdef0123", 2)
+        assert {event["BatchId_CF"] for event in events} == {"0123456789ABCd"}
+        again = packing.body(cut.tails, "0123456789ABCd", 2)
         assert len(again) == packing.body_size(int(cut.tails.str.len_bytes().sum()), len(events))
         assert len(again) - len(raw) == packing.ATTEMPT_BYTES * len(events)
         if cut.too_large:
@@ -96,7 +97,7 @@ def test_a_packer_with_a_span_wants_times():
 
 @given(values=st.lists(st.text(max_size=30), min_size=1, max_size=20), attempt=st.integers(2, 9))
 def test_a_body_can_be_taken_apart_and_stamped_again(values, attempt):
-    old, new = "0" * 20, "f" * 20
+    old, new = "0" * 14, "f" * 14
     raw = packing.body(tails([*values, f'{{"BatchId_CF":"{old}"', f',{{"BatchId_CF":"{old}"']), old)
     assert packing.join_tails(packing.tails_of(raw, old), old) == raw
     again = json.loads(packing.restamp(raw, old, new, attempt))
@@ -116,8 +117,10 @@ def test_halving_leaves_rows_on_both_sides(sizes_):
 
 
 def test_batch_ids_are_stable_and_distinct():
-    assert packing.make_batch_id(1, "3.1/unscored", 0, 10, "1") == "5f5ce5751cb651d816f2"
+    assert packing.make_batch_id(1, "3.1/unscored", 0, 10, "1") == "5mcBdqvMOxnfLR"
     ids = {packing.make_batch_id(part, start, end) for part in range(5) for start in range(5) for end in range(5)}
     assert len(ids) == 125
-    assert all(len(batch_id) == packing.BATCH_ID_LENGTH for batch_id in ids)
+    # Letters and digits alone need no care in KQL, SQL, file names or logs.
+    assert all(re.fullmatch("[0-9A-Za-z]{14}", batch_id) for batch_id in ids)
+    assert packing.BATCH_ID_LENGTH == 14 and 62**14 > 2**83
     assert packing.make_batch_id(1, 23) != packing.make_batch_id(12, 3)
