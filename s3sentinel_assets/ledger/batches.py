@@ -9,6 +9,7 @@ human's word). Every change checks the part's lease in the same transaction, so 
 nothing.
 """
 
+import functools
 from collections.abc import Collection, Iterable
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -152,13 +153,30 @@ def _change(
     states: Collection[BatchState],
     values: dict[str, Any],
     request_id: str | None = None,
+    *,
+    another_try: bool = False,
 ) -> None:
     check_lease(connection, held)
-    query = sa.update(batch).where(batch.c.id == batch_id, batch.c.state.in_([state.value for state in states]))
-    if request_id is not None:
-        query = query.where(batch.c.request_id == request_id)
-    if connection.execute(query.values(**values)).rowcount != 1:
+    statement = _change_statement(
+        tuple(state.value for state in states), tuple(values), request_id is not None, another_try
+    )
+    which = {"which_batch": batch_id} | ({"which_request": request_id} if request_id is not None else {})
+    if connection.execute(statement, which | {f"new_{name}": value for name, value in values.items()}).rowcount != 1:
         raise LeaseLostError(f"batch {batch_id} was changed by another worker")
+
+
+@functools.cache
+def _change_statement(
+    states: tuple[str, ...], names: tuple[str, ...], of_request: bool, another_try: bool
+) -> sa.Update:
+    """The update of a batch in one of the states; there are a handful of them, and every batch needs two."""
+    statement = sa.update(batch).where(batch.c.id == sa.bindparam("which_batch"), batch.c.state.in_(states))
+    if of_request:
+        statement = statement.where(batch.c.request_id == sa.bindparam("which_request"))
+    values: dict[str, Any] = {name: sa.bindparam(f"new_{name}") for name in names}
+    if another_try:
+        values["tries"] = batch.c.tries + 1
+    return statement.values(**values)
 
 
 def begin_sending(connection: Connection, held: Lease, batch_id: str, request_id: str, now: int) -> None:
@@ -171,11 +189,10 @@ def begin_sending(connection: Connection, held: Lease, batch_id: str, request_id
         "state": BatchState.SENDING.value,
         "request_id": request_id,
         "lease_epoch": held.epoch,
-        "tries": batch.c.tries + 1,
         "sent_at": now,
         "settled_at": None,
     }
-    _change(connection, held, batch_id, OPEN_STATES, values)
+    _change(connection, held, batch_id, OPEN_STATES, values, another_try=True)
 
 
 def settle_batch(

@@ -55,6 +55,7 @@ class Ledger:
         self.url = _checked_url(url)
         self.engine = _engine(self.url)
         self._reading = self.engine
+        self._writing = self.engine.execution_options(s3sentinel_write=True)
         if self.url.get_backend_name() == "postgresql":
             # Its default level lets a commit of another worker fall between two statements of one account.
             self._reading = self.engine.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
@@ -72,7 +73,7 @@ class Ledger:
     @contextlib.contextmanager
     def write(self) -> Iterator[Connection]:
         """A writing transaction; on SQLite it takes the write lock at once, so it cannot fail half-way."""
-        with self._translated(), self.engine.execution_options(s3sentinel_write=True).begin() as connection:
+        with self._translated(), self._writing.begin() as connection:
             yield connection
 
     @contextlib.contextmanager
