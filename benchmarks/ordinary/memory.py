@@ -1,0 +1,172 @@
+"""What the model has learnt, as dictionaries, and learning one more hour."""
+
+import math
+from collections import Counter, defaultdict
+from collections.abc import Iterable
+
+from benchmarks.ordinary.keys import FACTORS, SEPARATOR, Keys
+from s3sentinel_assets.hours import hour_start
+from s3sentinel_assets.ml.model import Parameters
+
+__all__ = ["Memory", "surprise"]
+
+_STATISTICS = (
+    "events",
+    "trials",
+    "surprise",
+    "active_hours",
+    "log_events",
+    "log_errors",
+    *(f"new {factor}" for factor in FACTORS),
+)
+_UNITS = 1 << 16
+_BIT_UNITS = 1 << 7
+
+
+def _number(hour: str) -> int:
+    return int(hour_start(hour).timestamp()) // 3_600
+
+
+class Memory:
+    """Counts by table and key, as of ``hour``; looked up from the hour ``at``."""
+
+    def __init__(
+        self, hour: str, tables: dict[str, dict[str, tuple[float, int, int]]], at: str, parameters: Parameters
+    ) -> None:
+        self.hour, self.tables, self.parameters = hour, tables, parameters
+        self.decay = 2.0 ** (-(_number(at) - 1 - _number(hour)) / parameters.half_life_hours)
+        self.at = _number(at)
+        self._statistics_of: dict[str, dict[str, float]] = {}
+
+    def past(self, table: str, key: str) -> float:
+        """The faded count; 0 where it is unknown or forgotten."""
+        entry = self.tables.get(table, {}).get(key)
+        faded = entry[0] * self.decay if entry else 0.0
+        return faded if faded >= self.parameters.drop_below else 0.0
+
+    def statistics(self, principal: str) -> dict[str, float]:
+        """The statistics of a principal, faded, and ``days`` since it was first seen; looked up once each."""
+        if principal not in self._statistics_of:
+            table, values = self.tables.get("principal", {}), {}
+            for name in _STATISTICS:
+                entry = table.get(f"{principal}{SEPARATOR}{name}")
+                values[name] = entry[0] * self.decay if entry else 0.0
+            first = table.get(f"{principal}{SEPARATOR}events")
+            values["days"] = (self.at - first[1]) / 24.0 if first else 0.0
+            self._statistics_of[principal] = values
+        return self._statistics_of[principal]
+
+    def after(self, events: Iterable[Keys]) -> dict[str, dict[str, tuple[float, int, int]]]:
+        """The tables once the hour's events are learnt."""
+        added = self._contributions(events)
+        parameters = self.parameters
+        decay = 2.0 ** (-(self.at - _number(self.hour)) / parameters.half_life_hours)
+        tables: dict[str, dict[str, tuple[float, int, int]]] = defaultdict(dict)
+        for table, entries in self.tables.items():
+            for key, (count, first, last) in entries.items():
+                if (faded := count * decay) >= parameters.drop_below or key in added.get(table, ()):
+                    tables[table][key] = (faded, first, last)
+        for table, entries in added.items():
+            for key, units in entries.items():
+                count, first, _ = tables[table].get(key, (0.0, self.at, 0))
+                if (total := count + units / _UNITS) >= parameters.drop_below:
+                    tables[table][key] = (total, first, self.at)
+        return tables
+
+    def _contributions(self, events: Iterable[Keys]) -> dict[str, Counter[str]]:
+        counts: Counter[tuple[str, str, str, str]] = Counter()
+        totals: Counter[str] = Counter()
+        errors: Counter[str] = Counter()
+        for keys in events:
+            totals[keys.principal] += 1
+            for factor, item in keys.items.items():
+                if item:
+                    counts[keys.principal, keys.peer if factor == "action" else "", factor, item] += 1
+            errors[keys.principal] += keys.items["error"] != ""
+        added: dict[str, Counter[str]] = defaultdict(Counter)
+        surprises: Counter[str] = Counter()
+        warm = {name for name in totals if self.statistics(name)["events"] >= self.parameters.warm_events}
+        for (principal, peer, factor, item), count in counts.items():
+            units = self._units(count, totals[principal])
+            self._count(added, principal, peer, factor, item, units)
+            if factor == "action" and principal in warm:
+                surprises[principal] += round(self._surprise(principal, peer, item) * _BIT_UNITS) * units
+        self._add_statistics(added, totals, errors, warm, surprises)
+        return added
+
+    def _units(self, count: int, total: int) -> int:
+        cap = self.parameters.hourly_cap
+        return count * _UNITS if total <= cap else max(_UNITS, count * (cap * _UNITS) // total)
+
+    def _count(
+        self, added: dict[str, Counter[str]], principal: str, peer: str, factor: str, item: str, units: int
+    ) -> None:
+        account = principal.partition(SEPARATOR)[0]
+        if factor == "action":
+            added["peer/action"][f"{peer}{SEPARATOR}{item}"] += units
+            added["global/action"][item] += units
+            added["peer"][peer] += units
+            added["account"][account] += units
+            added["global"]["all"] += units
+        elif factor in ("wide_network", "agent"):
+            added[f"account/{factor}"][f"{account}{SEPARATOR}{item}"] += units
+        if factor == "size":
+            for step in range(int(item[-2:]) + 1):
+                added["principal/size"][f"{principal}{SEPARATOR}{item[:-2]}{step:02d}"] += units
+        else:
+            added[f"principal/{factor}"][f"{principal}{SEPARATOR}{item}"] += units
+
+    def _add_statistics(
+        self,
+        added: dict[str, Counter[str]],
+        totals: Counter[str],
+        errors: Counter[str],
+        warm: set[str],
+        surprises: Counter[str],
+    ) -> None:
+        own = added["principal"]
+        events: Counter[str] = Counter()
+        for key, units in added["principal/action"].items():
+            events[SEPARATOR.join(key.split(SEPARATOR, 2)[:2])] += units
+        for principal, total in totals.items():
+            values = {"events": events[principal], "active_hours": _UNITS}
+            values["log_events"] = round(math.log2(total + 1) * _UNITS)
+            values["log_errors"] = round(math.log2(errors[principal] + 1) * _UNITS)
+            if principal in warm:
+                values |= {"trials": events[principal], "surprise": surprises[principal] // _BIT_UNITS}
+            for name, units in values.items():
+                own[f"{principal}{SEPARATOR}{name}"] += units
+        for factor in FACTORS:
+            for key in added[f"principal/{factor}"]:
+                principal = SEPARATOR.join(key.split(SEPARATOR, 2)[:2])
+                if principal in warm and not self.past(f"principal/{factor}", key):
+                    own[f"{principal}{SEPARATOR}new {factor}"] += _UNITS
+
+    def _surprise(self, principal: str, peer: str, action: str) -> float:
+        return surprise(
+            self.parameters,
+            own=self.past("principal/action", f"{principal}{SEPARATOR}{action}"),
+            own_total=self.statistics(principal)["events"],
+            peer=self.past("peer/action", f"{peer}{SEPARATOR}{action}"),
+            peer_total=self.past("peer", peer),
+            everyone=self.past("global/action", action),
+            everyone_total=self.past("global", "all"),
+        )
+
+
+def surprise(
+    parameters: Parameters,
+    *,
+    own: float,
+    own_total: float,
+    peer: float,
+    peer_total: float,
+    everyone: float,
+    everyone_total: float,
+) -> float:
+    """Bits of an action, backing off from the principal to its peers to everybody."""
+    base = 2.0**-parameters.base_bits
+    general = (everyone + parameters.backoff_global * base) / (everyone_total + parameters.backoff_global)
+    group = (peer + general * parameters.backoff_global) / (peer_total + parameters.backoff_global)
+    share = (own + group * parameters.backoff_peer) / (own_total + parameters.backoff_peer)
+    return -math.log2(share)

@@ -1,0 +1,75 @@
+"""Addresses, agents and flow sizes in their coarser form, one value at a time."""
+
+import functools
+import re
+
+__all__ = ["agent_family", "network", "plain_action", "size_step"]
+
+_IPV4 = re.compile(r"^(?:::ffff:)?(\d{1,3})\.(\d{1,3})\.(\d{1,3})\.\d{1,3}$")
+_IPV6 = re.compile(r"^[0-9a-f:]*:[0-9a-f:.]*$")
+_SYSTEM = re.compile(r"\b(kali|parrot|pentoo|windows|macos|mac os|darwin|android|iphone|ipad|linux)")
+_SAME_SYSTEM = {"mac os": "macos", "darwin": "macos", "ipad": "iphone"}
+_DIRECTION = re.compile(r"(?:^|/)(ingress|egress|internal|inbound|outbound|in|out)(?:/|$)")
+_STEPS = [1 << (2 * exponent) for exponent in range(1, 24)]
+
+
+@functools.lru_cache(maxsize=100_000)
+def network(address: str, pieces: int) -> str:
+    """``pieces`` 3: /24 or /48; 2: /16 or /32. Names of AWS services stay as they are."""
+    value = address.strip().lower()
+    if match := _IPV4.match(value):
+        parts = [(part.lstrip("0") or "0") for part in match.groups()[:pieces]]
+        return ".".join(parts + ["0"] * (4 - pieces)) + f"/{pieces * 8}"
+    if _IPV6.match(value):
+        head = [*value.split("::")[0].split(":"), "", ""][:pieces]
+        return ":".join((part.lstrip("0") or "0") for part in head) + f"::/{pieces * 16}"
+    return value[:96]
+
+
+@functools.lru_cache(maxsize=100_000)
+def agent_family(agent: str) -> str:
+    """Product, major version and operating system of a user agent."""
+    value = agent.lower().strip("[] \t")[:1_024]
+    if not value:
+        return ""
+    if re.search(r"\.amazonaws\.com$|^aws internal", value):
+        return re.match(r"aws internal|\S+", value)[0][:96]  # pyright: ignore[reportOptionalSubscript]
+    found = _SYSTEM.search(value)
+    system = _SAME_SYSTEM.get(found[1], found[1]) if found else ""
+    if "kali" in value:
+        system = "kali"
+    return f"{_family(value)} {system}".rstrip()[:96]
+
+
+def _family(value: str) -> str:
+    if "terraform" in value:
+        return "terraform"
+    if value.startswith("mozilla/"):
+        return _browser(value)
+    product = re.match(r"[^\s/;,(]+", value)
+    named = re.sub(r"\d{3,}|[0-9a-f]{8,}", "#", product[0]) if product else ""
+    major = re.match(r"[^\s/;,(]+/v?(\d+)", value)
+    return f"{named}/{major[1]}" if major else named
+
+
+def _browser(value: str) -> str:
+    if re.search(r"edga?/", value):
+        return "edge"
+    if "firefox/" in value:
+        return "firefox"
+    if re.search(r"chrome/|crios/", value):
+        return "chrome"
+    return "safari" if "safari/" in value else "browser"
+
+
+def plain_action(action: str) -> str:
+    """The action without its API date."""
+    return re.sub(r"\d{8}(v\d+)?$", "", action)
+
+
+def size_step(action: str, size: int | None) -> str:
+    """Direction and size class of a flow; "" without a size."""
+    if not size or size < 0:
+        return ""
+    direction = _DIRECTION.search(action.lower())
+    return f"{direction[1] if direction else 'any'} {sum(size >= step for step in _STEPS):02d}"
