@@ -14,7 +14,7 @@ ARGS   ?=
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help venv demo local ui test lint types contracts tests format clean
+.PHONY: help venv demo dev emit latency local ui rules test bench lint types contracts tests format clean
 
 help: ## Lists the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -48,11 +48,26 @@ $(READY): requirements.lock pyproject.toml
 demo: $(READY) ## Runs the main job on generated logs, from a local S3 to a local workspace (ARGS="--hours 6")
 	@$(BIN)/s3sentinel demo $(ARGS)
 
+dev: $(READY) ## Starts local S3, workspace, MLflow and Dagster with sensors on (Ctrl-C ends all)
+	@$(BIN)/s3sentinel dev $(ARGS)
+
+emit: $(READY) ## Keeps writing invented logs into the S3 of `make dev` (ARGS="--rate 20 --attack")
+	@$(BIN)/s3sentinel emit $(ARGS)
+
+latency: $(READY) ## Measures the time from S3 to the answer of a query (ARGS="--objects 50")
+	@$(BIN)/s3sentinel latency $(ARGS)
+
 local: $(READY) ## Starts the local stand-ins that s3sentinel.yaml points at (Ctrl-C ends them)
 	@$(BIN)/s3sentinel local $(ARGS)
 
 ui: $(READY) ## Opens the last demo in the Dagster UI on http://127.0.0.1:3000 (Ctrl-C ends it)
 	@$(BIN)/s3sentinel ui $(ARGS)
+
+rules: $(READY) ## Runs the example rules on the last demo's workspace (ARGS="--show")
+	@$(BIN)/s3sentinel rules run rules --home .s3sentinel/demo --from 24h $(ARGS)
+
+bench: $(READY) ## Measures the whole chain on one core, next to the ordinary Python way (ARGS="--size small --rounds 3")
+	@$(BIN)/python -m benchmarks --chart docs/bench.svg $(ARGS)
 
 test: lint types contracts tests ## Checks everything: style, types, layers, tests
 

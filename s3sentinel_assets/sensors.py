@@ -4,8 +4,9 @@ Belongs here: turning touched hours into run requests, and the words of a tick. 
 (`pipeline.discovery`), which records every object in the ledger before a run is asked for: a lost tick loses nothing.
 
 It fires every ``sensor_interval_seconds``. An hour is touched when the ledger holds anything of it that is not
-delivered yet, so a late object, a failed run and a batch to be sent again all come back by themselves. Sensors start
-stopped; ``S3SENTINEL_SENSORS=running`` starts them with the code location.
+delivered yet, so a late object, a failed run and a batch to be sent again all come back by themselves. An hour whose
+run is still waiting to start is left to that run, which lists for itself when it starts. Sensors start stopped;
+``S3SENTINEL_SENSORS=running`` starts them with the code location.
 """
 
 import json
@@ -18,7 +19,7 @@ from dagster._core.definitions.unresolved_asset_job_definition import Unresolved
 from s3sentinel_assets.config import SENSORS_VARIABLE
 from s3sentinel_assets.errors import UserError
 from s3sentinel_assets.hours import hour_key, utc_now
-from s3sentinel_assets.jobs import run_tags
+from s3sentinel_assets.jobs import HOUR_TAG, SOURCE_TAG, run_tags
 from s3sentinel_assets.orphans import fail_orphans
 from s3sentinel_assets.resources import Stages
 
@@ -30,6 +31,8 @@ REQUESTS_PER_TICK = 24
 # Dagster ends a tick after DAGSTER_SENSOR_GRPC_TIMEOUT_SECONDS, 60 by default. What the listing has recorded by then
 # stays recorded, but a tick that never ends in time never asks for runs.
 _SLOW_SECONDS = 40.0
+
+_NOT_BEGUN = [dg.DagsterRunStatus.QUEUED, dg.DagsterRunStatus.STARTING]
 
 
 def starts_running() -> bool:
@@ -44,6 +47,12 @@ def _asked_before(cursor: str | None) -> dict[str, str]:
     except ValueError:
         return {}
     return {str(hour): str(digest) for hour, digest in asked.items()} if isinstance(asked, dict) else {}
+
+
+def _waiting_hours(instance: dg.DagsterInstance, source: str, job: str) -> set[str]:
+    """Hours with a run that has not begun. Whatever the ledger knew before this was asked, that run will find."""
+    runs = instance.get_runs(dg.RunsFilter(job_name=job, statuses=_NOT_BEGUN, tags={SOURCE_TAG: source}))
+    return {run.tags[HOUR_TAG].rpartition("|")[2] for run in runs if HOUR_TAG in run.tags}
 
 
 def listing_sensor(
@@ -92,6 +101,9 @@ def listing_sensor(
         asked = _asked_before(context.cursor)
         # The newest first: what happens now must not wait behind a backlog.
         due = sorted((hour for hour, digest in touched.items() if asked.get(hour) != digest), reverse=True)
+        waiting = _waiting_hours(context.instance, source, job.name) if due else set()
+        # Not noted as asked for: should that run never start, the hour is asked for again.
+        due = [hour for hour in due if hour not in waiting]
         now = due[:REQUESTS_PER_TICK]
         cursor = {hour: digest for hour, digest in asked.items() if hour in touched} | {h: touched[h] for h in now}
         requests = [

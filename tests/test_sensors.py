@@ -4,6 +4,8 @@ import json
 
 import dagster as dg
 import pytest
+from dagster._core.remote_origin import RegisteredCodeLocationOrigin, RemoteJobOrigin, RemoteRepositoryOrigin
+from dagster._core.test_utils import create_run_for_test
 
 from s3sentinel_assets.definitions import build_defs
 from s3sentinel_assets.errors import UserError
@@ -17,8 +19,8 @@ def stages() -> FakeStages:
 
 
 @pytest.fixture
-def tick(stages):
-    """Evaluates the sensor; what it returns and its cursor are as the daemon would keep them."""
+def ticks(stages):
+    """Evaluates the sensor, and the instance it sees; result and cursor are as the daemon would keep them."""
     defs = build_defs(config_of(sensor_interval_seconds=7), stages=stages)
     sensor = defs.resolve_sensor_def("cloudtrail_listing")
     assert sensor.minimum_interval_seconds == 7
@@ -30,7 +32,12 @@ def tick(stages):
             )
             return sensor.evaluate_tick(context)
 
-        yield evaluate
+        yield evaluate, instance
+
+
+@pytest.fixture
+def tick(ticks):
+    return ticks[0]
 
 
 def test_one_run_for_each_touched_hour(stages, tick):
@@ -53,6 +60,52 @@ def test_what_was_asked_for_is_not_asked_for_again_until_it_changes(stages, tick
     assert again.skip_message == "cloudtrail: 2 hours have work, and a run was asked for each"
     stages.touched[hour(3)] = "a2"
     assert [request.run_key for request in tick(again.cursor).run_requests] == [f"{hour(3)}:a2"]
+
+
+def made_run(instance, tags, status=dg.DagsterRunStatus.QUEUED, source="cloudtrail") -> dg.DagsterRun:
+    """A run such as the daemon makes it of a request."""
+    job = f"{source}_live"
+    place = RemoteRepositoryOrigin(RegisteredCodeLocationOrigin("s3sentinel"), "__repository__")
+    origin = RemoteJobOrigin(place, job)  # a run cannot be queued without
+    return create_run_for_test(instance, job_name=job, tags=tags, status=status, remote_job_origin=origin)
+
+
+@pytest.mark.parametrize("status", [dg.DagsterRunStatus.QUEUED, dg.DagsterRunStatus.STARTING])
+def test_a_run_that_has_not_begun_takes_along_what_came_since(stages, ticks, status):
+    tick, instance = ticks
+    stages.touched = {hour(3): "a1"}
+    first = tick()
+    run = made_run(instance, first.run_requests[0].tags, status)
+    stages.touched = {hour(3): "a2", hour(5): "b1"}
+    again = tick(first.cursor)
+    assert [request.partition_key for request in again.run_requests] == [hour(5)]
+    stages.touched.pop(hour(5))
+    again = tick(again.cursor)
+    assert again.run_requests == []
+    assert again.skip_message == "cloudtrail: 1 hours have work, and a run was asked for each"
+    # It never began: the hour is asked for after all.
+    instance.report_run_failed(run)
+    assert [request.run_key for request in tick(again.cursor).run_requests] == [f"{hour(3)}:a2"]
+
+
+@pytest.mark.parametrize(
+    "status", [dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.SUCCESS, dg.DagsterRunStatus.FAILURE]
+)
+def test_a_run_that_has_begun_may_have_listed_before_the_object_came(stages, ticks, status):
+    tick, instance = ticks
+    stages.touched = {hour(3): "a1"}
+    first = tick()
+    made_run(instance, first.run_requests[0].tags, status)
+    stages.touched = {hour(3): "a2"}
+    assert [request.run_key for request in tick(first.cursor).run_requests] == [f"{hour(3)}:a2"]
+
+
+def test_a_run_of_another_source_says_nothing(stages, ticks):
+    tick, instance = ticks
+    tags = {"s3sentinel/source": "vpc_flow", "s3sentinel/hour": f"vpc_flow|{hour(3)}"}
+    made_run(instance, tags, source="vpc_flow")
+    stages.touched = {hour(3): "a1"}
+    assert len(tick().run_requests) == 1
 
 
 def test_an_hour_that_comes_back_with_the_same_digest_is_asked_for_again(stages, tick):

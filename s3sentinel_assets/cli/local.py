@@ -34,9 +34,11 @@ def local(
     """Serve the local stand-ins for S3 and Sentinel, as the configuration names them, until interrupted."""
     from s3sentinel_assets.config import load_config
     from s3sentinel_assets.local.laptop import BUCKET, start_configured
+    from s3sentinel_assets.sentinel.kql import write_functions
 
     stop = _until_interrupted()
     with start_configured(load_config(config)) as (aws, workspace):
+        write_functions(workspace.ca_file.parent / "functions")
         client = aws.client()
         if BUCKET not in {bucket["Name"] for bucket in client.list_buckets()["Buckets"]}:
             client.create_bucket(Bucket=BUCKET)

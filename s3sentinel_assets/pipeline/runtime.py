@@ -10,14 +10,13 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from s3sentinel_assets.config import Config, SourceSettings
-from s3sentinel_assets.ledger.engine import Ledger
-from s3sentinel_assets.ledger.leases import worker_name
-from s3sentinel_assets.store import Store
 
 if TYPE_CHECKING:
+    from s3sentinel_assets.ledger.engine import Ledger
     from s3sentinel_assets.ml.model import RarityModel
     from s3sentinel_assets.sentinel.client import SentinelClient
     from s3sentinel_assets.sentinel.query import WorkspaceQuery
+    from s3sentinel_assets.store import Store
 
 __all__ = ["Runtime"]
 
@@ -27,7 +26,6 @@ class Runtime:
 
     def __init__(self, config: Config) -> None:
         self.config = config
-        self.worker = worker_name()
         self._lock = threading.RLock()
         self._closers: list[Callable[[], None]] = []
 
@@ -38,18 +36,33 @@ class Runtime:
             return self.__dict__[name]
 
     @property
-    def ledger(self) -> Ledger:
+    def worker(self) -> str:
+        """The name under which this runtime holds leases."""
+
+        def build() -> str:
+            from s3sentinel_assets.ledger.leases import worker_name
+
+            return worker_name()
+
+        return self._once("_worker", build)
+
+    @property
+    def ledger(self) -> "Ledger":
         """The ledger, migrated."""
         return self._once("_ledger", self._open_ledger)
 
-    def _open_ledger(self) -> Ledger:
+    def _open_ledger(self) -> "Ledger":
+        from s3sentinel_assets.ledger.engine import Ledger
+
         ledger = Ledger(self.config.ledger_url)
         self._closers.append(ledger.close)
         return ledger
 
     @functools.cached_property
-    def store(self) -> Store:
+    def store(self) -> "Store":
         """The stage files."""
+        from s3sentinel_assets.store import Store
+
         return Store(self.config.data_dir / "store")
 
     def source(self, name: str) -> SourceSettings:

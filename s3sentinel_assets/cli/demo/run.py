@@ -87,6 +87,7 @@ def run_demo(home: Path, count: int, scale: float) -> DemoResult:
     """
     from s3sentinel_assets.local.generator import Generator, Scenario
     from s3sentinel_assets.local.laptop import start_laptop
+    from s3sentinel_assets.sentinel.kql import write_functions
 
     began = time.monotonic()
     last = shift_hour(hour_key(utc_now() - timedelta(minutes=_GRACE_MINUTES)), -1)
@@ -99,6 +100,7 @@ def run_demo(home: Path, count: int, scale: float) -> DemoResult:
         laptop = stack.enter_context(
             start_laptop(home, start=start, grace_minutes=_GRACE_MINUTES, models_dir=str(_models_dir()))
         )
+        write_functions(laptop.workspace.ca_file.parent / "functions")
         progress.update(starting, total=1, completed=1)
         _seed(laptop, scenario.objects(), progress, "writing logs into the bucket")
         _work(laptop, scenario, result, progress)
