@@ -20,6 +20,7 @@ __all__ = [
     "ORDINAL",
     "conform",
     "flags",
+    "non_empty",
     "null_column",
     "to_entity_view",
 ]
@@ -47,10 +48,8 @@ def conform(frame: pl.DataFrame, table: str, columns: Mapping[str, pl.Expr]) -> 
     wanted |= {EVENT_ID: pl.String(), EVENT_TIME: pl.Datetime("us", "UTC")}
     if unknown := sorted(columns.keys() - wanted.keys()):
         raise KeyError(f"table {table} has no column {', '.join(unknown)}")
-    shaped = _shaped(frame, wanted, columns)
-    return shaped.with_columns(
-        frame[OBJECT].cast(pl.Int64), frame[ORDINAL].cast(pl.Int64), frame[FLAGS].cast(pl.String)
-    )
+    wanted |= {OBJECT: pl.Int64(), ORDINAL: pl.Int64(), FLAGS: pl.String()}
+    return _shaped(frame, wanted, {**columns, **{name: pl.col(name) for name in INTERNAL_COLUMNS}})
 
 
 def _shaped(frame: pl.DataFrame, wanted: Mapping[str, pl.DataType], columns: Mapping[str, pl.Expr]) -> pl.DataFrame:
@@ -65,6 +64,12 @@ def _shaped(frame: pl.DataFrame, wanted: Mapping[str, pl.DataType], columns: Map
 def null_column(dtype: pl.DataType, height: int) -> pl.Series:
     """``height`` nulls."""
     return pl.Series([None], dtype=dtype).new_from_index(0, height)
+
+
+def non_empty(name: str) -> pl.Expr:
+    """The text column ``name`` with empty text as null."""
+    column = pl.col(name)
+    return pl.when(column != "").then(column)
 
 
 def flags(*parts: pl.Expr) -> pl.Expr:

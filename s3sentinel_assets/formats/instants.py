@@ -9,10 +9,8 @@ import polars as pl
 
 __all__ = ["END_EPOCH_SECOND", "EVENT_YEARS", "parse_iso8601"]
 
-_END = datetime(2200, 1, 1, tzinfo=UTC)
-_FIRST = datetime(1970, 1, 1, tzinfo=UTC)
 #: A time must lie before this second: a zero time (year 1) or one in the far future is a fault of the writer.
-END_EPOCH_SECOND = int(_END.timestamp())
+END_EPOCH_SECOND = int(datetime(2200, 1, 1, tzinfo=UTC).timestamp())
 #: The bounds in words.
 EVENT_YEARS = "from 1970 to 2199"
 _TO_THE_SECOND = "%Y-%m-%dT%H:%M:%SZ"
@@ -23,15 +21,17 @@ def parse_iso8601(texts: pl.Series) -> pl.Series:
 
     A text without a zone is taken as UTC.
     """
-    instants = texts.str.to_datetime(_TO_THE_SECOND, time_unit="us", strict=False).dt.replace_time_zone("UTC")
-    odd = (instants.is_null() & texts.is_not_null()).arg_true()
-    if odd.len():
+    instants = texts.str.to_datetime(_TO_THE_SECOND, time_unit="us", time_zone="UTC", strict=False)
+    if instants.null_count() > texts.null_count():
+        odd = (instants.is_null() & texts.is_not_null()).arg_true()
         found = pl.Series([_parse_odd(text) for text in texts.gather(odd)], dtype=instants.dtype)
         instants = instants.scatter(odd, found)
-    usable = instants.is_between(_FIRST, _END, closed="left")
-    if usable.all():  # nulls do not count
+    microseconds = instants.cast(pl.Int64())
+    least, most = microseconds.min(), microseconds.max()
+    if least is None or (least >= 0 and most < END_EPOCH_SECOND * 1_000_000):  # type: ignore[operator]
         return instants
-    return instants.zip_with(usable.fill_null(value=False), instants.clear(instants.len()))
+    usable = microseconds.is_between(0, END_EPOCH_SECOND * 1_000_000, closed="left").fill_null(value=False)
+    return instants.zip_with(usable, instants.clear(instants.len()))
 
 
 def _parse_odd(text: str) -> datetime | None:

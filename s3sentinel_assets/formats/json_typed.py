@@ -1,6 +1,7 @@
-"""Decoding JSON records into typed structs at speed, and by hand where a record drifts from the types.
+"""Decoding JSON records into typed structs, and by hand where a record drifts from the types.
 
-Belongs here: the two ways of decoding and what is done about drift. Does not belong here: any one format's fields.
+Belongs here: the two ways of decoding and what is done about drift. Does not belong here: any one format's fields, and
+decoding many good records at speed, which a plain msgspec decoder does.
 
 Struct fields carry their JSON names and may be ``str | None``, ``bool | None``, another struct ``| None`` or
 ``msgspec.Raw`` (kept as the original JSON text). Where a record does not fit, all flagged unless nothing is lost:
@@ -14,7 +15,6 @@ Struct fields carry their JSON names and may be ``str | None``, ``bool | None``,
 
 import functools
 import re
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar, get_args
 
@@ -67,14 +67,6 @@ class TypedDecoder(Generic[T]):
         self._strict = msgspec.json.Decoder(kind)
         self._object = msgspec.json.Decoder(dict[str, msgspec.Raw])
         self._any = msgspec.json.Decoder()
-
-    def decode_many(self, texts: Sequence[bytes | msgspec.Raw]) -> list[T]:
-        """All records at once.
-
-        Raises:
-            ValueError, RecursionError: one of them does not fit; decode them one by one.
-        """
-        return list(map(self._strict.decode, texts))
 
     def decode(self, text: bytes) -> tuple[T, str | None] | Undecodable:
         """One record, and the flags that say what had to be changed."""

@@ -164,7 +164,9 @@ class PartParser:
             reading.report.state = "unreadable"
             reading.remark_failure()
             return None
-        return self._parsers.setdefault(name, format_parser(name)())
+        if name not in self._parsers:
+            self._parsers[name] = format_parser(name)()
+        return self._parsers[name]
 
     def _nothing_decoded(self, reading: ObjectReading) -> None:
         report = reading.report

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 import polars as pl
 
 from s3sentinel_assets.errors import UserError
-from s3sentinel_assets.hours import HOUR_FORMAT
+from s3sentinel_assets.hours import HOUR_FORMAT, hour_start
 from s3sentinel_assets.ledger.claims import Claim
 from s3sentinel_assets.store import Store
 
@@ -18,8 +18,8 @@ __all__ = ["event_hours", "first_occurrences", "owned_elsewhere"]
 
 def event_hours(entities: pl.DataFrame) -> dict[str, int]:
     """Event hour → events, from the entity view (columns ``time``)."""
-    counts = entities.select(_hour_of("time").alias("hour")).group_by("hour").len().sort("hour")
-    return dict(counts.iter_rows())
+    counts = entities.group_by(_hour_of("time").alias("hour")).len().sort("hour")
+    return dict(counts.with_columns(pl.col("hour").dt.to_string(HOUR_FORMAT)).iter_rows())
 
 
 def first_occurrences(event_ids: pl.Series, seen: pl.Series) -> pl.Series:
@@ -44,7 +44,10 @@ def owned_elsewhere(store: Store, claims: Iterable[Claim], event_ids: pl.Series)
     wanted = pl.DataFrame({"event_id": event_ids.unique()})
     for uri, hours in _by_file(claims).items():
         try:
-            theirs = pl.scan_parquet(store.path(uri)).filter(_hour_of("time").is_in(hours)).select("event_id").collect()
+            starts = [hour_start(hour) for hour in hours]
+            theirs = (
+                pl.scan_parquet(store.path(uri)).filter(_hour_of("time").is_in(starts)).select("event_id").collect()
+            )
         except (OSError, UserError, pl.exceptions.PolarsError):
             unreadable.append(uri)
             continue
@@ -61,4 +64,4 @@ def _by_file(claims: Iterable[Claim]) -> dict[str, list[str]]:
 
 
 def _hour_of(column: str) -> pl.Expr:
-    return pl.col(column).dt.truncate("1h").dt.to_string(HOUR_FORMAT)
+    return pl.col(column).dt.truncate("1h")

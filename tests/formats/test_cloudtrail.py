@@ -327,6 +327,33 @@ def test_invalid_utf8_is_replaced_and_flagged(field):
     assert parsed.rows[column][1].strip('"') == "a\ufffd\ufffdb"
 
 
+def test_what_is_flagged_does_not_depend_on_the_neighbours():
+    content = trail(
+        record(0, unknown="QQ"),
+        record(1, requestParameters="QQ"),
+        record(2, userIdentity={"type": "IAMUser", "userName": "bob", "unknown": "QQ"}),
+        record(3, userIdentity=role_session("web", "ann", webIdFederationData={"federatedProvider": "QQ"})),
+    ).replace(b"QQ", b"\xff")
+    parsed = parse(content)
+    assert parsed.rows["_flags"].to_list() == [None, "invalid_utf8", None, "invalid_utf8"]
+    assert parsed.entities["principal"].to_list()[2:] == ["111122223333/bob", "1/web/ann"]
+
+
+def test_drift_in_an_identity_that_many_share_is_flagged_each_time():
+    odd = {"type": "IAMUser", "userName": ["x"], "accountId": 12}
+    parsed = parse(trail(*(record(n, userIdentity=odd) if n % 2 else record(n) for n in range(6))))
+    assert parsed.rows["_flags"].to_list() == [None, "drift:userIdentity.userName"] * 3
+    assert parsed.rows["UserIdentityUserName"].to_list() == ["alice", '["x"]'] * 3
+    assert parsed.rows["UserIdentityAccountId"].to_list() == ["111122223333", "12"] * 3
+
+
+def test_the_same_identity_seen_from_two_accounts_is_two_callers():
+    service = {"type": "AWSAccount", "principalId": "AIDA"}
+    parsed = parse(trail(*(record(n, userIdentity=service, recipientAccountId=a) for n, a in enumerate("121"))))
+    assert parsed.entities["principal"].to_list() == ["1/AIDA", "2/AIDA", "1/AIDA"]
+    assert parsed.rows["EventId_CF"].to_list() == ["1:e-0", "2:e-1", "1:e-2"]
+
+
 @pytest.mark.parametrize("text", [r"\ud800", r"\udc00", r"\ud800\ud800", r"x\\\ud83dx", r"\uDBFFa"])
 @pytest.mark.parametrize("field", ["userAgent", "requestParameters"])
 def test_lone_surrogates_are_replaced_and_flagged(field, text):
@@ -556,6 +583,16 @@ records = st.fixed_dictionaries(
 
 def nothing_or(text):
     return None if text is None else json.loads(text)
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.lists(records, min_size=2, max_size=5), st.lists(st.integers(0, 4), min_size=2, max_size=12))
+def test_a_record_comes_out_the_same_among_others_and_alone(items, picks):
+    chosen = [{**items[pick % len(items)], "eventID": f"e-{n}"} for n, pick in enumerate(picks)]
+    together = parse(trail(*chosen), format="cloudtrail")
+    alone = [parse(trail(item), format="cloudtrail") for item in chosen]
+    assert together.rows.drop("_ordinal").equals(pl.concat([parsed.rows for parsed in alone]).drop("_ordinal"))
+    assert together.entities.equals(pl.concat([parsed.entities for parsed in alone]))
 
 
 @settings(max_examples=80, deadline=None)

@@ -8,6 +8,7 @@ import pytest
 from s3sentinel_assets.containers import ReadFailure
 from s3sentinel_assets.errors import ConfigurationError
 from s3sentinel_assets.formats import ObjectInput, PartParser
+from s3sentinel_assets.formats.cloudtrail.parser import CloudTrailParser
 from s3sentinel_assets.formats.rejects import REJECT_DATA_BYTES, REJECT_SCHEMA
 from tests.formats.parsing import an_input, parse, parse_inputs, record, trail, zipped
 
@@ -138,6 +139,14 @@ def test_frames_do_not_depend_on_how_bytes_arrive():
         assert a.rows.equals(b.rows)
         assert a.entities.equals(b.entities)
     assert whole.reports == split.reports
+
+
+def test_one_parser_of_a_format_reads_all_its_objects(monkeypatch):
+    made = []
+    original = CloudTrailParser.__init__
+    monkeypatch.setattr(CloudTrailParser, "__init__", lambda self: (made.append(self), original(self))[1])
+    assert sum(report.rows for report in parse(*[trail(record(n)) for n in range(5)]).reports) == 5
+    assert len(made) == 1
 
 
 def test_parsing_twice_gives_the_same():

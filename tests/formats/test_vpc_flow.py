@@ -228,6 +228,32 @@ def test_no_columns_are_confused_between_objects_of_different_orders():
     assert len(parsed.frames) == 1
 
 
+def test_lines_of_several_orders_stay_in_order_when_some_are_bad_and_blocks_are_small(monkeypatch):
+    a = text("start srcaddr bytes", "1700000000 10.0.0.1 1", "1700000000 10.0.0.1 2")
+    b = text("bytes dstaddr start vpc-id", "3 10.0.0.2 1700000001 vpc-1", "bad", "5 10.0.0.2 1700000001 vpc-1")
+    c = text("start srcaddr bytes", "1700000000 10.0.0.1 6", "bytes start", "7 1700000000", "8 1700000000")
+    whole = parse(*[a, b, c, a] * 15, format="vpc_flow")
+    assert whole.rows["Bytes"].to_list() == [1, 2, 3, 5, 6, 7, 8, 1, 2] * 15
+    original = VpcFlowParser.__init__
+    monkeypatch.setattr(VpcFlowParser, "__init__", lambda self: original(self, block=200))
+    small = parse(*[a, b, c, a] * 15, format="vpc_flow", step=33)
+    assert small.rows.equals(whole.rows)
+    assert small.entities.equals(whole.entities)
+    assert small.rejects.equals(whole.rejects)
+
+
+def test_bad_lines_of_a_long_object_are_found_where_they_are():
+    lines = [LINE.replace("4249", str(n)) for n in range(4_000)]
+    lines[17] = lines[3_003] = "bad"
+    content = text(HEADER, *lines)
+    parsed = parse(content, format="vpc_flow", step=10_000)
+    assert parsed.report.rows == 3_998
+    assert parsed.reasons() == [(17, "field_count"), (3_003, "field_count")]
+    for offset in parsed.rejects["offset"]:
+        assert content[offset:].startswith(b"bad\n")
+    assert parsed.rows["Bytes"].to_list() == [n for n in range(4_000) if n not in (17, 3_003)]
+
+
 @pytest.mark.parametrize("cut", range(1, len(LINE), 7))
 def test_a_line_that_gzip_cut_is_never_taken_for_whole(cut):
     stored = zipped(text(HEADER, LINE, LINE)[: -len(LINE) - 1 + cut])[:-8]
@@ -287,6 +313,22 @@ def test_entities(changes, action, target):
     assert (entity["action"], entity["target"], entity["principal"]) == (action, target, "eni-1")
     assert (entity["principal_type"], entity["peer"], entity["account"]) == ("eni", "111122223333", "111122223333")
     assert (entity["bytes"], entity["packets"]) == (4249, 20)
+
+
+def test_numbers_that_no_name_list_holds_stand_for_themselves():
+    odd = [" 443 6 ", " 70000 300 ", " -7 -1 ", " - - ", " 1023 255 ", " 1024 4 ", " 32767 6 ", " 32768 6 "]
+    parsed = flows(*(LINE.replace(" 443 6 ", numbers).replace(" 50000 ", " 80000 ") for numbers in odd))
+    assert [action.rsplit("/", 2)[0] for action in parsed.entities["action"]] == [
+        "tcp/443", "300/ephemeral", "-1/-7", "-/ephemeral", "255/1023", "ipip/user", "tcp/user", "tcp/ephemeral",
+    ]  # fmt: skip
+
+
+def test_a_line_without_account_has_no_peer_whatever_its_neighbours_have():
+    order = "start account-id subnet-id srcaddr"
+    alone = flows(order, "1700000000 - - 10.0.0.1")
+    among = flows(order, "1700000000 - - 10.0.0.1", "1700000000 1 subnet-1 10.0.0.1", "1700000000 - subnet-1 10.0.0.1")
+    assert alone.entities["peer"].to_list() == [None]
+    assert among.entities["peer"].to_list() == [None, "1/subnet-1", "subnet-1"]
 
 
 def test_entities_of_a_line_without_data():

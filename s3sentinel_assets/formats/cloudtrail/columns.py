@@ -17,8 +17,8 @@ from collections.abc import Mapping
 
 import polars as pl
 
+from s3sentinel_assets.formats.cloudtrail.callers import CALLER_FLAGS, ID_ACCOUNT, SESSION_CREATED, SESSION_MFA
 from s3sentinel_assets.formats.frames import EVENT_ID, EVENT_TIME, FLAGS, OBJECT, ORDINAL, conform, flags, null_column
-from s3sentinel_assets.formats.instants import parse_iso8601
 
 __all__ = ["to_rows"]
 
@@ -26,8 +26,6 @@ _TABLE = "AWSCloudTrail"
 _IDENTITY = "userIdentity."
 _SESSION = "userIdentity.sessionContext."
 _ISSUER = "userIdentity.sessionContext.sessionIssuer."
-_CREATED = "userIdentity.sessionContext.attributes.creationDate"
-_MFA = "userIdentity.sessionContext.attributes.mfaAuthenticated"
 
 _PLAIN = {
     "AdditionalEventData": "additionalEventData",
@@ -82,82 +80,57 @@ _RULE_PARTS = {
 }
 
 
-def _event_id(identities: Mapping[int, str]) -> pl.Expr:
+def _event_id(raw: pl.DataFrame, identities: Mapping[int, str]) -> pl.Expr:
     """Account and eventID; without an eventID, the object and the record's place in it."""
-    account = pl.coalesce("recipientAccountId", f"{_IDENTITY}accountId", pl.lit("-"))
+    native = pl.concat_str(ID_ACCOUNT, "eventID", separator=":")
+    given = raw["eventID"].str.len_bytes()
+    if given.null_count() == 0 and given.min() != 0:
+        return native
     place = pl.concat_str(
         pl.col(OBJECT).replace_strict(dict(identities), return_dtype=pl.String),
         pl.col(ORDINAL).cast(pl.String),
         separator="-",
     )
-    return (
-        pl.when(pl.col("eventID").is_not_null() & (pl.col("eventID") != ""))
-        .then(pl.concat_str(account, "eventID", separator=":"))
-        .otherwise(place)
-    )
+    return pl.when(pl.col("eventID") != "").then(native).otherwise(place)
 
 
-def _mfa() -> pl.Expr:
-    text = pl.col(_MFA).str.to_lowercase()
-    return pl.when(text == "true").then(True).when(text == "false").then(False)
-
-
-def _unfit_flags() -> pl.Expr:
-    """Says which values had no place in their column's type."""
-    created, mfa = pl.col(_CREATED), pl.col(_MFA)
-    return flags(
-        pl.col(FLAGS),
-        pl.when(created.is_not_null() & pl.col("session_created").is_null()).then(
-            pl.format("drift:SessionCreationDate={}", created.str.head(200))
-        ),
-        pl.when(mfa.is_not_null() & _mfa().is_null()).then(
-            pl.format("drift:SessionMfaAuthenticated={}", mfa.str.head(200))
-        ),
-    )
-
-
-def _security_group_rules(raw: pl.DataFrame) -> pl.DataFrame:
+def _security_group_rules(raw: pl.DataFrame) -> list[pl.Series]:
     """The four rule columns, filled for calls that change security group rules."""
-    parameters = raw["requestParameters"]
-    concerned = (raw["eventName"].str.contains("SecurityGroup", literal=True) & parameters.is_not_null()).fill_null(
-        False
-    )
-    if not concerned.any():
-        nothing = null_column(pl.String(), raw.height)
-        return pl.DataFrame([nothing.alias(name) for name in _RULE_PARTS])
-    return raw.select(
-        pl.when(concerned)
-        .then(
-            pl.when(concerned)
-            .then("requestParameters")
-            .str.extract_all(pattern)
-            .list.eval(pl.element().str.extract(pattern))
-            .list.unique(maintain_order=True)
-            .list.join(",")
-        )
+    concerned = raw["eventName"].str.contains("SecurityGroup", literal=True).fill_null(False).arg_true()
+    if concerned.is_empty():
+        return [null_column(pl.String(), raw.height).alias(name) for name in _RULE_PARTS]
+    found = raw.select(pl.col("requestParameters").gather(concerned)).select(
+        pl.col("requestParameters")
+        .str.extract_all(pattern)
+        .list.eval(pl.element().str.extract(pattern))
+        .list.unique(maintain_order=True)
+        .list.join(",")
         .replace("", None)
         .alias(name)
         for name, pattern in _RULE_PARTS.items()
     )
+    return [null_column(pl.String(), raw.height).scatter(concerned, column).alias(column.name) for column in found]
 
 
 def to_rows(raw: pl.DataFrame, identities: Mapping[int, str]) -> pl.DataFrame:
     """Records as rows of ``AWSCloudTrail``; see `frames.conform`.
 
     Args:
-        raw: the fields of `record.Record`, ``eventTime`` already an instant without nulls.
+        raw: the fields of `record.Record`, ``eventTime`` already an instant without nulls, with the columns of
+            `callers.with_callers`.
         identities: object id → object identity.
     """
-    prepared = raw.with_columns(parse_iso8601(raw[_CREATED]).alias("session_created"))
-    prepared = prepared.with_columns(_unfit_flags().alias(FLAGS)).hstack(_security_group_rules(raw))
     columns = {name: pl.col(field) for name, field in _PLAIN.items()}
     columns |= {name: pl.col(name) for name in _RULE_PARTS}
     columns |= {
         "TimeGenerated": pl.col("eventTime"),
         EVENT_TIME: pl.col("eventTime"),
-        EVENT_ID: _event_id(identities),
+        EVENT_ID: _event_id(raw, identities),
         "OperationName": pl.lit("CloudTrail"),
-        "SessionCreationDate": pl.col("session_created"),
-        "SessionMfaAuthenticated": _mfa(),
+        "SessionCreationDate": pl.col(SESSION_CREATED),
+        "SessionMfaAuthenticated": pl.col(SESSION_MFA),
     }
+    prepared = raw.with_columns(*_security_group_rules(raw))
+    if raw[CALLER_FLAGS].null_count() < raw.height:
+        prepared = prepared.with_columns(flags(pl.col(FLAGS), pl.col(CALLER_FLAGS)).alias(FLAGS))
     return conform(prepared, _TABLE, columns)

@@ -5,18 +5,23 @@ table's columns (``columns``) and the entities (``entities``).
 """
 
 import re
+from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from operator import itemgetter
 from typing import ClassVar
 
 import polars as pl
 
+from s3sentinel_assets.formats.cloudtrail.callers import CALLER, TLS, with_callers, with_shared
 from s3sentinel_assets.formats.cloudtrail.columns import to_rows
+from s3sentinel_assets.formats.cloudtrail.decoding import RecordDecoder
 from s3sentinel_assets.formats.cloudtrail.entities import to_entities
-from s3sentinel_assets.formats.cloudtrail.record import Record
+from s3sentinel_assets.formats.cloudtrail.record import Fields
+from s3sentinel_assets.formats.frames import FLAGS, OBJECT, ORDINAL
 from s3sentinel_assets.formats.instants import EVENT_YEARS, parse_iso8601
-from s3sentinel_assets.formats.json_columns import collector_paused, columns_of, null_raw
+from s3sentinel_assets.formats.json_columns import collector_paused, columns_of, null_raw, raw_fields_are_utf8
 from s3sentinel_assets.formats.json_records import BrokenRecord, JsonSplitter, RecordRun
-from s3sentinel_assets.formats.json_typed import TypedDecoder, Undecodable
 from s3sentinel_assets.formats.model import FormatParser, ParsedFrame, Reading, Verdict
 
 __all__ = ["CloudTrailParser"]
@@ -32,6 +37,29 @@ _KEYS = (b'"eventVersion"', b'"eventSource"', b'"eventName"', b'"eventTime"', b'
 _STEP = 1_000
 
 
+@dataclass
+class _Step:
+    """Records on their way into columns, list by list with one entry a record.
+
+    ``sources`` tells where runs of them came from: first entry, run, first index in the run, positions from there.
+    """
+
+    records: list[Fields] = field(default_factory=list[Fields])
+    callers: list[int] = field(default_factory=list[int])
+    tls: list[int] = field(default_factory=list[int])
+    flags: list[str | None] = field(default_factory=list["str | None"])
+    objects: list[int] = field(default_factory=list[int])
+    ordinals: list[int] = field(default_factory=list[int])
+    sources: list[tuple[int, RecordRun, int, Sequence[int]]] = field(
+        default_factory=list[tuple[int, RecordRun, int, Sequence[int]]]
+    )
+
+    def source(self, row: int) -> tuple[RecordRun, int]:
+        """The run that the record at ``row`` came from, and its index there."""
+        first, run, start, positions = self.sources[bisect_right(self.sources, row, key=itemgetter(0)) - 1]
+        return run, start + positions[row - first]
+
+
 class CloudTrailParser(FormatParser):
     """Parses ``{"Records":[…]}``, bare arrays and JSON lines of CloudTrail records."""
 
@@ -44,17 +72,10 @@ class CloudTrailParser(FormatParser):
         """``window``: decoded bytes of an object held at once."""
         super().__init__()
         self._splitter = JsonSplitter("Records", _RECORD_START, window=window)
-        self._decoder = TypedDecoder(Record)
+        self._decoder = RecordDecoder()
+        self._step = _Step()
         self._frames: list[pl.DataFrame] = []
         self._readings: dict[int, Reading] = {}
-        self._clear_step()
-
-    def _clear_step(self) -> None:
-        self._records: list[Record] = []
-        self._flags: list[str | None] = []
-        self._objects: list[int] = []
-        self._ordinals: list[int] = []
-        self._texts: list[tuple[RecordRun, int]] = []
 
     @classmethod
     def sniff(cls, head: bytes, key: str) -> Verdict:
@@ -84,7 +105,7 @@ class CloudTrailParser(FormatParser):
                 continue
             for start in range(0, len(piece.values), _STEP):
                 self._gather(reading, piece, range(start, min(start + _STEP, len(piece.values))))
-                self.pending_bytes += sum(len(text) for text in piece.values[start : start + _STEP])
+                self.pending_bytes += sum(map(len, piece.values[start : start + _STEP]))
                 yield
 
     @staticmethod
@@ -97,79 +118,62 @@ class CloudTrailParser(FormatParser):
 
     def _gather(self, reading: Reading, run: RecordRun, indices: range) -> None:
         texts = run.values[indices.start : indices.stop]
-        first = reading.count(len(texts))
+        first, step = reading.count(len(texts)), self._step
         with collector_paused():
-            try:
-                records: Sequence[Record] = self._decoder.decode_many(texts)
-                flags: Sequence[str | None] = [None] * len(texts)
-                kept: Sequence[int] = range(len(texts))
-            except (ValueError, RecursionError):
-                records, flags, kept = self._one_by_one(reading, run, indices, first)
-            self._records += records
-            self._flags += flags
-            self._objects += [reading.object_id] * len(kept)
-            self._ordinals += [first + index for index in kept]
-            self._texts += [(run, indices.start + index) for index in kept]
-        if len(self._records) >= _STEP:
+            decoded = self._decoder.decode(texts)
+        for position, problem in decoded.refused:
+            offset = run.offset(indices[position])
+            reading.reject(first + position, offset, problem.reason, problem.detail, bytes(texts[position]))
+        step.sources.append((len(step.records), run, indices.start, decoded.positions))
+        step.records += decoded.records
+        step.callers += decoded.callers
+        step.tls += decoded.tls
+        step.flags += decoded.flags
+        step.objects += [reading.object_id] * len(decoded.records)
+        step.ordinals += [first + position for position in decoded.positions]
+        if len(step.records) >= _STEP:
             self._finish_step()
-
-    def _one_by_one(
-        self, reading: Reading, run: RecordRun, indices: range, first: int
-    ) -> tuple[list[Record], list[str | None], list[int]]:
-        records, flags, kept = [], [], []
-        for position, index in enumerate(indices):
-            text = bytes(run.values[index])
-            decoded = self._decoder.decode(text)
-            if isinstance(decoded, Undecodable):
-                reading.reject(first + position, run.offset(index), decoded.reason, decoded.detail, text)
-                continue
-            records.append(decoded[0])
-            flags.append(decoded[1])
-            kept.append(position)
-        return records, flags, kept
 
     def _finish_step(self) -> None:
         """Turns the gathered records into columns; a record without a time goes to quarantine here."""
-        if not self._records:
+        step, self._step = self._step, _Step()
+        if not step.records:
             return
         with collector_paused():
             try:
-                columns = columns_of(Record, self._records)
+                columns = columns_of(Fields, step.records)
             except pl.exceptions.PolarsError:
-                self._mend_utf8()
-                columns = columns_of(Record, self._records)
+                self._mend(step)
+                columns = columns_of(Fields, step.records)
         written = columns["eventTime"]
         columns["eventTime"] = parse_iso8601(written)
-        frame = pl.DataFrame(columns).with_columns(
-            pl.Series("_object", self._objects, dtype=pl.Int64),
-            pl.Series("_ordinal", self._ordinals, dtype=pl.Int64),
-            pl.Series("_flags", self._flags, dtype=pl.String),
-        )
-        timeless = frame["eventTime"].is_null()
-        for index in timeless.arg_true():
-            run, position = self._texts[index]
-            self._readings[self._objects[index]].reject(
-                self._ordinals[index],
-                run.offset(position),
-                "no_event_time",
-                _no_time(written[index]),
-                bytes(run.values[position]),
-            )
-        self._frames.append(frame.filter(~timeless) if timeless.any() else frame)
-        self._clear_step()
+        columns[CALLER] = pl.Series(step.callers, dtype=pl.UInt32())
+        columns[TLS] = pl.Series(step.tls, dtype=pl.UInt32())
+        columns[OBJECT] = pl.Series(step.objects, dtype=pl.Int64())
+        columns[ORDINAL] = pl.Series(step.ordinals, dtype=pl.Int64())
+        columns[FLAGS] = pl.Series(step.flags, dtype=pl.String())
+        frame = pl.DataFrame(columns)
+        if columns["eventTime"].null_count():
+            timeless = columns["eventTime"].is_null()
+            for row in timeless.arg_true():
+                run, index = step.source(row)
+                self._readings[step.objects[row]].reject(
+                    step.ordinals[row],
+                    run.offset(index),
+                    "no_event_time",
+                    _no_time(written[row]),
+                    bytes(run.values[index]),
+                )
+            frame = frame.filter(~timeless)
+        self._frames.append(frame)
 
-    def _mend_utf8(self) -> None:
-        """Replaces the records whose raw fields are not UTF-8; strict decoding does not look inside those."""
-        for index, (run, position) in enumerate(self._texts):
-            text = bytes(run.values[position])
-            try:
-                text.decode()
-            except UnicodeDecodeError:
-                mended = self._decoder.decode(text.decode(errors="replace").encode())
-                if isinstance(mended, Undecodable):
-                    raise RuntimeError("a record that decoded once must decode again") from None  # noqa: TRY004
-                self._records[index] = mended[0]
-                self._flags[index] = ";".join(filter(None, ("invalid_utf8", mended[1])))
+    def _mend(self, step: _Step) -> None:
+        """Replaces the records whose raw fields are not UTF-8."""
+        for row, record in enumerate(step.records):
+            if not raw_fields_are_utf8(Fields, record):
+                run, index = step.source(row)
+                mended = self._decoder.mend(bytes(run.values[index]))
+                step.records[row], step.callers[row], step.tls[row], step.flags[row] = mended
 
     def take(self) -> ParsedFrame | None:
         """The rows gathered since the last call; see `FormatParser.take`."""
@@ -179,8 +183,9 @@ class CloudTrailParser(FormatParser):
         if not frames:
             return None
         # One chunk: Polars copies frames of several chunks whenever they are queried.
-        raw = pl.concat(frames, rechunk=True).with_columns(null_raw(Record))
+        raw = pl.concat(frames, rechunk=True).with_columns(null_raw(Fields))
         del frames
+        raw = with_shared(raw, with_callers(self._decoder.callers.take()), self._decoder.tls.take())
         rows = to_rows(raw, {object_id: reading.identity for object_id, reading in self._readings.items()})
         return ParsedFrame(self.name, self.table, rows, to_entities(raw, rows))
 

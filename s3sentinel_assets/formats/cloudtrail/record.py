@@ -9,8 +9,10 @@ import msgspec
 from s3sentinel_assets.formats.json_typed import NULL
 
 __all__ = [
+    "Fields",
     "Identity",
     "OnBehalfOf",
+    "QuickRecord",
     "Record",
     "SessionAttributes",
     "SessionContext",
@@ -76,8 +78,8 @@ class TlsDetails(msgspec.Struct, gc=False):
     clientProvidedHostHeader: str | None = None  # noqa: N815
 
 
-class Record(msgspec.Struct, gc=False):
-    """One CloudTrail event. The order of fields is the order of columns in ``parser``: text, booleans, raw, structs."""
+class Fields(msgspec.Struct, gc=False):
+    """A CloudTrail event without the two objects that many events have in common."""
 
     eventVersion: str | None = None  # noqa: N815
     eventTime: str | None = None  # noqa: N815
@@ -103,5 +105,17 @@ class Record(msgspec.Struct, gc=False):
     additionalEventData: msgspec.Raw = NULL  # noqa: N815
     resources: msgspec.Raw = NULL
     serviceEventDetails: msgspec.Raw = NULL  # noqa: N815
+
+
+class QuickRecord(Fields, gc=False):
+    """One event, its two common objects left as text: ``SharedValues`` decodes each distinct text once."""
+
+    userIdentity: msgspec.Raw = NULL  # noqa: N815
+    tlsDetails: msgspec.Raw = NULL  # noqa: N815
+
+
+class Record(Fields, gc=False):
+    """One event, decoded throughout."""
+
     userIdentity: Identity | None = None  # noqa: N815
     tlsDetails: TlsDetails | None = None  # noqa: N815

@@ -36,9 +36,7 @@ def to_rows(raw: pl.DataFrame, identities: Mapping[int, str]) -> pl.DataFrame:
             columns[FIELDS[field]] = _instant(columns[FIELDS[field]])
     instant = _instant(pl.col(EVENT_SECOND))
     columns["TimeGenerated"] = columns[EVENT_TIME] = instant
-    columns[EVENT_ID] = pl.concat_str(
-        pl.col(OBJECT).replace_strict(dict(identities), return_dtype=pl.String),
-        pl.col(ORDINAL).cast(pl.String),
-        separator="-",
-    )
+    prefixes = {object_id: f"{identity}-" for object_id, identity in identities.items()}
+    prefix = pl.col(OBJECT).replace_strict(prefixes, return_dtype=pl.String)
+    columns[EVENT_ID] = prefix + pl.col(ORDINAL).cast(pl.String)
     return conform(raw, _TABLE, columns)

@@ -7,6 +7,8 @@ listen low; it is named itself when well known, else by its range, so that ephem
 The direction is the log's own where it has one, else told from which side is a private address.
 """
 
+import functools
+
 import polars as pl
 
 from s3sentinel_assets.formats.frames import EVENT_ID, EVENT_TIME, to_entity_view
@@ -36,17 +38,34 @@ _PRIVATE = (
 )
 
 
-def _port_class() -> pl.Expr:
-    port = pl.min_horizontal("SrcPort", "DstPort")
-    return (
-        pl.when(port.is_null())
-        .then(pl.lit("-"))
-        .when((port < _WELL_KNOWN) | port.is_in(_SERVICE_PORTS))
-        .then(port.cast(pl.String))
-        .when(port < _EPHEMERAL)
-        .then(pl.lit("user"))
-        .otherwise(pl.lit("ephemeral"))
-    )
+@functools.cache
+def _protocol_names() -> pl.Series:
+    return pl.Series([_PROTOCOLS.get(number, str(number)) for number in range(256)])
+
+
+@functools.cache
+def _port_names() -> pl.Series:
+    """The name of each port below the ephemeral ones, then theirs."""
+    named = {*range(_WELL_KNOWN), *_SERVICE_PORTS}
+    return pl.Series([*(str(port) if port in named else "user" for port in range(_EPHEMERAL)), "ephemeral"])
+
+
+def _looked_up(numbers: pl.Series, names: pl.Series) -> pl.Series:
+    """``names`` at ``numbers``; a number outside of them stays a number, null stays null."""
+    least, most = numbers.min(), numbers.max()
+    if least is None or (least >= 0 and most < names.len()):  # type: ignore[operator]
+        return names.gather(numbers)
+    inside = numbers.is_between(0, names.len() - 1)
+    return names.gather(numbers.set(~inside, None)).zip_with(inside.fill_null(value=True), numbers.cast(pl.String))
+
+
+def _protocol(rows: pl.DataFrame) -> pl.Series:
+    return _looked_up(rows["Protocol"], _protocol_names())
+
+
+def _port_class(rows: pl.DataFrame) -> pl.Series:
+    lower = rows.select(pl.min_horizontal("SrcPort", "DstPort").clip(upper_bound=_EPHEMERAL)).to_series()
+    return _looked_up(lower, _port_names()).fill_null("-")
 
 
 def _direction() -> pl.Expr:
@@ -63,22 +82,32 @@ def _direction() -> pl.Expr:
     )
 
 
+def _peer(rows: pl.DataFrame) -> pl.Series:
+    """The account, with the subnet or VPC where the log names one; null where it names nothing."""
+    account = rows["AccountId"]
+    if rows["SubnetId"].null_count() == rows["VpcId"].null_count() == rows.height:
+        return account
+    network = rows.select(pl.coalesce("SubnetId", "VpcId")).to_series()
+    named = network.is_not_null().arg_true()
+    texts = pl.DataFrame([account.gather(named).alias("account"), network.gather(named).alias("network")]).select(
+        pl.concat_str("account", "network", separator="/", ignore_nulls=True)
+    )
+    return account.clone().scatter(named, texts.to_series())
+
+
 def to_entities(rows: pl.DataFrame) -> pl.DataFrame:
     """The entity view, row by row with ``rows`` (what `columns.to_rows` made)."""
-    number = pl.col("Protocol")
-    protocol = number.replace_strict(_PROTOCOLS, default=number.cast(pl.String), return_dtype=pl.String)
     parts = rows.with_columns(
         pl.col("SrcAddr").str.contains(_PRIVATE).alias("from_private"),
         pl.col("DstAddr").str.contains(_PRIVATE).alias("to_private"),
-        protocol.alias("protocol"),
+        _protocol(rows).alias("protocol"),
+        _port_class(rows).alias("port"),
+        _peer(rows).alias("peer"),
     ).with_columns(_direction().alias("direction"))
     # Hardly ever anything else; a column as it is costs nothing.
     principal = pl.col("InterfaceId")
     if rows["InterfaceId"].null_count():
         principal = pl.coalesce(principal, "InstanceId", "AccountId", pl.lit("unknown"))
-    peer = pl.col("AccountId")
-    if not rows["SubnetId"].null_count() == rows["VpcId"].null_count() == rows.height:
-        peer = pl.concat_str(peer, pl.coalesce("SubnetId", "VpcId"), separator="/", ignore_nulls=True)
     return to_entity_view(
         parts,
         {
@@ -88,11 +117,11 @@ def to_entities(rows: pl.DataFrame) -> pl.DataFrame:
             "region": pl.col("Region"),
             "principal": principal,
             "principal_type": pl.lit("eni"),
-            "peer": peer,
+            "peer": pl.col("peer"),
             "service": pl.col("protocol"),
             "action": pl.concat_str(
                 pl.coalesce("protocol", pl.lit("-")),
-                _port_class(),
+                "port",
                 "direction",
                 pl.coalesce("Action", "LogStatus", pl.lit("-")),
                 separator="/",

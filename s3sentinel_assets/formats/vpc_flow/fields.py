@@ -4,6 +4,7 @@ Belongs here: field names as AWS documents them, their column in ``AWSVPCFlow``,
 belong here: reading records.
 """
 
+import functools
 import re
 from dataclasses import dataclass
 
@@ -62,6 +63,8 @@ SMALL_NUMBERS = NUMBERS - {"bytes", "start", "end"}
 DEFAULT_ORDER = tuple(FIELDS)[:14]
 
 _NAME = re.compile(r"[a-z][a-z0-9]*(?:[-_][a-z0-9]+)*")
+# All field names together have less than a tenth of this.
+_LONG_HEADER = 8 << 10
 # Flow logs of a transit gateway share most names, but are another format.
 _FOREIGN = {"tgw-id", "tgw-attachment-id", "resource-type"}
 
@@ -89,6 +92,11 @@ def default_order() -> FieldOrder:
 
 def read_header(line: bytes) -> FieldOrder | None:
     """The field order that ``line`` states; None when it is no header of a VPC flow log."""
+    return _read_header(line) if len(line) <= _LONG_HEADER else None
+
+
+@functools.lru_cache(maxsize=256)
+def _read_header(line: bytes) -> FieldOrder | None:
     try:
         names = [name.strip("${}").replace("_", "-") for name in line.decode("ascii").lower().split()]
     except UnicodeDecodeError:

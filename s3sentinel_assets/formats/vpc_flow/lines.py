@@ -47,7 +47,9 @@ def _dtype(name: str) -> pl.DataType:
 
 def _timed(frame: pl.DataFrame) -> pl.DataFrame:
     """Adds `EVENT_SECOND`: the start, else the end; null where a line has no time that can be."""
-    times = [pl.col(name) for name in _TIMES if name in frame.columns]
+    times = [frame[name] for name in _TIMES if name in frame.columns]
+    if times and not times[0].null_count():
+        return frame.with_columns(times[0].alias(EVENT_SECOND))
     return frame.with_columns(pl.coalesce(*times, pl.lit(None, dtype=pl.Int64)).alias(EVENT_SECOND))
 
 
@@ -77,6 +79,8 @@ def _last_field(frame: pl.DataFrame, order: FieldOrder) -> pl.DataFrame | None:
     last = frame[name]
     if last.null_count():
         return None
+    if name not in NUMBERS and not (last == _NOTHING).any():
+        return frame
     text = pl.when(pl.col(name) != _NOTHING).then(name)
     try:
         return frame.with_columns(text.cast(_dtype(name)))

@@ -9,39 +9,24 @@ Lines of many small files with one field order are parsed together.
 
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from itertools import count, islice
 from typing import ClassVar
 
 import polars as pl
 
-from s3sentinel_assets.formats.frames import FLAGS, OBJECT, ORDINAL
+from s3sentinel_assets.formats.frames import FLAGS, OBJECT, ORDINAL, null_column
 from s3sentinel_assets.formats.model import FormatParser, ParsedFrame, Reading, Verdict
 from s3sentinel_assets.formats.vpc_flow.columns import to_rows
 from s3sentinel_assets.formats.vpc_flow.entities import to_entities
 from s3sentinel_assets.formats.vpc_flow.fields import DEFAULT_ORDER, FieldOrder, default_order, read_header
 from s3sentinel_assets.formats.vpc_flow.lines import parse_fast, parse_lines
+from s3sentinel_assets.formats.vpc_flow.stretches import HeldLines, ParsedLines, in_order
 
 __all__ = ["VpcFlowParser"]
 
 _BOM = b"\xef\xbb\xbf"
 _BLOCK = 8 << 20
-_LINE_END = ord("\n")
 _DIGIT = re.compile(rb"[0-9]")
-
-
-@dataclass(frozen=True)
-class _Lines:
-    """Whole lines of one object.
-
-    Attributes:
-        reading: the object.
-        offset: decoded offset of the first byte.
-        data: the bytes, ending in a line end.
-    """
-
-    reading: Reading
-    offset: int
-    data: bytes
 
 
 class VpcFlowParser(FormatParser):
@@ -55,26 +40,29 @@ class VpcFlowParser(FormatParser):
         """``block``: decoded bytes parsed at once."""
         super().__init__()
         self._block = block
-        self._order = default_order()
-        self._held: list[_Lines] = []
+        self._held: dict[FieldOrder, list[HeldLines]] = {}  # by order: files of several orders often take turns
         self._held_bytes = 0
-        self._frames: list[pl.DataFrame] = []
+        self._numbers = count()
+        self._order, self._object_id = default_order(), 0  # of the object being read
+        self._parsed: list[ParsedLines] = []
         self._identities: dict[int, str] = {}
 
     @classmethod
     def sniff(cls, head: bytes, key: str) -> Verdict:  # noqa: ARG003 - content says it all here
         """A header line of known fields, or lines with the shape of the default fields."""
         lines = head.removeprefix(_BOM).split(b"\n")
-        whole = [line for line in (lines[:-1] or lines) if line.strip()]
-        if not whole:
+        filled = (line for line in (lines[:-1] or lines) if line.strip())
+        first = next(filled, None)
+        if first is None:
             return Verdict(0.0, "it has no line")
-        order = read_header(whole[0])
+        order = read_header(first)
         if order is not None:
             return Verdict(0.99, f"a header with {len(order.fields) - len(order.unplaced)} flow log fields")
-        shaped = sum(_default_shape(line.split()) for line in whole[:50])
+        whole = [first, *islice(filled, 49)]
+        shaped = sum(_default_shape(line.split()) for line in whole)
         if shaped:
-            share = shaped / len(whole[:50])
-            return Verdict(0.4 + 0.5 * share, f"{shaped} of {len(whole[:50])} lines have the default 14 fields")
+            share = shaped / len(whole)
+            return Verdict(0.4 + 0.5 * share, f"{shaped} of {len(whole)} lines have the default 14 fields")
         if len(lines) == 1 and read_header(lines[0].rpartition(b" ")[0]):
             return Verdict(0.5, "a header cut short")
         return Verdict(0.0, "neither a header of flow log fields nor lines with the default 14 fields")
@@ -82,138 +70,148 @@ class VpcFlowParser(FormatParser):
     def read(self, reading: Reading, chunks: Iterable[bytes]) -> Iterator[None]:
         """Gathers one object's lines; see `FormatParser.read`."""
         self._identities[reading.object_id] = reading.identity
+        self._order, self._object_id = default_order(), reading.object_id
         offset, first = 0, True
-        held: list[bytes] = []
+        begun: list[bytes] = []  # of a line whose end has not come yet
         size = 0
         for chunk in chunks:
-            held.append(chunk)
-            size += len(chunk)
-            if size < self._block and not first:
-                continue
-            data = b"".join(held)
-            end = data.rfind(b"\n") + 1
-            if not end and size < self._block:
-                continue
-            # A line without an end is cut, and rejected, rather than held for ever.
-            end = end or size
-            whole = data[:end] if data[end - 1] == _LINE_END else data[:end] + b"\n"
-            self._add(reading, offset, whole, start=first)
-            held, size, offset, first = [data[end:]], size - end, offset + end, False
+            end = chunk.rfind(b"\n") + 1
+            if not end:
+                begun.append(chunk)
+                size += len(chunk)
+                if size < self._block:
+                    continue
+                # A line without an end is cut, and rejected, rather than held for ever.
+                pieces, whole, rest, lines = (*begun, b"\n"), size, b"", 1
+            else:
+                pieces, whole, rest = (*begun, memoryview(chunk)[:end]), size + end, chunk[end:]
+                lines = chunk.count(b"\n", 0, end)
+            self._add(reading, offset, pieces, lines, start=first)
+            begun, size, offset, first = [rest] if rest else [], len(rest), offset + whole, False
             yield
-        rest = b"".join(held)
-        end = rest.rfind(b"\n") + 1
-        whole, last = rest[:end], rest[end:]
+        last = b"".join(begun)
         if last and not reading.cut:
-            whole, last = rest + b"\n", b""
-        if whole:
-            self._add(reading, offset, whole, start=first)
+            self._add(reading, offset, (last, b"\n"), 1, start=first)
         if reading.cut:
-            self._parse_held()  # counts the lines, so that the lost tail comes after them
+            self._parse_held(self._order)  # counts the lines, so that the lost tail comes after them
             # A line that the cut may have shortened is never taken for a good one.
-            reading.lose_tail(offset + end, *reading.cut, last)
+            reading.lose_tail(offset, *reading.cut, last)
         yield
 
-    def _switch(self, order: FieldOrder) -> None:
-        if order != self._order:
-            self._parse_held()
-            self._order = order
-
-    def _add(self, reading: Reading, offset: int, data: bytes, *, start: bool) -> None:
+    def _add(
+        self, reading: Reading, offset: int, pieces: tuple[bytes | memoryview, ...], lines: int, *, start: bool
+    ) -> None:
         """Holds whole lines for parsing; the first ones of an object may begin with BOM and header."""
-        self.pending_bytes += len(data)
+        size = sum(map(len, pieces))
+        self.pending_bytes += size
         if start:
-            skipped = len(_BOM) if data.startswith(_BOM) else 0
-            while data[skipped : skipped + 1] in (b"\n", b"\r"):
-                skipped += 1
-            end = data.find(b"\n", skipped) + 1
-            order = read_header(data[skipped:end])
-            self._switch(order or default_order())
+            data = b"".join(pieces)
+            begin = _after_blank(data)
+            end = data.find(b"\n", begin) + 1
+            order = read_header(data[begin:end])
             if order is not None:
+                self._order, begin = order, end
                 _remark_unplaced(reading, order)
-                skipped = end
-            data, offset = data[skipped:], offset + skipped
-        if data:
-            self._held.append(_Lines(reading, offset, data))
-            self._held_bytes += len(data)
+            pieces, lines = (memoryview(data)[begin:],), lines - data.count(b"\n", 0, begin)
+            offset, size = offset + begin, size - begin
+        if size:
+            held = HeldLines(reading, next(self._numbers), offset, pieces, lines)
+            self._held.setdefault(self._order, []).append(held)
+            self._held_bytes += size
         if self._held_bytes >= self._block:
-            self._parse_held()
+            self._parse_all()
 
-    def _parse_held(self) -> None:
-        """Parses what is held: all of it at once, else object by object, else line by line."""
-        held, self._held, self._held_bytes = self._held, [], 0
-        if not held or self._parse_together(held, self._order):
+    def _parse_all(self) -> None:
+        for order in list(self._held):
+            self._parse_held(order)
+
+    def _parse_held(self, order: FieldOrder) -> None:
+        """Parses what is held of one order: all of it at once, else stretch by stretch, else line by line."""
+        held = self._held.pop(order, [])
+        self._held_bytes -= sum(len(piece) for lines in held for piece in lines.pieces)
+        if not held or self._parse_together(held, order):
             return
         # An object may change the order in its middle; that holds for its own later lines only.
         orders: dict[int, FieldOrder] = {}
         for lines in held:
-            order = orders.get(lines.reading.object_id, self._order)
-            if len(held) == 1 or not self._parse_together([lines], order):
-                order = self._parse_slowly(lines, order)
-            orders[lines.reading.object_id] = order
-        self._order = orders[held[-1].reading.object_id]
+            now = orders.get(lines.reading.object_id, order)
+            if len(held) == 1 or not self._parse_together([lines], now):
+                now = self._parse_slowly(lines, now)
+            orders[lines.reading.object_id] = now
+        self._order = orders.get(self._object_id, self._order)
 
-    def _parse_together(self, held: list[_Lines], order: FieldOrder) -> bool:
+    def _parse_together(self, held: list[HeldLines], order: FieldOrder) -> bool:
         """Parses lines that are good throughout; False, with nothing done, when they may not be."""
-        counts = [lines.data.count(b"\n") for lines in held]
-        frame = parse_fast(b"".join(lines.data for lines in held), sum(counts), order)
+        total = sum(lines.count for lines in held)
+        frame = parse_fast(b"".join(piece for lines in held for piece in lines.pieces), total, order)
         if frame is None:
             return False
-        spans = [(lines.reading, lines.reading.count(count), count) for lines, count in zip(held, counts, strict=True)]
-        self._keep(
-            frame.with_columns(pl.lit(None, dtype=pl.String).alias(FLAGS)),
-            pl.concat([_repeated(reading.object_id, count) for reading, _, count in spans]),
-            pl.concat([pl.int_range(first, first + count, dtype=pl.Int64, eager=True) for _, first, count in spans]),
+        places = pl.DataFrame(
+            [(lines.reading.object_id, lines.reading.count(lines.count), lines.count) for lines in held],
+            schema=dict.fromkeys((OBJECT, ORDINAL, "count"), pl.Int64()),
+            orient="row",
+        ).select(
+            pl.col(OBJECT).repeat_by("count").explode(),
+            pl.int_ranges(ORDINAL, pl.col(ORDINAL) + pl.col("count")).explode().alias(ORDINAL),
         )
+        unflagged = null_column(pl.String(), total).alias(FLAGS)
+        self._keep(frame.hstack([unflagged, *places]), order, [(lines.number, lines.count) for lines in held])
         return True
 
-    def _keep(self, frame: pl.DataFrame, objects: pl.Series, ordinals: pl.Series) -> None:
-        self._frames.append(frame.with_columns(objects.alias(OBJECT), ordinals.alias(ORDINAL)))
+    def _keep(self, frame: pl.DataFrame, order: FieldOrder, spans: list[tuple[int, int]]) -> None:
+        self._parsed.append(ParsedLines(frame.drop(order.unplaced) if order.unplaced else frame, spans))
 
-    def _parse_slowly(self, lines: _Lines, order: FieldOrder) -> FieldOrder:
+    def _parse_slowly(self, lines: HeldLines, order: FieldOrder) -> FieldOrder:
         """Lines among which some may be bad, blank or headers; gives the order that holds at their end."""
         kept: list[bytes] = []
         offsets: list[int] = []
         at = lines.offset
-        for line in lines.data.split(b"\n")[:-1]:
+        for line in b"".join(lines.pieces).split(b"\n")[:-1]:
             # Headers are rare, and their names hold no digits: look closely at few lines.
             stated = read_header(line) if not _DIGIT.search(line) or b"srcaddr" in line else None
             if stated is not None:
-                self._parse_picked(lines.reading, kept, offsets, order)
+                self._parse_picked(lines, kept, offsets, order)
                 kept, offsets, order = [], [], stated
                 _remark_unplaced(lines.reading, stated)
             elif line.strip():
                 kept.append(line)
                 offsets.append(at)
             at += len(line) + 1
-        self._parse_picked(lines.reading, kept, offsets, order)
+        self._parse_picked(lines, kept, offsets, order)
         return order
 
-    def _parse_picked(self, reading: Reading, lines: list[bytes], offsets: list[int], order: FieldOrder) -> None:
+    def _parse_picked(self, source: HeldLines, lines: list[bytes], offsets: list[int], order: FieldOrder) -> None:
         if not lines:
             return
+        reading = source.reading
         first = reading.count(len(lines))
         frame, good, bad = parse_lines(lines, order)
         for line in bad:
             reading.reject(first + line.index, offsets[line.index], line.reason, line.detail, lines[line.index])
         if good:
-            self._keep(frame, _repeated(reading.object_id, len(good)), pl.Series(good, dtype=pl.Int64) + first)
+            objects = pl.Series(OBJECT, [reading.object_id], dtype=pl.Int64).new_from_index(0, len(good))
+            ordinals = pl.Series(ORDINAL, good, dtype=pl.Int64) + first
+            self._keep(frame.hstack([objects, ordinals]), order, [(source.number, len(good))])
 
     def take(self) -> ParsedFrame | None:
         """The rows gathered since the last call; see `FormatParser.take`."""
-        self._parse_held()
-        frames, self._frames = self._frames, []
+        self._parse_all()
+        parsed, self._parsed = self._parsed, []
         self.pending_bytes = 0
-        if not frames:
+        if not parsed:
             return None
-        # One chunk: Polars copies frames of several chunks whenever they are queried.
-        raw = pl.concat(frames, how="diagonal", rechunk=True)
-        del frames
+        raw = in_order(parsed)
+        del parsed
         rows = to_rows(raw, self._identities)
         return ParsedFrame(self.name, self.table, rows, to_entities(rows))
 
 
-def _repeated(object_id: int, count: int) -> pl.Series:
-    return pl.repeat(object_id, count, dtype=pl.Int64, eager=True)
+def _after_blank(data: bytes) -> int:
+    """Where the first line begins, behind a BOM and blank lines."""
+    begin = len(_BOM) if data.startswith(_BOM) else 0
+    while data[begin : begin + 1] in (b"\n", b"\r"):
+        begin += 1
+    return begin
 
 
 def _remark_unplaced(reading: Reading, order: FieldOrder) -> None:
