@@ -5,6 +5,7 @@ pipeline pins that in the ledger), files (the store), or how a log format maps t
 """
 
 from s3sentinel_assets.ml.counters import Counters, empty_counters
+from s3sentinel_assets.ml.keys import learned_columns, scored_columns
 from s3sentinel_assets.ml.model import RarityModel, ScoringUnavailable, load_model
 from s3sentinel_assets.ml.rarity import SCORE_SCHEMA, ScoreResult, score
 from s3sentinel_assets.ml.state import EntityState, empty_state
@@ -19,7 +20,9 @@ __all__ = [
     "ScoringUnavailable",
     "empty_counters",
     "empty_state",
+    "learned_columns",
     "load_model",
     "score",
+    "scored_columns",
     "update",
 ]

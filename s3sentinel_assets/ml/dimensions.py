@@ -1,128 +1,132 @@
-"""Dictionary encoding: each distinct string is handled once, each event only carries integers.
+"""Dictionary encoding: each distinct string is handled once, everything else only carries integers.
 
-Belongs here: encode, combine, collapse and running counts, all independent of thread count and of what the strings
-mean. Does not belong here: which columns form a key (see ``keys``). ``Expr.hash`` is never used: its values change
-between versions.
+Belongs here: encode, combine and collapse, independent of what the strings mean. Does not belong here: which columns
+form a key (see ``keys``), events that agree in several columns (``groups``). The order of distinct values is left
+open: nothing may depend on it.
 """
 
 from dataclasses import dataclass
-from functools import cached_property
 
 import polars as pl
 
 __all__ = [
     "SEPARATOR",
     "Dimension",
+    "Pairs",
     "collapse",
     "combine",
-    "constant",
+    "dense",
     "encode",
-    "running_count",
-    "running_sum",
-    "totals",
+    "encode_raw",
+    "table_size",
+    "without_separator",
+    "zeros",
 ]
 
 #: Between the pieces of a key. Taken out of the values on the way in, so a crafted name cannot pose as another key.
 SEPARATOR = "\x1f"
+# A table of all possible numbers is worth its memory up to this size, or to four times what is looked up in it.
+_SMALL_TABLE = 1 << 16
 
 
 @dataclass(frozen=True)
 class Dimension:
-    """One key column of a batch.
+    """One encoded column.
 
     Attributes:
-        values: the distinct strings, K of them; "" means the event has none.
-        codes: UInt32, one per event: the index into ``values``.
-        left: for a combined dimension, K indexes into the first one's values.
-        right: the same for the second one.
+        values: the distinct values, K of them; "" means there is none.
+        codes: UInt32, one per row: the index into ``values``.
     """
 
     values: pl.Series
     codes: pl.Series
-    left: pl.Series | None = None
-    right: pl.Series | None = None
 
-    @cached_property
-    def runs(self) -> tuple[pl.Series, pl.Series]:
-        """Each event's position in the order (key, row), and where each key's run starts there: Int64."""
-        if not self.codes.len():
-            return pl.Series(dtype=pl.Int64), pl.Series(dtype=pl.Int64)
-        starts = self.codes.sort().search_sorted(pl.int_range(self.values.len(), dtype=pl.UInt32, eager=True))
-        return self.codes.rank("ordinal").cast(pl.Int64) - 1, starts.cast(pl.Int64)
+    @property
+    def size(self) -> int:
+        """How many distinct values there are."""
+        return self.values.len()
 
-    def per_event(self, distinct: pl.Series) -> pl.Series:
-        """Spreads a column with one value per distinct key over the events."""
-        return distinct.gather(self.codes)
+    @property
+    def absent(self) -> bool:
+        """No row has a value."""
+        return self.size == 1 and self.values[0] == ""
+
+
+@dataclass(frozen=True)
+class Pairs(Dimension):
+    """The dimension of two others.
+
+    Attributes:
+        left: UInt32, K indexes into the first one's values.
+        right: the same for the second one.
+    """
+
+    left: pl.Series
+    right: pl.Series
+
+
+def zeros(length: int, dtype: type[pl.DataType] = pl.Int64) -> pl.Series:
+    """A Series of zeros."""
+    return pl.Series([0], dtype=dtype).new_from_index(0, length)
+
+
+def encode_raw(column: pl.Series) -> Dimension:
+    """Encodes a string column as it is, null among the values."""
+    if column.null_count() == column.len():
+        return Dimension(pl.Series([None], dtype=pl.String), zeros(column.len(), pl.UInt32))
+    # Categories of its own: numbered from 0 on as they come, and freed with this series.
+    encoded = column.rechunk().cast(pl.Categorical(pl.Categories.random()))
+    codes = encoded.to_physical()
+    last = codes.max()
+    size = last + 1 if isinstance(last, int) else 0
+    values = pl.select(pl.int_range(size, dtype=pl.UInt32).cat.to(encoded.dtype).cast(pl.String)).to_series()
+    if codes.null_count():
+        return Dimension(values.append(values.clear(1)), codes.fill_null(size))
+    return Dimension(values, codes)
 
 
 def encode(column: pl.Series) -> Dimension:
-    """Encodes a string column; null becomes "" (none)."""
-    column = column.fill_null("")
-    values = column.unique().sort().rename("value")
-    if values.len() == 1:
-        return constant(values[0], column.len())
-    codes = column.cast(pl.Enum(values)).to_physical().cast(pl.UInt32)
-    return Dimension(_without_separator(values), codes.rename("code"))
+    """Encodes a string column without separators; null becomes "" (none)."""
+    raw = encode_raw(column.fill_null("") if column.null_count() else column)
+    return Dimension(without_separator(raw.values), raw.codes)
 
 
-def constant(value: str, events: int) -> Dimension:
-    """The dimension in which every event has the same value."""
-    return Dimension(
-        _without_separator(pl.Series("value", [value], dtype=pl.String)),
-        pl.repeat(0, events, dtype=pl.UInt32, eager=True).rename("code"),
-    )
+def collapse(dimension: Dimension, mapped: pl.Series) -> Dimension:
+    """Replaces the distinct values by the ``mapped`` ones beside them, merging those that become equal."""
+    merged = encode(mapped)
+    return Dimension(merged.values, merged.codes[dimension.codes])
 
 
-def collapse(dimension: Dimension, expression: pl.Expr) -> Dimension:
-    """Maps the distinct values through ``expression`` (over the column ``value``), merging those that become equal."""
-    mapped = encode(dimension.values.rename("value").to_frame().select(expression.alias("value"))["value"])
-    return Dimension(mapped.values, mapped.codes.gather(dimension.codes))
-
-
-def combine(first: Dimension, second: Dimension) -> Dimension:
-    """The dimension of pairs. A pair whose second value is "" has the value "" itself: the event has no such key."""
-    width = second.values.len()
+def combine(first: Dimension, second: Dimension) -> Pairs:
+    """The dimension of pairs. A pair whose second value is "" has the value "" itself: there is no such key."""
+    width = second.size
     pairs = first.codes.cast(pl.Int64) * width + second.codes.cast(pl.Int64)
-    distinct = pairs.unique().sort()
-    left, right = (distinct // width).cast(pl.UInt32), (distinct % width).cast(pl.UInt32)
-    values = pl.select(
-        value=pl.when(second.values.gather(right) != "").then(
-            pl.concat_str(first.values.gather(left), second.values.gather(right), separator=SEPARATOR)
-        )
-    )["value"].fill_null("")
-    codes = _dense(pairs, distinct, first.values.len() * width).rename("code")
-    return Dimension(values, codes, left.rename("left"), right.rename("right"))
+    codes, distinct = dense(pairs, first.size * width)
+    parts = distinct.to_frame("pair").select(
+        left=(pl.col("pair") // width).cast(pl.UInt32), right=(pl.col("pair") % width).cast(pl.UInt32)
+    )
+    left, right = parts["left"], parts["right"]
+    names = pl.DataFrame({"first": first.values[left], "second": second.values[right]})
+    pair = pl.concat_str("first", "second", separator=SEPARATOR)
+    values = names.select(pl.when(pl.col("second") != "").then(pair).otherwise(pl.lit("")).alias("value"))["value"]
+    return Pairs(values, codes, left, right)
 
 
-def _dense(numbers: pl.Series, distinct: pl.Series, limit: int) -> pl.Series:
-    """The index of each number (below ``limit``) in the sorted ``distinct`` ones."""
-    if limit <= max(4 * numbers.len(), 1 << 16):  # a table of all possible numbers is small: one look-up each
-        table = pl.repeat(0, limit, dtype=pl.UInt32, eager=True)
-        return table.scatter(distinct, pl.int_range(distinct.len(), dtype=pl.UInt32, eager=True)).gather(numbers)
-    return (numbers.rank("dense").cast(pl.Int64) - 1).cast(pl.UInt32)
+def dense(numbers: pl.Series, limit: int) -> tuple[pl.Series, pl.Series]:
+    """Whole numbers below ``limit`` → codes without gaps (UInt32), and the distinct numbers behind the codes."""
+    distinct = numbers.unique()
+    places = pl.int_range(distinct.len(), dtype=pl.UInt32, eager=True)
+    if limit <= table_size(numbers.len()):
+        return zeros(limit, pl.UInt32).scatter(distinct, places)[numbers], distinct
+    codes = numbers.rank("dense").cast(pl.UInt32) - 1
+    return codes, distinct.sort()
 
 
-def running_count(dimension: Dimension) -> pl.Series:
-    """Int64 per event: how many earlier events of the batch have the same key."""
-    positions, starts = dimension.runs
-    return positions - starts.gather(dimension.codes)
+def table_size(rows: int) -> int:
+    """How large a table of all possible numbers may be, for ``rows`` look-ups."""
+    return max(4 * rows, _SMALL_TABLE)
 
 
-def totals(dimension: Dimension) -> pl.Series:
-    """Int64 per distinct key: how many events of the batch have it."""
-    _, starts = dimension.runs
-    return starts.extend_constant(dimension.codes.len(), 1).diff().slice(1)
-
-
-def running_sum(dimension: Dimension, amounts: pl.Series) -> tuple[pl.Series, pl.Series]:
-    """Sums of ``amounts`` (Int64) by key: over this and earlier events, per event; and over all, per distinct key."""
-    positions, starts = dimension.runs
-    ordered = amounts.gather(positions.arg_sort())
-    sums = ordered.cum_sum()
-    before = (sums - ordered).gather(starts)  # the sum of all runs before this key's
-    whole = before.extend_constant(amounts.sum(), 1).diff().slice(1)
-    return sums.gather(positions) - before.gather(dimension.codes), whole
-
-
-def _without_separator(values: pl.Series) -> pl.Series:
+def without_separator(values: pl.Series) -> pl.Series:
+    """The values with separators replaced by blanks."""
     return values.str.replace_all(SEPARATOR, " ", literal=True)

@@ -1,11 +1,12 @@
 """Coarser forms of addresses and user agents, so that a new patch level or a neighbour address is not a novelty.
 
-Belongs here: Polars expressions over one string column named ``value``. Does not belong here: state and scores.
+Belongs here: Polars expressions over one string column named ``value``, and columns made of them. Does not belong here:
+state and scores.
 """
 
 import polars as pl
 
-__all__ = ["agent_family", "network", "plain_action", "wide_network"]
+__all__ = ["agent_family", "networks", "plain_action"]
 
 _VALUE = pl.col("value")
 _IPV4 = r"^(?:::ffff:)?(\d{1,3})\.(\d{1,3})\.(\d{1,3})\.\d{1,3}$"
@@ -13,36 +14,39 @@ _IPV6 = r"^[0-9a-f:]*:[0-9a-f:.]*$"
 _MAX_LENGTH = 96
 
 
-def _prefix(octets: int, hextets: int) -> pl.Expr:
-    """Addresses → their prefix; anything else (AWS service names) stays as it is, in lower case."""
+def networks(addresses: pl.Series) -> pl.DataFrame:
+    """Addresses → ``network`` (IPv4 → /24, IPv6 → /48) and ``wide_network`` (/16, /32).
+
+    The wide network is what stands in for the provider as long as there is no ASN table. Anything that is no address
+    (AWS service names) stays as it is, in lower case.
+    """
     value = _VALUE.str.strip_chars().str.to_lowercase()
-    groups = value.str.extract_groups(_IPV4)
-    parts = [groups.struct.field(str(i + 1)).str.strip_chars_start("0").replace("", "0") for i in range(octets)]
-    zeros = [pl.lit("0")] * (4 - octets)
-    ipv4 = pl.concat_str(*parts, *zeros, separator=".") + f"/{octets * 8}"
-    head = value.str.split("::").list.first().str.split(":")
+    plain = addresses.to_frame("value").select(value)
+    ipv4 = plain.select(_VALUE.str.contains(_IPV4).fill_null(False)).to_series()
+    ipv6 = plain.select(_VALUE.str.contains(_IPV6).fill_null(False)).to_series() & ~ipv4
+    cut = plain.select(network=_VALUE.str.slice(0, _MAX_LENGTH), wide_network=_VALUE.str.slice(0, _MAX_LENGTH))
+    # Each kind by itself: an expression over all would work out both forms for every address.
+    for mask, prefix in ((ipv4, _ipv4), (ipv6, _ipv6)):
+        if mask.any():
+            found = plain.filter(mask).select(network=prefix(3), wide_network=prefix(2))
+            index = mask.arg_true()
+            cut = cut.with_columns(cut[name].scatter(index, found[name]) for name in cut.columns)
+    return cut
+
+
+def _ipv4(octets: int) -> pl.Expr:
+    pieces = _VALUE.str.strip_prefix("::ffff:").str.split_exact(".", 3)
+    parts = [pieces.struct.field(f"field_{i}").str.strip_chars_start("0").replace("", "0") for i in range(octets)]
+    return pl.concat_str(*parts, *[pl.lit("0")] * (4 - octets), separator=".") + f"/{octets * 8}"
+
+
+def _ipv6(hextets: int) -> pl.Expr:
+    head = _VALUE.str.split("::").list.first().str.split(":")
     pieces = [
         head.list.get(i, null_on_oob=True).fill_null("").str.strip_chars_start("0").replace("", "0")
         for i in range(hextets)
     ]
-    ipv6 = pl.concat_str(*pieces, separator=":") + f"::/{hextets * 16}"
-    return (
-        pl.when(value.str.contains(_IPV4))
-        .then(ipv4)
-        .when(value.str.contains(_IPV6))
-        .then(ipv6)
-        .otherwise(value.str.slice(0, _MAX_LENGTH))
-    )
-
-
-def network() -> pl.Expr:
-    """IPv4 → /24, IPv6 → /48."""
-    return _prefix(3, 3)
-
-
-def wide_network() -> pl.Expr:
-    """IPv4 → /16, IPv6 → /32: what stands in for the provider as long as there is no ASN table."""
-    return _prefix(2, 2)
+    return pl.concat_str(*pieces, separator=":") + f"::/{hextets * 16}"
 
 
 def plain_action() -> pl.Expr:

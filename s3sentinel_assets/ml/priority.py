@@ -5,7 +5,7 @@ Belongs here: applying the table that ``models/priority.json`` holds. Does not b
 
 import polars as pl
 
-from s3sentinel_assets.ml.dimensions import Dimension, collapse
+from s3sentinel_assets.ml.dimensions import Dimension, zeros
 from s3sentinel_assets.ml.model import PriorityRule, RarityModel
 from s3sentinel_assets.ml.normalise import plain_action
 
@@ -13,14 +13,19 @@ __all__ = ["priority", "sensitivity"]
 
 
 def sensitivity(action: Dimension, failed: pl.Series, model: RarityModel) -> pl.Series:
-    """Int64 per event: the action's sensitivity 0 to 3; one less where the call failed."""
+    """Int64 per row: the action's sensitivity 0 to 3; one less where the call failed."""
     if not model.sensitive:
-        return pl.repeat(0, failed.len(), dtype=pl.Int64, eager=True)
-    plain = collapse(action, plain_action())
-    levels = plain.values.replace_strict(
-        list(model.sensitive), list(model.sensitive.values()), default=0, return_dtype=pl.Int64
+        return zeros(failed.len())
+    levels = (
+        action.values.to_frame("value")
+        .select(
+            plain_action().replace_strict(
+                list(model.sensitive), list(model.sensitive.values()), default=0, return_dtype=pl.Int64
+            )
+        )
+        .to_series()
     )
-    return (plain.per_event(levels) - failed.cast(pl.Int64)).clip(0)
+    return (levels[action.codes] - failed.cast(pl.Int64)).clip(0)
 
 
 def priority(rules: tuple[PriorityRule, ...]) -> pl.Expr:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import polars as pl
 
 from s3sentinel_assets.ml.counters import Counters
+from s3sentinel_assets.ml.dimensions import dense, zeros
 from s3sentinel_assets.ml.features import Features, compute
 from s3sentinel_assets.ml.keys import Events, prepare
 from s3sentinel_assets.ml.model import RarityModel, ScoringUnavailable
@@ -27,6 +28,9 @@ SCORE_SCHEMA: dict[str, pl.DataType] = {
     "Flags_CF": pl.String(),
 }
 _EXPLAINED = ("critical", "high", "medium")
+_NOBODY = "no_principal"
+# Cases per hundredth of a bit: four sensitivities, cold start or not, first seen or not.
+_KINDS = 16
 
 
 @dataclass(frozen=True)
@@ -69,58 +73,113 @@ def score(
         )
     events = prepare(batch, model.format)
     features = compute(events, state, counters or Counters(hour), model.parameters, hour=hour)
-    scored = _score_events(events, features, model, batch["bytes"].cast(pl.Int64).gather(events.rows))
-    left_out = events.left_out.select(
-        "row",
-        AnomalyScore_CF=pl.lit(0.0),
-        Confidence_CF=pl.lit(0.0),
-        Priority_CF=pl.when(pl.col("flag") == "no_principal").then(pl.lit("unknown")).otherwise(pl.lit("low")),
-        Reasons_CF=pl.lit(None, dtype=pl.String),
-        Flags_CF="flag",
-    )
-    scores = pl.concat([scored, left_out]).sort("row").select(list(SCORE_SCHEMA))
-    return ScoreResult(scores=scores.rechunk(), counters=features.counters)
+    return ScoreResult(scores=_scores(batch, events, features, model), counters=features.counters)
 
 
-def _score_events(events: Events, features: Features, model: RarityModel, sizes: pl.Series) -> pl.DataFrame:
-    parameters, support = model.parameters, features.support
-    # Hundredths of a bit as integers: the printed parts add up to the printed score exactly, whatever the order.
-    hundredths = features.bits.select(
-        (pl.col(term) * (model.weights[term] * 100.0)).round().cast(pl.Int64) for term in model.terms
-    )
+def _totals(events: Events, features: Features, model: RarityModel) -> pl.Series:
+    """Int64 per event: the score in hundredths of a bit."""
+    # As integers the printed parts add up to the printed score exactly, whatever the order.
+    total = zeros(len(events))
+    for name in model.terms:
+        term = features.terms.get(name)
+        if term is None or not term.bits.len():
+            continue
+        part = term.bits.to_frame(name).select(_hundredths(name, model))[name]
+        total = total + part if term.index is None else total.scatter(term.index, total[term.index] + part)
+    return total
+
+
+def _hundredths(term: str, model: RarityModel) -> pl.Expr:
+    return (pl.col(term) * (model.weights[term] * 100.0)).round().cast(pl.Int64)
+
+
+def _by_what(events: Events, features: Features, model: RarityModel) -> pl.DataFrame:
+    """What is judged of each group of ``what``."""
+    parameters = model.parameters
     confidence = pl.min_horizontal(
         pl.col("events") / parameters.cold_events, pl.col("days") / parameters.cold_days, pl.lit(1.0)
     )
-    judged = support.with_columns(
-        hundredths.sum_horizontal().alias("hundredths")
-        if hundredths.width
-        else pl.lit(0, dtype=pl.Int64).alias("hundredths"),
-        sensitivity(events["action"], events.failed, model).alias("sensitivity"),
-        events.named.alias("named"),
-    ).select(
-        # Rounded again: a division by 100 may leave 3.5500000000000003.
-        score=(pl.col("hundredths") / 100.0).round(2),
-        confidence=((confidence * 100.0).floor() / 100.0).round(2),
-        cold_start=confidence < 1.0,
-        first_seen=pl.col("never") & (pl.col("action_so_far") < parameters.first_seen_occurrences),
-        sensitivity="sensitivity",
-        named="named",
-    )
-    judged = judged.with_columns(priority=priority(model.rules), index=pl.int_range(pl.len(), dtype=pl.Int64))
-    wanted = judged.filter(pl.col("priority").is_in(_EXPLAINED))["index"]
-    reasons = explain(wanted, hundredths, support, events, sizes)
-    cold = pl.when("cold_start").then(pl.lit("cold_start"))
-    nameless = pl.when(~pl.col("named")).then(pl.lit("no_principal"))
-    flags = pl.concat_str(cold, nameless, separator=",", ignore_nulls=True)
+    cold, nameless = pl.when("cold_start").then(pl.lit("cold_start")), pl.when(~pl.col("named")).then(pl.lit(_NOBODY))
     return (
-        judged.join(reasons, on="index", how="left", maintain_order="left")
-        .with_columns(events.rows.alias("row"))
-        .select(
-            "row",
-            AnomalyScore_CF="score",
-            Confidence_CF="confidence",
-            Priority_CF="priority",
-            Reasons_CF="reasons",
-            Flags_CF=pl.when(flags != "").then(flags),
+        features.by_what.select("events", "days")
+        .with_columns(
+            sensitivity(events.groups["what"]["action"], events.failed, model).alias("sensitivity"),
+            events.named.alias("named"),
+            cold_start=confidence < 1.0,
+            confidence=((confidence * 100.0).floor() / 100.0).round(2),
         )
+        .with_columns(flags=pl.concat_str(cold, nameless, separator=",", ignore_nulls=True))
+        .with_columns(flags=pl.when(pl.col("flags") != "").then("flags"))
     )
+
+
+def _cases(
+    events: Events, features: Features, by_what: pl.DataFrame, model: RarityModel
+) -> tuple[pl.Series, pl.DataFrame]:
+    """Events that are judged alike: the case of each event (UInt32), and ``score`` and ``priority`` of each case."""
+    what = events.groups["what"].codes
+    hundredths = _totals(events, features, model)
+    kinds = by_what["sensitivity"] * 2 + by_what["cold_start"].cast(pl.Int64)
+    numbers = hundredths * _KINDS + kinds[what] * 2
+    never = features.by_what["never"]
+    if never.any():
+        first = never[what] & (features.action_so_far < model.parameters.first_seen_occurrences)
+        numbers = numbers + first.cast(pl.Int64)
+    highest = hundredths.max()
+    limit = (highest + 1) * _KINDS if isinstance(highest, int) else 1
+    cases, distinct = dense(numbers, limit)
+    judged = distinct.to_frame("number").select(
+        # Rounded again: a division by 100 may leave 3.5500000000000003.
+        score=(pl.col("number") // _KINDS / 100.0).round(2),
+        sensitivity=pl.col("number") % _KINDS // 4,
+        cold_start=pl.col("number") // 2 % 2 == 1,
+        first_seen=pl.col("number") % 2 == 1,
+    )
+    return cases, judged.with_columns(priority=priority(model.rules))
+
+
+def _scores(batch: pl.DataFrame, events: Events, features: Features, model: RarityModel) -> pl.DataFrame:
+    """``SCORE_SCHEMA`` in the order of the batch."""
+    by_what = _by_what(events, features, model)
+    cases, judged = _cases(events, features, by_what, model)
+    wanted = judged["priority"].is_in(_EXPLAINED)[cases].arg_true()
+    reasons = _reasons(batch, wanted, events, features, model) if wanted.len() else None
+    # Rows that are left out are cases of their own, behind the others.
+    flags = events.left_out["flag"].unique()
+    others = flags.to_frame("flags").select(
+        "flags",
+        score=pl.lit(0.0),
+        confidence=pl.lit(0.0),
+        priority=pl.when(pl.col("flags") == _NOBODY).then(pl.lit("unknown")).otherwise(pl.lit("low")),
+    )
+    other = events.left_out["flag"].cast(pl.Enum(flags)).to_physical().cast(pl.UInt32)
+
+    def by_row(codes: pl.Series, table: pl.DataFrame, *columns: str) -> pl.DataFrame:
+        ordered = zeros(batch.height, pl.UInt32).scatter(events.rows, codes)
+        if flags.len():
+            ordered = ordered.scatter(events.left_out["row"], other + table.height)
+        return pl.concat([table.select(columns), others.select(columns)])[ordered]
+
+    texts = pl.Series("reasons", [None], dtype=pl.String).new_from_index(0, batch.height)
+    if reasons is not None:
+        places = pl.int_range(1, reasons.height + 1, dtype=pl.UInt32, eager=True)
+        codes = zeros(batch.height, pl.UInt32).scatter(events.rows[reasons["index"]], places)
+        texts = pl.concat([texts.head(1), reasons["reasons"]])[codes]
+    scores = by_row(cases, judged, "score", "priority").hstack(
+        [*by_row(events.groups["what"].codes, by_what, "confidence", "flags"), texts.alias("reasons")]
+    )
+    columns = ("score", "confidence", "priority", "reasons", "flags")
+    return scores.select(pl.col(name).alias(new) for name, new in zip(columns, SCORE_SCHEMA, strict=True))
+
+
+def _reasons(
+    batch: pl.DataFrame, wanted: pl.Series, events: Events, features: Features, model: RarityModel
+) -> pl.DataFrame:
+    """``index`` and ``reasons`` of the ``wanted`` events, for those that have any."""
+    hundredths = features.bits(wanted).select(_hundredths(term, model) for term in model.terms)
+    rows = events.rows[wanted]
+    context = features.support(wanted).with_columns(
+        batch["principal_type"].cast(pl.String)[rows].alias("principal_type"),
+        (batch["bytes"].cast(pl.Int64)[rows] if "bytes" in batch.columns else zeros(wanted.len())).alias("bytes"),
+    )
+    return explain(wanted, hundredths, context, events)

@@ -82,46 +82,43 @@ _SENTENCES: dict[str, Callable[[], pl.Expr]] = {
 }
 
 
-def explain(
-    wanted: pl.Series, hundredths: pl.DataFrame, support: pl.DataFrame, events: Events, sizes: pl.Series
-) -> pl.DataFrame:
+def explain(wanted: pl.Series, hundredths: pl.DataFrame, context: pl.DataFrame, events: Events) -> pl.DataFrame:
     """The reasons of some events.
 
     Args:
-        wanted: Int64, indexes of the events to explain.
-        hundredths: per event and term its part of the score, in hundredths of a bit.
-        support: the counts behind the terms.
+        wanted: UInt32, the events to explain, in ascending order.
+        hundredths: of each of them and for each term its part of the score, in hundredths of a bit.
+        context: the counts behind the terms, ``principal_type`` and ``bytes``, of each of them.
         events: the prepared events, for the words.
-        sizes: bytes per event.
 
     Returns:
         ``index`` and ``reasons``, for those events that have any.
     """
     order = pl.DataFrame({"term": hundredths.columns, "rank": [TERMS.index(term) for term in hundredths.columns]})
     top = (
-        hundredths[wanted]
-        .with_columns(index=wanted)
-        .unpivot(index="index", variable_name="term", value_name="hundredths")
+        hundredths.with_row_index("at")
+        .unpivot(index="at", variable_name="term", value_name="hundredths")
         .filter(pl.col("hundredths") > 0)
         .join(order, on="term", how="left")
-        .sort("index", "hundredths", "rank", descending=[False, True, False])
-        .with_columns(place=pl.int_range(pl.len()).over("index"))
+        .sort("at", "hundredths", "rank", descending=[False, True, False])
+        .with_columns(place=pl.int_range(pl.len()).over("at"))
         .filter(pl.col("place") < REASONS_PER_EVENT)
     )
     if not top.height:
-        return pl.DataFrame(schema={"index": pl.Int64(), "reasons": pl.String()})
+        return pl.DataFrame(schema={"index": pl.UInt32(), "reasons": pl.String()})
     sentences = [
-        _context(part["index"], support, events, sizes)
-        .with_columns(part["index"], part["place"], part["hundredths"])
-        .select("index", "place", text=pl.format("{} ({})", _SENTENCES[term[0]](), _bits()))
+        _context(wanted[part["at"]], context[part["at"]], events)
+        .with_columns(part["at"], part["place"], part["hundredths"])
+        .select("at", "place", text=pl.format("{} ({})", _SENTENCES[term[0]](), _bits()))
         for term, part in top.partition_by("term", as_dict=True, maintain_order=True).items()
     ]
-    return (
+    joined = (
         pl.concat(sentences)
-        .sort("index", "place")
-        .group_by("index", maintain_order=True)
+        .sort("at", "place")
+        .group_by("at", maintain_order=True)
         .agg(reasons=pl.col("text").str.join("; "))
     )
+    return joined.select(wanted[joined["at"]].alias("index"), "reasons")
 
 
 def _bits() -> pl.Expr:
@@ -130,17 +127,17 @@ def _bits() -> pl.Expr:
     return pl.format("{}.{}", tenths // 10, tenths % 10)
 
 
-def _context(index: pl.Series, support: pl.DataFrame, events: Events, sizes: pl.Series) -> pl.DataFrame:
+def _context(index: pl.Series, context: pl.DataFrame, events: Events) -> pl.DataFrame:
     """What the sentences may mention, for the events at ``index``."""
     words = {}
     for name in ("action", "network", "wide_network", "agent", "region", "error", "hour"):
-        dimension = events[name]
-        values = dimension.values.gather(dimension.codes.gather(index))
+        if events.absent(name):
+            continue
+        groups = events.home(name)
+        values = groups[name].values[groups[name].codes[groups.codes[index]]]
         # Log content is not ours: no control characters, no essays.
         words[name] = values.str.replace_all(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]+", " ").str.slice(0, _MAX_PIECE)
-    kinds = events.kind.gather(index).replace_strict(_KINDS, default="principal", return_dtype=pl.String)
-    return support[index].with_columns(
-        *(series.alias(name) for name, series in words.items()),
-        kinds.fill_null("principal").alias("kind"),
-        sizes.gather(index).alias("bytes"),
+    kind = pl.col("principal_type").replace_strict(_KINDS, default="principal", return_dtype=pl.String)
+    return context.with_columns(
+        *(series.alias(name) for name, series in words.items()), kind=kind.fill_null("principal")
     )

@@ -35,9 +35,9 @@ def find_sorted(keys: pl.Series, column: pl.Series, wanted: pl.Series) -> pl.Ser
     if not keys.len() or not wanted.len():
         return pl.Series([None], dtype=column.dtype).new_from_index(0, wanted.len())
     # Binary search: the cost follows the batch, not the size of the state.
-    index = keys.search_sorted(wanted).clip(0, keys.len() - 1)
-    found = pl.lit(keys).gather(index) == pl.lit(wanted)
-    return pl.select(value=pl.when(found).then(pl.lit(column).gather(index)))["value"]
+    place = pl.lit(keys).search_sorted(pl.col("wanted")).clip(0, keys.len() - 1)
+    index = wanted.to_frame("wanted").select(place.alias("place"))["place"]
+    return column[index].zip_with(keys[index] == wanted, pl.Series([None], dtype=column.dtype))
 
 
 @dataclass(frozen=True)
@@ -73,8 +73,11 @@ class EntityState:
 
     def history(self, table: str, keys: pl.Series, *, decay: float, drop_below: float) -> pl.Series:
         """Float64 per key: its count times ``decay``, 0.0 where it is unknown or would have been dropped by now."""
-        faded = self.lookup(table, keys, "count").fill_null(0.0) * decay
-        return faded.set(faded < drop_below, 0.0)
+        if table not in self.tables:
+            return pl.Series([0.0]).new_from_index(0, keys.len())
+        faded = pl.col("count").fill_null(0.0) * decay
+        counts = self.lookup(table, keys, "count").to_frame("count")
+        return counts.select(pl.when(faded >= drop_below).then(faded).otherwise(0.0).alias("count"))["count"]
 
     def lookup(self, table: str, keys: pl.Series, column: str) -> pl.Series:
         """The value of ``column`` for each key, null where the state does not know it."""

@@ -11,7 +11,7 @@ from collections.abc import Iterable
 
 import polars as pl
 
-from s3sentinel_assets.ml.bits import decay_factor, surprise_bits
+from s3sentinel_assets.ml.bits import decay_factor, surprise_bits, without_own_history
 from s3sentinel_assets.ml.dimensions import SEPARATOR
 from s3sentinel_assets.ml.keys import FACTORS, Events, prepare
 from s3sentinel_assets.ml.model import Parameters, RarityModel
@@ -52,7 +52,7 @@ def update(
     if previous.hour >= hour:
         raise ValueError(f"the state of {previous.hour} cannot learn the earlier or same hour {hour}")
     parameters = model.parameters
-    counts = _merge([_count(prepare(batch, format)) for batch in batches])
+    counts = _merge([_count(prepare(batch, format, ordered=False)) for batch in batches])
     events = int(counts["action"]["count"].sum()) if counts else 0
     gap = hour_number(hour) - hour_number(previous.hour)
     kept = previous.frame.with_columns(pl.col("count") * decay_factor(gap, parameters))
@@ -75,23 +75,25 @@ def _count(events: Events) -> dict[str, pl.DataFrame]:
     counted = {}
     for factor in _OWN:
         names = ("principal", "peer", "action") if factor == "action" else ("principal", factor)
-        if events[factor].values.len() == 1 and events[factor].values[0] == "":
+        if events.absent(factor):
             continue
-        groups = pl.DataFrame({name: events[name].codes for name in names}).group_by(names).len("count")
-        text = {name: events[name].values.gather(groups[name]) for name in names}
-        frame = pl.DataFrame(text).with_columns(groups["count"].cast(pl.Int64))
+        groups = events.home(*names)
+        sums = pl.DataFrame({name: groups[name].codes for name in names} | {"count": groups.counts})
+        sums = sums.group_by(names).agg(pl.col("count").sum())
+        text = {name: groups[name].values[sums[name]] for name in names}
+        frame = pl.DataFrame(text | {"count": sums["count"]})
         counted[factor] = frame.filter(pl.col(names[-1]) != "").rename({names[-1]: "item"})
     return counted
 
 
 def _merge(counted: list[dict[str, pl.DataFrame]]) -> dict[str, pl.DataFrame]:
-    """Adds up the batches, sorted."""
+    """Adds up the batches."""
     merged = {}
     for factor in _OWN:
         frames = [counts[factor] for counts in counted if factor in counts]
         if frames:
             keys = [name for name in frames[0].columns if name != "count"]
-            merged[factor] = pl.concat(frames).group_by(keys).agg(pl.col("count").sum()).sort(keys)
+            merged[factor] = pl.concat(frames).group_by(keys).agg(pl.col("count").sum())
     return merged
 
 
@@ -206,15 +208,23 @@ def _surprise(actions: pl.DataFrame, previous: EntityState, decay: float, parame
     def past(table: str, keys: pl.Series) -> pl.Series:
         return previous.history(table, keys, decay=decay, drop_below=parameters.drop_below)
 
-    bits = surprise_bits(
-        own=past("principal/action", own_keys),
-        own_total=previous.statistics(["events"], actions["principal"], decay=decay)["events"],
-        peer=past("peer/action", peer_keys),
-        peer_total=past("peer", actions["peer"]),
-        everyone=past("global/action", actions["item"]),
+    frame = pl.DataFrame(
+        {
+            "own": past("principal/action", own_keys),
+            "own_total": previous.statistics(["events"], actions["principal"], decay=decay)["events"],
+            "peer": past("peer/action", peer_keys),
+            "peer_total": past("peer", actions["peer"]),
+            "everyone": past("global/action", actions["item"]),
+        }
+    )
+    assumed = without_own_history(
+        peer=pl.col("peer"),
+        peer_total=pl.col("peer_total"),
+        everyone=pl.col("everyone"),
         everyone_total=past("global", pl.Series(["all"]))[0],
         parameters=parameters,
     )
+    bits = frame.select(surprise_bits(pl.col("own"), pl.col("own_total"), assumed, parameters))["own"]
     whole = (bits * _BIT_UNITS).round().cast(pl.Int64)
     return (
         actions.with_columns(surprise=whole * pl.col("units"))

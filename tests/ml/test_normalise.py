@@ -3,7 +3,7 @@
 import polars as pl
 import pytest
 
-from s3sentinel_assets.ml.normalise import agent_family, network, plain_action, wide_network
+from s3sentinel_assets.ml.normalise import agent_family, networks, plain_action
 
 
 def apply(expression: pl.Expr, value: str) -> str:
@@ -26,7 +26,12 @@ def apply(expression: pl.Expr, value: str) -> str:
     ],
 )
 def test_networks(address, narrow, wide):
-    assert (apply(network(), address), apply(wide_network(), address)) == (narrow, wide)
+    # Beside others of every kind: each kind is cut by itself.
+    others = pl.Series(["192.0.2.1", None, "2001:db8::", "ec2.amazonaws.com"])
+    cut = networks(pl.concat([others, pl.Series([address]), others]))
+    assert cut.row(4) == (narrow, wide)
+    assert cut["network"].to_list()[:4] == ["192.0.2.0/24", None, "2001:db8:0::/48", "ec2.amazonaws.com"]
+    assert cut["network"].to_list()[5:] == cut["network"].to_list()[:4]
 
 
 @pytest.mark.parametrize(
