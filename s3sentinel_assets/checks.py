@@ -1,4 +1,6 @@
-"""The asset checks of an hour: schema, event_time_bounds, accounting, workspace_count. None of them blocks delivery.
+"""The asset checks: of an hour schema, event_time_bounds, accounting and workspace_count, of a source on_time.
+
+None of them blocks delivery.
 
 Belongs here: verdicts - what passes, what is a warning, what an error, and the sentence that says so. Does not belong
 here: the counting (`pipeline.proofs`).
@@ -8,18 +10,23 @@ leaves 24 verdicts. A check function of its own would give a run of many hours a
 """
 
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 
 from s3sentinel_assets.errors import UserError
-from s3sentinel_assets.ledger.accounts import Account, Proof
-from s3sentinel_assets.pipeline.proofs import CheckReport
 from s3sentinel_assets.resources import Stages
 
+if TYPE_CHECKING:
+    from s3sentinel_assets.ledger.accounts import Account, CheckReport, Proof
+    from s3sentinel_assets.pipeline.progress import DeliveryProgress
+
 __all__ = [
+    "ON_TIME",
     "check_accounting",
     "check_delivered",
+    "check_on_time",
     "check_parsed",
     "check_sealed",
     "delivered_check_specs",
@@ -31,20 +38,33 @@ _log = logging.getLogger(__name__)
 _PROBLEMS = 20
 _WARN, _ERROR = dg.AssetCheckSeverity.WARN, dg.AssetCheckSeverity.ERROR
 
+#: The check of ``delivery_progress``.
+ON_TIME = "on_time"
+#: So many times the configured lateness is an error.
+_ERROR_AFTER = 3
+
 _PARSED = {
-    "schema": "The hour's stage files have exactly the columns and types of the Sentinel table.",
-    "event_time_bounds": "Event times are there and lie near the hour: at most a day before it, an hour after it.",
+    "schema": "The hour's files have exactly the columns and types of the Sentinel table. Sentinel drops other columns "
+    "without a word, so this is an error.",
+    "event_time_bounds": "Event times are there and lie near the hour the logs arrived in: at most a day before it, an "
+    "hour after it. A warning at most: such events are delivered as they are.",
 }
 _DELIVERED = {
-    "accounting": "Records read = accepted + pending + unknown + dead letters + quarantined + filtered; nothing is "
-    "pending once the hour is sealed.",
-    "workspace_count": "The workspace, asked by KQL, holds exactly the rows it accepted.",
+    "accounting": "Every record read is in exactly one place: accepted by the workspace, pending, outcome unknown, "
+    "dead letter (refused for good), quarantined (cannot be parsed) or filtered (repeated event). A warning while "
+    "something is pending or was left out with a reason; an error when the sum does not hold, or when anything "
+    "is pending after the hour was sealed.",
+    "workspace_count": "The workspace itself, asked by KQL, holds exactly the rows it accepted, batch by batch. Rows "
+    "can take minutes to become visible, so missing ones are a warning until the hour is sealed.",
 }
+
+
+_MADE_WITH = " It is made with every run of the hour; to have it made again, materialise the hour."
 
 
 def _specs(asset: dg.AssetKey, texts: dict[str, str], hours: dg.HourlyPartitionsDefinition) -> list[dg.AssetCheckSpec]:
     return [
-        dg.AssetCheckSpec(name, asset=asset, description=text, blocking=False, partitions_def=hours)
+        dg.AssetCheckSpec(name, asset=asset, description=text + _MADE_WITH, blocking=False, partitions_def=hours)
         for name, text in texts.items()
     ]
 
@@ -66,14 +86,15 @@ def _evaluation(
     *,
     severity: dg.AssetCheckSeverity | None,
     description: str,
-    report: CheckReport,
+    counts: Mapping[str, Any] | None = None,
+    problems: Sequence[str] = (),
 ) -> dg.AssetCheckEvaluation:
     metadata: dict[str, dg.MetadataValue] = {
         key: dg.MetadataValue.int(value) if isinstance(value, int) else dg.MetadataValue.text(str(value))
-        for key, value in report.counts.items()
+        for key, value in (counts or {}).items()
     }
-    if report.problems:
-        metadata["problems"] = dg.MetadataValue.json(report.problems[:_PROBLEMS])
+    if problems:
+        metadata["problems"] = dg.MetadataValue.json(list(problems[:_PROBLEMS]))
     return dg.AssetCheckEvaluation(
         asset_key=asset,
         check_name=name,
@@ -98,17 +119,21 @@ def _guarded(
         _log.exception("check %s of %s %s", name, asset.to_user_string(), hour)
         severity, reason = _ERROR, f"{type(error).__name__}: {error}"
     sentence = f"could not be checked: {reason}"
-    return _evaluation(asset, name, hour, severity=severity, description=sentence, report=CheckReport(False))
+    return _evaluation(asset, name, hour, severity=severity, description=sentence)
 
 
 def check_parsed(stages: Stages, source: str, hour: str) -> Iterator[dg.AssetCheckEvaluation]:
     """Evaluates ``schema`` and ``event_time_bounds`` of one hour."""
     asset = dg.AssetKey([source, "parsed_logs"])
 
-    def evaluate(name: str, report: CheckReport, severity: dg.AssetCheckSeverity, good: str) -> dg.AssetCheckEvaluation:
+    def evaluate(
+        name: str, report: "CheckReport", severity: dg.AssetCheckSeverity, good: str
+    ) -> dg.AssetCheckEvaluation:
         text = good if report.passed else "; ".join(report.problems[:3]) or "not passed"
         failed = None if report.passed else severity
-        return _evaluation(asset, name, hour, severity=failed, description=text, report=report)
+        return _evaluation(
+            asset, name, hour, severity=failed, description=text, counts=report.counts, problems=report.problems
+        )
 
     def schema() -> dg.AssetCheckEvaluation:
         report = stages.schema_report(source, hour)
@@ -145,8 +170,8 @@ def check_accounting(stages: Stages, source: str, hour: str, failure: str = "") 
         severity, description = _accounting_verdict(account)
         if failure:
             severity, description = _ERROR, f"{failure}; {description}"
-        report = CheckReport(severity is None, _account_counts(account))
-        return _evaluation(asset, "accounting", hour, severity=severity, description=description, report=report)
+        counts = _account_counts(account)
+        return _evaluation(asset, "accounting", hour, severity=severity, description=description, counts=counts)
 
     return _guarded(asset, "accounting", hour, evaluate)
 
@@ -159,6 +184,38 @@ def check_sealed(stages: Stages, source: str, hour: str) -> Iterator[dg.AssetChe
         yield evaluation
 
 
+def check_on_time(progress: "DeliveryProgress", asset: dg.AssetKey) -> dg.AssetCheckEvaluation:
+    """Evaluates ``on_time``: how long delivery has been waiting, and how long the bucket has been silent."""
+    late = progress.late_after_hours
+    if progress.newest_object is None:
+        severity = _WARN
+        words = "no object has been seen yet; check bucket and prefix, and turn the listing sensor on"
+    else:
+        waits, silent = progress.longest_wait_hours, progress.silent_hours
+        longest = max(waits, silent)
+        severity = None if longest <= late else _WARN if longest <= late * _ERROR_AFTER else _ERROR
+        through = f"everything is delivered and proved through {progress.through}"
+        words = through if progress.through else "no hour is complete yet"
+        if waits > late:
+            words += f"; {progress.oldest_waiting} waits: {progress.waits_for} (longest wait {waits:.1f} h)"
+        if silent > late:
+            words += f"; nothing has arrived in the bucket for {silent:.1f} h"
+    return dg.AssetCheckEvaluation(
+        asset_key=asset,
+        check_name=ON_TIME,
+        passed=severity is None,
+        severity=severity or _ERROR,
+        description=words,
+        metadata={
+            "longest_wait_hours": progress.longest_wait_hours,
+            "bucket_silent_hours": progress.silent_hours,
+            "warning_after_hours": late,
+            "error_after_hours": late * _ERROR_AFTER,
+        },
+        blocking=False,
+    )
+
+
 def _workspace_count(stages: Stages, source: str, hour: str) -> dg.AssetCheckEvaluation:
     """Asks the workspace, appends the proof, and gives the verdict."""
     asset = dg.AssetKey([source, "delivered_batches"])
@@ -167,13 +224,20 @@ def _workspace_count(stages: Stages, source: str, hour: str) -> dg.AssetCheckEva
         proof = stages.prove(source, hour)
         severity, description = _workspace_verdict(proof)
         counts = {"accepted": proof.account.accepted} | ({} if proof.found is None else {"found": proof.found})
-        report = CheckReport(severity is None, counts | proof.report.counts, proof.report.problems)
-        return _evaluation(asset, "workspace_count", hour, severity=severity, description=description, report=report)
+        return _evaluation(
+            asset,
+            "workspace_count",
+            hour,
+            severity=severity,
+            description=description,
+            counts=counts | proof.report.counts,
+            problems=proof.report.problems,
+        )
 
     return _guarded(asset, "workspace_count", hour, evaluate)
 
 
-def _account_counts(account: Account) -> dict[str, int | str]:
+def _account_counts(account: "Account") -> dict[str, int | str]:
     return {
         "verdict": account.verdict,
         "sealed": "yes" if account.sealed else "no",
@@ -192,7 +256,7 @@ def _account_counts(account: Account) -> dict[str, int | str]:
     }
 
 
-def _sum_in_words(account: Account) -> str:
+def _sum_in_words(account: "Account") -> str:
     places = {
         "accepted": account.accepted,
         "pending": account.pending,
@@ -205,7 +269,7 @@ def _sum_in_words(account: Account) -> str:
     return f"{account.records:,} records read = {' + '.join(shown)}"
 
 
-def _accounting_verdict(account: Account) -> tuple[dg.AssetCheckSeverity | None, str]:
+def _accounting_verdict(account: "Account") -> tuple[dg.AssetCheckSeverity | None, str]:
     """None for a pass, else how bad it is; and the sentence."""
     words, verdict = _sum_in_words(account), account.verdict
     if verdict == "complete":
@@ -223,7 +287,7 @@ def _accounting_verdict(account: Account) -> tuple[dg.AssetCheckSeverity | None,
     return _WARN, f"pending: {words}{unread}"
 
 
-def _workspace_verdict(proof: Proof) -> tuple[dg.AssetCheckSeverity | None, str]:
+def _workspace_verdict(proof: "Proof") -> tuple[dg.AssetCheckSeverity | None, str]:
     accepted, found = proof.account.accepted, proof.found
     if found is None:
         return _WARN, f"{accepted:,} rows accepted; the workspace could not be asked"

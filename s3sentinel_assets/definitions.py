@@ -11,6 +11,7 @@ from dagster._core.definitions.unresolved_asset_job_definition import Unresolved
 
 from s3sentinel_assets.assets.delivered import delivered_batches
 from s3sentinel_assets.assets.parsed import parsed_logs
+from s3sentinel_assets.assets.progress import delivery_progress, progress_check
 from s3sentinel_assets.assets.raw import raw_logs
 from s3sentinel_assets.assets.scored import scored_logs
 from s3sentinel_assets.assets.state import entity_state
@@ -26,7 +27,7 @@ __all__ = ["build_defs", "defs", "source_assets"]
 
 
 def source_assets(source: SourceSettings, hours: dg.HourlyPartitionsDefinition) -> Sequence[dg.AssetsDefinition]:
-    """The five assets of a source, in pipeline order."""
+    """The five assets of a source that do work, in pipeline order."""
     return [make(source, hours) for make in (raw_logs, parsed_logs, entity_state, scored_logs, delivered_batches)]
 
 
@@ -39,7 +40,8 @@ def build_defs(config: Config, runtime: Runtime | None = None, *, stages: Stages
         stages: what to run in place of the pipeline's own stages.
     """
     hours = hourly_partitions(config)
-    assets: list[dg.AssetsDefinition] = []
+    assets: list[dg.AssetsDefinition | dg.AssetSpec] = []
+    checks: list[dg.AssetChecksDefinition] = []
     jobs: list[dg.JobDefinition | UnresolvedAssetJobDefinition] = []
     sensors: list[dg.SensorDefinition] = []
     schedules: list[dg.ScheduleDefinition] = []
@@ -47,13 +49,15 @@ def build_defs(config: Config, runtime: Runtime | None = None, *, stages: Stages
         if not source.enabled:
             continue
         live, seal, sweep = live_job(source.name), seal_job(source.name), sweep_job(source.name)
-        assets += source_assets(source, hours)
+        assets += [*source_assets(source, hours), delivery_progress(source)]
+        checks.append(progress_check(source))
         jobs += [live, seal, sweep]
         sensors.append(listing_sensor(source.name, live, config.sensor_interval_seconds, hours))
         schedules.append(seal_schedule(source.name, seal, config.grace_minutes))
         schedules.append(sweep_schedule(source.name, sweep, config.grace_minutes))
     return dg.Definitions(
         assets=assets,
+        asset_checks=checks,
         jobs=jobs,
         sensors=sensors,
         schedules=schedules,

@@ -11,6 +11,7 @@ from typing import TypeVar
 import dagster as dg
 from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition
 
+from s3sentinel_assets.assets.progress import report_progress
 from s3sentinel_assets.checks import check_delivered
 from s3sentinel_assets.errors import UserError
 from s3sentinel_assets.hours import utc_now
@@ -59,7 +60,8 @@ def live_job(source: str) -> UnresolvedAssetJobDefinition:
     return dg.define_asset_job(
         f"{source}_live",
         selection=_selection(source, ["raw_logs", "parsed_logs", "scored_logs", "delivered_batches"]),
-        description=f"Brings hours of {source} up to date in the workspace.",
+        description=f"Brings hours of {source} up to date: lists, parses, scores and delivers what is new. The sensor "
+        f"{source}_listing starts it for every hour that something arrived in.",
         tags={SOURCE_TAG: source},
     )
 
@@ -73,7 +75,8 @@ def seal_job(source: str) -> UnresolvedAssetJobDefinition:
     return dg.define_asset_job(
         f"{source}_seal",
         selection=_selection(source, ["entity_state"]),
-        description=f"Seals closed hours of {source} and advances their entity state, in order.",
+        description=f"Closes hours of {source} after their grace, in order: lists once more, seals, and carries the "
+        f"history for scoring on. The schedule {source}_seal starts it every hour.",
         tags={SOURCE_TAG: source},
     )
 
@@ -112,12 +115,14 @@ def sweep_job(source: str) -> dg.JobDefinition:
             f"work for {source}_live; {good} of {len(unproved)} hours that lacked a proof have one; "
             f"{len(orphans)} orphaned stage files deleted"
         )
+        report_progress(context, stages, source)  # also where nothing ran for hours, or everything failed
         if failed:
             raise dg.Failure("; ".join(dict.fromkeys(failed)), allow_retries=False)
 
     @dg.job(
         name=f"{source}_sweep",
-        description=f"Finds what was missed for {source} and settles what is unknown.",
+        description=f"Looks after {source}: settles uploads whose outcome is unknown, lists again, asks the workspace "
+        f"for proofs that are missing, and tells the progress. The schedule {source}_sweep starts it every hour.",
         tags={SOURCE_TAG: source},
     )
     def job() -> None:

@@ -32,10 +32,11 @@ PREVIOUS_HOUR = dg.TimeWindowPartitionMapping(
 
 BACKFILL_POLICY = dg.BackfillPolicy.multi_run(max_partitions_per_run=HOURS_PER_RUN)
 
-#: Inside a run the hours are taken in order, and Dagster asks for the next run only when this one is done. It differs
-#: from the others' policy on purpose: Dagster puts assets with equal policies into one run, and a state that fails
-#: would then take the delivery of its whole day with it.
-STATE_BACKFILL_POLICY = dg.BackfillPolicy.multi_run(max_partitions_per_run=HOURS_PER_RUN // 2)
+#: States are made in order, and Dagster asks for their next run only half a minute after this one is done; so one run
+#: takes up to a month. Every hour is committed to the ledger by itself: a run that is killed or fails goes on where it
+#: stopped. The policy differs from the others' on purpose: Dagster puts assets with equal policies into one run, and
+#: a state that fails would then take the delivery of its whole day with it.
+STATE_BACKFILL_POLICY = dg.BackfillPolicy.multi_run(max_partitions_per_run=31 * 24)
 
 
 def hourly_partitions(config: Config) -> dg.HourlyPartitionsDefinition:

@@ -14,6 +14,7 @@ from s3sentinel_assets.pipeline.summary import StageSummary
 
 if TYPE_CHECKING:
     from s3sentinel_assets.ledger.accounts import Account, Proof
+    from s3sentinel_assets.pipeline.progress import DeliveryProgress, Figure
     from s3sentinel_assets.pipeline.proofs import CheckReport
 
 __all__ = ["S3_POOL", "SENTINEL_POOL", "Stages"]
@@ -108,6 +109,18 @@ class Stages:
         from s3sentinel_assets.pipeline import proofs
 
         return proofs.prove_hour(self.runtime, source, hour)
+
+    def progress(self, source: str) -> "DeliveryProgress":
+        """Up to which hour everything is delivered and proved, and what waits behind; from the ledger alone."""
+        from s3sentinel_assets.pipeline import progress
+
+        return progress.delivery_progress(self.runtime, source)
+
+    def hourly(self, source: str, what: "Figure", first: str, last: str) -> dict[str, int]:
+        """Hour → records read or rows accepted, for charts."""
+        from s3sentinel_assets.pipeline import progress
+
+        return progress.hourly_figures(self.runtime, source, what, first, last)
 
     def sweep_store(self) -> list[str]:
         """Deletes stage files that no commit named and no running work can still name."""

@@ -6,7 +6,9 @@ from datetime import datetime
 import polars as pl
 
 from s3sentinel_assets.config import Config
+from s3sentinel_assets.hours import hour_range
 from s3sentinel_assets.ledger.accounts import Account, Proof
+from s3sentinel_assets.pipeline.progress import DeliveryProgress
 from s3sentinel_assets.pipeline.proofs import CheckReport
 from s3sentinel_assets.pipeline.summary import StageSummary
 from s3sentinel_assets.resources import Stages
@@ -48,6 +50,7 @@ class FakeStages(Stages):
         found: (source, hour) → rows the workspace holds, where they differ from the accepted.
         touched: hour → digest.
         unsealed: hours to seal.
+        progress_fields: source → what differs from a delivery that is up to date.
     """
 
     def __init__(self) -> None:
@@ -59,6 +62,7 @@ class FakeStages(Stages):
         self.touched: dict[str, str] = {}
         self.unsealed: list[str] = []
         self.unproved: list[str] = []
+        self.progress_fields: dict[str, dict] = {}
 
     def sweep_store(self) -> list[str]:
         self.calls.append(("sweep_store", "", ""))
@@ -151,6 +155,29 @@ class FakeStages(Stages):
         differs = CheckReport(False, {}, ["batch b1 in T: 10 rows accepted, 9 found"])
         report = CheckReport(True) if agrees else self.reports.get(("workspace", hour), differs)
         return Proof(account, found, 0, report)
+
+    def progress(self, source: str) -> DeliveryProgress:
+        self._call("progress", source)
+        now = datetime.fromisoformat(f"{DAY}T10:20+00:00")
+        values = {
+            "at": now,
+            "through": hour(8),
+            "hours_behind": 1.33,
+            "waiting_hours": 1,
+            "waiting_objects": 0,
+            "waiting_events": 0,
+            "unknown_events": 0,
+            "oldest_waiting": hour(9),
+            "waits_for": "the hour can be sealed from 10:30 UTC on",
+            "longest_wait_hours": 0.33,
+            "newest_object": now,
+            "late_after_hours": 2.0,
+        }
+        return DeliveryProgress(source=source, **(values | self.progress_fields.get(source, {})))
+
+    def hourly(self, source: str, what: str, first: str, last: str) -> dict[str, int]:
+        self.calls.append((f"hourly {what} {first}", source, last))
+        return {key: 100 + int(key[11:13]) for key in hour_range(max(first, hour(0)), last)}
 
     def unproved_hours(self, source: str) -> list[str]:
         self._call("unproved", source)

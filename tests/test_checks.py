@@ -1,9 +1,11 @@
 """Verdicts: what passes, what warns, what is an error, and the words."""
 
+from datetime import timedelta
+
 import dagster as dg
 import pytest
 
-from s3sentinel_assets.checks import check_accounting, check_delivered, check_parsed
+from s3sentinel_assets.checks import check_accounting, check_delivered, check_on_time, check_parsed
 from s3sentinel_assets.pipeline.proofs import CheckReport
 from tests.stages import FakeStages, hour
 
@@ -113,3 +115,41 @@ def test_checks_of_parsed_rows(name, severity):
     assert bad.check_name.startswith(name)
     assert (bad.severity, bad.description) == (severity, "a; b; c")
     assert bad.metadata["problems"].value == ["a", "b", "c", "d"]
+
+
+NOBODY = {"newest_object": None, "through": None}
+
+
+@pytest.mark.parametrize(
+    ("fields", "severity", "words"),
+    [
+        ({}, None, f"everything is delivered and proved through {hour(8)}"),
+        ({"longest_wait_hours": 2.0}, None, f"everything is delivered and proved through {hour(8)}"),
+        (
+            {"longest_wait_hours": 2.1, "waits_for": "3 objects are listed and not delivered"},
+            WARN,
+            f"{hour(8)}; {hour(9)} waits: 3 objects are listed and not delivered (longest wait 2.1 h)",
+        ),
+        (
+            {"longest_wait_hours": 6.1, "waits_for": "x", "through": None},
+            ERROR,
+            f"no hour is complete yet; {hour(9)} waits: x (longest wait 6.1 h)",
+        ),
+        ({"late_after_hours": 24.0, "longest_wait_hours": 6.1}, None, "everything is delivered and proved"),
+        ({"silent": 3}, WARN, "nothing has arrived in the bucket for 3.0 h"),
+        ({"silent": 6.5}, ERROR, "nothing has arrived in the bucket for 6.5 h"),
+        (NOBODY, WARN, "no object has been seen yet; check bucket and prefix, and turn the listing sensor on"),
+    ],
+)
+def test_on_time(fields, severity, words):
+    stages, key = FakeStages(), dg.AssetKey(["cloudtrail", "delivery_progress"])
+    fields = dict(fields)
+    if silent := fields.pop("silent", 0):
+        fields["newest_object"] = stages.progress("cloudtrail").at - timedelta(hours=silent)
+    stages.progress_fields["cloudtrail"] = fields
+    evaluation = check_on_time(stages.progress("cloudtrail"), key)
+    assert words in evaluation.description
+    assert evaluation.passed is (severity is None)
+    if severity:
+        assert evaluation.severity is severity
+    assert (evaluation.asset_key, evaluation.check_name, evaluation.partition) == (key, "on_time", None)

@@ -229,3 +229,22 @@ def test_secrets_are_never_shown(load) -> None:
 def test_times_are_utc(load) -> None:
     assert load(start="2026-11-01T05:00+05:00").start == datetime(2026, 11, 1, tzinfo=UTC)
     assert load(start="2026-11-01T05:00").start == datetime(2026, 11, 1, 5, tzinfo=UTC)
+
+
+def test_a_source_has_an_owner_and_says_what_is_late(load):
+    source = load().sources["cloudtrail"]
+    assert (source.owner, source.late_after_hours) == ("team:security", 2)
+    changes = {"sources.cloudtrail.owner": "ann.doe@example.com", "sources.cloudtrail.late_after_hours": 24}
+    source = load(**changes).sources["cloudtrail"]
+    assert (source.owner, source.late_after_hours) == ("ann.doe@example.com", 24)
+
+
+@pytest.mark.parametrize("owner", ["security", "team:", "team:two words", "ann@localhost", "ann doe@example.com"])
+def test_an_owner_that_dagster_would_refuse_is_one_sentence(load, owner):
+    sentence = failure(load, **{"sources.cloudtrail.owner": owner})
+    assert "sources.cloudtrail.owner" in sentence
+    assert "team:<name>" in sentence
+
+
+def test_what_is_late_must_leave_time_for_the_seal(load):
+    assert "sources.cloudtrail.late_after_hours" in failure(load, **{"sources.cloudtrail.late_after_hours": 1})

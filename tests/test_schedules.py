@@ -154,7 +154,7 @@ def test_s3_away_keeps_no_batch_unknown(stages, defs, instance):
     stages.errors["touched", "cloudtrail"] = [UserError("bucket logs cannot be reached")]
     sweep = defs.resolve_job_def("cloudtrail_sweep")
     assert not sweep.execute_in_process(instance=instance, run_config=QUIET, raise_on_error=False).success
-    assert [name for name, *_ in stages.calls] == ["sweep", "touched", "unproved", "sweep_store"]
+    assert [name for name, *_ in stages.calls] == ["sweep", "touched", "unproved", "sweep_store", "progress"]
 
 
 @pytest.mark.parametrize(("now", "first", "last"), [(0, 0, 24), (1, 24, 30), (2, 0, 24)])

@@ -4,8 +4,12 @@ from collections.abc import Iterator
 
 import dagster as dg
 
+from s3sentinel_assets.assets.chart import HourChart
+from s3sentinel_assets.assets.columns import delivered_columns
+from s3sentinel_assets.assets.describe import delivered_text, tags_of
 from s3sentinel_assets.assets.hourly import RETRY_POLICY, bring_up_to_date
 from s3sentinel_assets.assets.metadata import stage_metadata
+from s3sentinel_assets.assets.progress import progress_key, report_progress
 from s3sentinel_assets.checks import check_accounting, check_delivered, delivered_check_specs
 from s3sentinel_assets.config import SourceSettings
 from s3sentinel_assets.partitions import BACKFILL_POLICY
@@ -22,25 +26,37 @@ def delivered_batches(source: SourceSettings, hours: dg.HourlyPartitionsDefiniti
     @dg.asset(
         key=[source.name, "delivered_batches"],
         deps=[scored],
-        group_name=source.name,
         partitions_def=hours,
         backfill_policy=BACKFILL_POLICY,
         retry_policy=RETRY_POLICY,
         pool=SENTINEL_POOL,
         kinds={"azure"},
         check_specs=delivered_check_specs(source.name, hours),
-        metadata={"table": destination.table, "stream": destination.stream_name},
-        description=f"The hour's rows in {destination.table}: packed, sent, and settled batch by batch. Materialising "
-        "it again sends nothing twice.",
+        metadata={
+            "table": destination.table,
+            "stream": destination.stream_name,
+            **delivered_columns(destination.table),
+        },
+        description=delivered_text(source),
+        group_name=source.name,
+        owners=[source.owner],
+        tags=tags_of(source, "5-delivered"),
     )
     def asset(
         context: dg.AssetExecutionContext, stages: dg.ResourceParam[Stages]
     ) -> Iterator[dg.MaterializeResult | dg.Output[None]]:
-        yield from bring_up_to_date(
-            context,
-            lambda hour: stage_metadata(stages.deliver(source.name, hour), {"previous": scored}, rows="rows"),
-            lambda hour: check_delivered(stages, source.name, hour),
-            on_failure=lambda hour, why: [check_accounting(stages, source.name, hour, f"delivery failed: {why}")],
-        )
+        chart = HourChart(lambda first, last: stages.hourly(source.name, "accepted", first, last), "delivered events")
+        links = {"previous": scored, "progress": progress_key(source.name)}
+        try:
+            yield from bring_up_to_date(
+                context,
+                lambda hour: stage_metadata(
+                    stages.deliver(source.name, hour), links, rows="rows", chart=chart.of(hour)
+                ),
+                lambda hour: check_delivered(stages, source.name, hour),
+                on_failure=lambda hour, why: [check_accounting(stages, source.name, hour, f"delivery failed: {why}")],
+            )
+        finally:
+            report_progress(context, stages, source.name)
 
     return asset

@@ -1,32 +1,44 @@
 """What people read about an hour in the UI: counts, speed, a preview, problems, and links to the neighbours.
 
 Belongs here: turning a `StageSummary` into Dagster metadata. Object keys and log text come from outside, so they go
-into tables and plain text, never into markdown. Does not belong here: verdicts (``checks``).
+into tables and plain text, never into markdown. Does not belong here: verdicts (``checks``) and charts (`chart`).
 """
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from typing import TYPE_CHECKING
 
 import dagster as dg
-import polars as pl
 
 from s3sentinel_assets.pipeline.summary import StageSummary
+
+if TYPE_CHECKING:
+    import polars as pl
 
 __all__ = ["preview_table", "problem_table", "stage_metadata"]
 
 _CELL = 200
 _PROBLEMS = 20
 _COLUMNS = 16
+_SIZES = ("decoded_bytes", "raw_bytes")
+#: What counts are called here, where the ledger's word needs a second look.
+_LABELS = {
+    "parts": "parts_in_all",
+    "state_hour": "history_through",
+    "keys": "keys_in_history",
+    "too_large": "rows_too_large_to_send",
+}
+_EVENTS = ("records", "scored", "rows")
 
 
 def _cell(value: object) -> str | int | float | bool:
     if isinstance(value, bool | int | float):
         return value
-    text = "" if value is None else value.isoformat() if isinstance(value, datetime) else str(value)
+    text = f"{value:%Y-%m-%d %H:%M:%S}" if isinstance(value, datetime) else "" if value is None else str(value)
     return text if len(text) <= _CELL else text[: _CELL - 1] + "…"
 
 
-def preview_table(frame: pl.DataFrame) -> dg.TableMetadataValue:
+def preview_table(frame: "pl.DataFrame") -> dg.TableMetadataValue:
     """A few rows as a table: at most 16 columns, cells cut at 200 characters."""
     shown = frame[:, :_COLUMNS]
     columns = [dg.TableColumn(name, str(kind)) for name, kind in shown.schema.items()]
@@ -52,19 +64,46 @@ def _outcome(summary: StageSummary) -> str:
     return ", ".join(words)
 
 
+def _first_count(summary: StageSummary, names: Sequence[str]) -> int:
+    return next((value for name in names if isinstance(value := summary.counts.get(name), int) and value), 0)
+
+
+def _speed(summary: StageSummary) -> dict[str, dg.MetadataValue]:
+    """How fast the hour's parts were worked on, also those of earlier runs where their time is known."""
+    seconds = summary.worked_seconds or (summary.seconds if summary.done and not summary.kept else 0.0)
+    if seconds <= 0:
+        return {}
+    speed: dict[str, dg.MetadataValue] = {}
+    if size := _first_count(summary, _SIZES):
+        speed["MB/s"] = dg.MetadataValue.float(round(size / seconds / 1e6, 2))
+    if events := _first_count(summary, _EVENTS):
+        speed["events/s"] = dg.MetadataValue.int(round(events / seconds))
+    return speed
+
+
 def stage_metadata(
-    summary: StageSummary, links: Mapping[str, dg.AssetKey], *, rows: str | None = None
+    summary: StageSummary,
+    links: Mapping[str, dg.AssetKey],
+    *,
+    rows: str | None = None,
+    chart: dg.MetadataValue | None = None,
 ) -> dict[str, dg.MetadataValue]:
-    """The metadata of one hour's materialisation.
+    """The metadata of one hour's materialisation, in the order the UI shows it: what is wrong comes first.
 
     Args:
         summary: what the stage reports.
         links: what to call a neighbouring asset → its key.
         rows: the count that is the hour's row count, if any; the UI draws it over time.
+        chart: of the hours up to this one, if any.
     """
-    metadata: dict[str, dg.MetadataValue] = {"parts": dg.MetadataValue.text(_outcome(summary))}
+    metadata: dict[str, dg.MetadataValue] = {}
+    if summary.problems:
+        metadata["problems"] = problem_table(summary.problems)
+    if chart is not None:
+        metadata["last_hours"] = chart
+    metadata["parts"] = dg.MetadataValue.text(_outcome(summary))
     for name, value in summary.counts.items():
-        label = "parts_in_all" if name == "parts" else name
+        label = _LABELS.get(name, name)
         if isinstance(value, bool) or not isinstance(value, int | float):
             metadata[label] = dg.MetadataValue.text(str(value))
         else:
@@ -73,11 +112,7 @@ def stage_metadata(
     if isinstance(count, int):
         metadata["dagster/row_count"] = dg.MetadataValue.int(count)
     metadata["seconds"] = dg.MetadataValue.float(round(summary.seconds, 3))
-    size = next((v for n in ("decoded_bytes", "raw_bytes") if isinstance(v := summary.counts.get(n), int)), 0)
-    if summary.done and not summary.kept and size and summary.seconds > 0:
-        metadata["MB/s"] = dg.MetadataValue.float(round(size / summary.seconds / 1e6, 2))
-    if summary.problems:
-        metadata["problems"] = problem_table(summary.problems)
+    metadata |= _speed(summary)
     if summary.preview is not None and not summary.preview.is_empty():
         metadata["preview"] = preview_table(summary.preview)
     return metadata | {name: dg.MetadataValue.asset(key) for name, key in links.items()}

@@ -4,6 +4,9 @@ from collections.abc import Iterator
 
 import dagster as dg
 
+from s3sentinel_assets.assets.chart import HourChart
+from s3sentinel_assets.assets.columns import parsed_columns
+from s3sentinel_assets.assets.describe import parsed_text, tags_of
 from s3sentinel_assets.assets.hourly import RETRY_POLICY, bring_up_to_date
 from s3sentinel_assets.assets.metadata import stage_metadata
 from s3sentinel_assets.checks import check_accounting, check_parsed, parsed_check_specs
@@ -21,23 +24,26 @@ def parsed_logs(source: SourceSettings, hours: dg.HourlyPartitionsDefinition) ->
     @dg.asset(
         key=[source.name, "parsed_logs"],
         deps=[raw],
-        group_name=source.name,
         partitions_def=hours,
         backfill_policy=BACKFILL_POLICY,
         retry_policy=RETRY_POLICY,
         pool=S3_POOL,
         kinds={"polars", "parquet"},
         check_specs=parsed_check_specs(source.name, hours),
-        description=f"Every record of the hour as a row of {source.table}, or in quarantine with the reason, or "
-        "filtered by a named rule.",
+        description=parsed_text(source),
+        metadata=parsed_columns(source.table),
+        group_name=source.name,
+        owners=[source.owner],
+        tags=tags_of(source, "2-parsed"),
     )
     def asset(
         context: dg.AssetExecutionContext, stages: dg.ResourceParam[Stages]
     ) -> Iterator[dg.MaterializeResult | dg.Output[None]]:
+        chart = HourChart(lambda first, last: stages.hourly(source.name, "records", first, last), "records")
         links = {"previous": raw, "next": dg.AssetKey([source.name, "scored_logs"])}
         yield from bring_up_to_date(
             context,
-            lambda hour: stage_metadata(stages.parse(source.name, hour), links, rows="rows"),
+            lambda hour: stage_metadata(stages.parse(source.name, hour), links, rows="rows", chart=chart.of(hour)),
             lambda hour: check_parsed(stages, source.name, hour),
             on_failure=lambda hour, why: [check_accounting(stages, source.name, hour, f"parsed_logs failed: {why}")],
         )

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 import dagster as dg
 
+from s3sentinel_assets.assets.describe import raw_text, tags_of
 from s3sentinel_assets.assets.hourly import RETRY_POLICY, bring_up_to_date, discover_each, found_in
 from s3sentinel_assets.assets.metadata import stage_metadata
 from s3sentinel_assets.checks import check_accounting
@@ -21,15 +22,16 @@ def raw_logs(source: SourceSettings, hours: dg.HourlyPartitionsDefinition) -> dg
 
     @dg.asset(
         key=[source.name, "raw_logs"],
-        group_name=source.name,
         partitions_def=hours,
         backfill_policy=BACKFILL_POLICY,
         retry_policy=RETRY_POLICY,
         pool=S3_POOL,
         kinds={"s3"},
         metadata={"bucket": source.bucket, "prefix": source.prefix, "format": source.format},
-        description=f"Objects of s3://{source.bucket}/{source.prefix} that arrived in the hour: listed, recorded in "
-        "the ledger, and put into parts. The logs themselves stay in S3.",
+        description=raw_text(source),
+        group_name=source.name,
+        owners=[source.owner],
+        tags=tags_of(source, "1-listed"),
     )
     def asset(
         context: dg.AssetExecutionContext, stages: dg.ResourceParam[Stages]

@@ -4,6 +4,8 @@ from collections.abc import Iterator
 
 import dagster as dg
 
+from s3sentinel_assets.assets.columns import scored_columns
+from s3sentinel_assets.assets.describe import scored_text, tags_of
 from s3sentinel_assets.assets.hourly import RETRY_POLICY, bring_up_to_date
 from s3sentinel_assets.assets.metadata import stage_metadata
 from s3sentinel_assets.checks import check_accounting
@@ -21,13 +23,15 @@ def scored_logs(source: SourceSettings, hours: dg.HourlyPartitionsDefinition) ->
     @dg.asset(
         key=[source.name, "scored_logs"],
         deps=[parsed, dg.AssetDep(state, partition_mapping=PREVIOUS_HOUR)],
-        group_name=source.name,
         partitions_def=hours,
         backfill_policy=BACKFILL_POLICY,
         retry_policy=RETRY_POLICY,
         kinds={"polars", "parquet"},
-        description="Every event of the hour with score, priority and reasons. Where scoring cannot work, events go on "
-        "unscored, flagged and counted.",
+        description=scored_text(),
+        metadata=scored_columns(source.table),
+        group_name=source.name,
+        owners=[source.owner],
+        tags=tags_of(source, "4-scored"),
     )
     def asset(
         context: dg.AssetExecutionContext, stages: dg.ResourceParam[Stages]

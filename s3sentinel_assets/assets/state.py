@@ -8,8 +8,10 @@ from collections.abc import Iterator
 
 import dagster as dg
 
+from s3sentinel_assets.assets.describe import state_text, tags_of
 from s3sentinel_assets.assets.hourly import RETRY_POLICY, bring_up_to_date, discover_each, found_in
 from s3sentinel_assets.assets.metadata import stage_metadata
+from s3sentinel_assets.assets.progress import report_progress
 from s3sentinel_assets.checks import check_sealed
 from s3sentinel_assets.config import SourceSettings
 from s3sentinel_assets.errors import LeaseLostError
@@ -27,15 +29,15 @@ def entity_state(source: SourceSettings, hours: dg.HourlyPartitionsDefinition) -
     @dg.asset(
         key=key,
         deps=[parsed, dg.AssetDep(key, partition_mapping=PREVIOUS_HOUR)],
-        group_name=source.name,
         partitions_def=hours,
         backfill_policy=STATE_BACKFILL_POLICY,
         retry_policy=RETRY_POLICY,
         pool=S3_POOL,
         kinds={"polars", "parquet"},
-        description="Lists and parses what turned up last, seals the hour once it is over and its grace has passed, "
-        "and carries the history of its entities one hour on. An hour that may not be sealed yet is left as it is, "
-        "and says so.",
+        description=state_text(),
+        group_name=source.name,
+        owners=[source.owner],
+        tags=tags_of(source, "3-history"),
     )
     def asset(
         context: dg.AssetExecutionContext, stages: dg.ResourceParam[Stages]
@@ -62,14 +64,17 @@ def entity_state(source: SourceSettings, hours: dg.HourlyPartitionsDefinition) -
             state.seconds += sealed.seconds
             return stage_metadata(state, {"previous": parsed}, rows="keys")
 
-        yield from bring_up_to_date(
-            context,
-            seal_and_advance,
-            # "Nothing is pending once the hour is sealed" can be judged from now on, whether or not the state was made.
-            lambda hour: check_sealed(stages, source.name, hour),
-            on_failure=lambda hour, _: check_sealed(stages, source.name, hour),
-            prepare=lambda keys: listed.update(discover_each(stages, source.name, keys)),
-            stands_alone=True,
-        )
+        try:
+            yield from bring_up_to_date(
+                context,
+                seal_and_advance,
+                # "Nothing is pending once the hour is sealed" can be judged from now on, with or without the state.
+                lambda hour: check_sealed(stages, source.name, hour),
+                on_failure=lambda hour, _: check_sealed(stages, source.name, hour),
+                prepare=lambda keys: listed.update(discover_each(stages, source.name, keys)),
+                stands_alone=True,
+            )
+        finally:
+            report_progress(context, stages, source.name)
 
     return asset

@@ -5,6 +5,7 @@ variables (``loading``).
 """
 
 import itertools
+import re
 import string
 from pathlib import Path
 from typing import Literal
@@ -26,6 +27,7 @@ NATIVE_TABLES = {"cloudtrail": "AWSCloudTrail", "vpc_flow": "AWSVPCFlow"}
 _FOUND_FIELDS = ("account", "region", "organization")
 _DATE_FIELDS = ("yyyy", "mm", "dd", "hh")  # coarse to fine
 Format = Literal["auto", "cloudtrail", "vpc_flow"]
+_OWNER = re.compile(r"team:[A-Za-z0-9_.-]+|[A-Za-z0-9._%+-]+@[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)*\.[A-Za-z]{2,7}")
 
 
 class Section(BaseModel):
@@ -136,6 +138,17 @@ class SourceSettings(Section):
     aws: AwsAccess | None = None
     destination: Destination | None = None
     enabled: bool = True
+    owner: str = Field(default="team:security", description="Who is asked: team:<name> or an e-mail address.")
+    late_after_hours: float = Field(
+        default=2, gt=1, description="Delivery that waits, or a bucket that is silent, for longer is a warning."
+    )
+
+    @field_validator("owner")
+    @classmethod
+    def _team_or_address(cls, value: str) -> str:
+        if not _OWNER.fullmatch(value):
+            raise ValueError("must be team:<name>, such as team:security, or an e-mail address")
+        return value
 
     @field_validator("bucket")
     @classmethod

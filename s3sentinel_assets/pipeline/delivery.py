@@ -5,18 +5,27 @@ sending (``sentinel``).
 """
 
 import time
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import sqlalchemy as sa
 
 from s3sentinel_assets.ledger.batches import batches_of_part, count_batches, delivery_lease
+from s3sentinel_assets.ledger.engine import from_micros
 from s3sentinel_assets.ledger.leases import Lease, hold_lease
 from s3sentinel_assets.ledger.parts import Part, parts_of_hour
-from s3sentinel_assets.ledger.schema import BatchState, Stage
+from s3sentinel_assets.ledger.schema import BatchState, Stage, batch
 from s3sentinel_assets.ledger.stages import latest_stage, latest_stages
 from s3sentinel_assets.pipeline.runtime import Runtime
 from s3sentinel_assets.pipeline.summary import StageSummary
 
+if TYPE_CHECKING:
+    import polars as pl
+
 __all__ = ["deliver_hour", "sweep_unknown"]
 
 _GENERATION = 1
+_PREVIEW = 10
 _TO_SEND = (BatchState.PLANNED, BatchState.RETRY, BatchState.SENDING)
 
 
@@ -100,10 +109,47 @@ def _describe(runtime: Runtime, summary: StageSummary, parts: list[Part]) -> Non
     with runtime.ledger.read() as connection:
         plans = latest_stages(connection, ids, Stage.PLANNED)
         states = count_batches(connection, ids)
+        newest = connection.execute(
+            sa.select(batch)
+            .where(batch.c.part_id.in_(ids[-_PREVIEW:]))
+            .order_by(batch.c.part_id.desc(), batch.c.row_start.desc())
+            .limit(_PREVIEW)
+        ).all()
     for plan in plans.values():
         for name in ("rows", "batches", "raw_bytes", "gzip_bytes", "too_large"):
             summary.counts[name] = int(summary.counts.get(name, 0)) + plan.counts.get(name, 0)
     summary.counts |= {f"{state.value} batches": count for state, (count, _) in sorted(states.items())}
+    summary.preview = _preview(newest)
+
+
+def _preview(batches: Sequence[sa.Row[Any]]) -> "pl.DataFrame":
+    """The newest uploads: what they hold, and what became of them."""
+    import polars as pl
+
+    return pl.DataFrame(
+        [
+            (
+                row.id,
+                row.state,
+                row.row_end - row.row_start,
+                round(row.raw_bytes / 1e3, 1),
+                row.attempt,
+                f"{from_micros(row.settled_at):%Y-%m-%d %H:%M:%S}" if row.settled_at else None,
+                row.error,
+            )
+            for row in batches
+        ],
+        schema={
+            "batch": pl.String,
+            "state": pl.String,
+            "rows": pl.Int64,
+            "KB": pl.Float64,
+            "attempt": pl.Int64,
+            "settled_at": pl.String,
+            "error": pl.String,
+        },
+        orient="row",
+    )
 
 
 def sweep_unknown(runtime: Runtime, source: str) -> StageSummary:

@@ -33,6 +33,26 @@ __all__ = ["object_identity", "parse_hour"]
 _COMMIT_TRIES = 100
 _HOPELESS = 3  # parts that fail with one and the same sentence
 _PREVIEW = 10
+#: What people look for first; the other columns follow in the table's order.
+_SHOWN_FIRST = (
+    "TimeGenerated",
+    "EventName",
+    "EventSource",
+    "UserIdentityType",
+    "UserIdentityUserName",
+    "SessionIssuerUserName",
+    "SourceIpAddress",
+    "AWSRegion",
+    "RecipientAccountId",
+    "ErrorCode",
+    "InterfaceId",
+    "SrcAddr",
+    "SrcPort",
+    "DstAddr",
+    "DstPort",
+    "Action",
+    "Bytes",
+)
 
 
 def object_identity(entry: LedgerObject) -> str:
@@ -241,7 +261,15 @@ def _store_rejects(runtime: Runtime, part: Part, rejects: pl.DataFrame) -> Store
     return writer.finished
 
 
+def _preview(first: pl.DataFrame) -> pl.DataFrame:
+    """Without empty columns, the telling ones first."""
+    filled = [column.name for column in first if column.null_count() < first.height]
+    leading = [name for name in _SHOWN_FIRST if name in filled]
+    return first.select(*leading, *(name for name in filled if name not in leading))
+
+
 def _describe(runtime: Runtime, summary: StageSummary, results: list[StageResult]) -> None:
+    summary.worked_seconds = sum(result.seconds for result in results)
     for result in results:
         for name, value in result.counts.items():
             summary.counts[name] = int(summary.counts.get(name, 0)) + value
@@ -249,7 +277,7 @@ def _describe(runtime: Runtime, summary: StageSummary, results: list[StageResult
     if files:
         try:
             first = pl.scan_parquet(runtime.store.path(files[-1].uri)).drop("^_.*$").head(_PREVIEW).collect()
-            summary.preview = first[[column.name for column in first if column.null_count() < first.height]]
+            summary.preview = _preview(first)
         except (OSError, UserError, pl.exceptions.PolarsError) as error:
             summary.problems.append(f"no preview: {error}")  # a look must not stop the work
     if summary.counts.get("files_not_compared"):

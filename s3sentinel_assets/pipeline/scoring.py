@@ -27,7 +27,15 @@ __all__ = ["score_hour"]
 
 _GENERATION = 1
 _URGENCY = ("critical", "high", "medium", "low")
-_PREVIEW_COLUMNS = ("AnomalyScore_CF", "Priority_CF", "Confidence_CF", "Reasons_CF")
+_RANKED = ("Priority_CF", "AnomalyScore_CF", "Reasons_CF")
+#: What the preview calls the columns of the entity view.
+_WHO_AND_WHAT = {
+    "time": "time",
+    "principal": "who",
+    "action": "what",
+    "source_ip": "source_ip",
+    "target": "target",
+}
 
 
 @dataclass
@@ -60,7 +68,7 @@ def score_hour(runtime: Runtime, source: str, hour: str) -> StageSummary:
         results = latest_stages(connection, [part.id for part in parts], Stage.SCORED)
     _add_up(summary, list(results.values()))
     try:
-        summary.preview = _top(runtime, list(results.values()))
+        summary.preview = _most_urgent(runtime, parts, results)
     except (OSError, UserError, pl.exceptions.PolarsError) as error:
         summary.problems.append(f"no preview: {error}")  # a look must not stop the work
     summary.seconds = time.monotonic() - began
@@ -170,9 +178,7 @@ def _run_model(
     pin: ledger_states.ScorePin,
     sealed: ledger_states.SealedState | None,
 ) -> _Scored:
-    from s3sentinel_assets.ml.counters import Counters
-    from s3sentinel_assets.ml.rarity import score
-    from s3sentinel_assets.ml.state import EntityState
+    from s3sentinel_assets.ml import Counters, EntityState, score, scored_columns
 
     store = runtime.store
     state = EntityState.from_parquet(store.checked_path(sealed.uri, sealed.sha256)) if sealed else None
@@ -180,10 +186,10 @@ def _run_model(
     scored = _Scored(counts={"model_version": model.version, "state_hour": sealed.hour if sealed else ""})
     folder = f"{part.source}/{part.hour}/scored"
     classes: dict[str, int] = {}
+    columns = scored_columns(model.format)
     for file in parsed.files_of("entities"):
-        result = score(
-            pl.read_parquet(store.checked_path(file.uri, file.sha256)), state, counters, model, hour=part.hour
-        )
+        batch = pl.read_parquet(store.checked_path(file.uri, file.sha256), columns=columns)
+        result = score(batch, state, counters, model, hour=part.hour)
         counters = result.counters
         with store.create(folder, ".parquet") as writer:
             result.scores.write_parquet(writer.path, compression="zstd", statistics=False)
@@ -204,6 +210,7 @@ def _file(stored: "StoredFile", kind: str, rows: int, ordinal: int, log_format: 
 
 def _add_up(summary: StageSummary, results: list[StageResult]) -> None:
     """Totals over the hour's parts; texts (model, state, reason) are kept as the last part has them."""
+    summary.worked_seconds = sum(result.seconds for result in results)
     for result in sorted(results, key=lambda entry: entry.part_id):
         for name, value in result.counts.items():
             before = summary.counts.get(name, 0)
@@ -217,21 +224,50 @@ def _add_up(summary: StageSummary, results: list[StageResult]) -> None:
         )
 
 
-def _top(runtime: Runtime, results: list[StageResult], rows: int = 10) -> pl.DataFrame | None:
-    """The hour's most urgent events with their reasons: by priority, then by score."""
-    files = [file for result in results for file in result.files_of("scores")]
-    if not files:
+def _most_urgent(
+    runtime: Runtime, parts: list[Part], scored: dict[int, StageResult], rows: int = 10
+) -> pl.DataFrame | None:
+    """The hour's most urgent events, by priority, then by score: when, who, what, and why."""
+    with runtime.ledger.read() as connection:
+        parsed = latest_stages(connection, [part.id for part in parts if part.id in scored], Stage.PARSED)
+    pairs = [
+        (runtime.store.path(scores.uri), runtime.store.path(entities.uri))
+        for part_id, result in parsed.items()
+        for scores, entities in zip(scored[part_id].files_of("scores"), result.files_of("entities"), strict=False)
+    ]
+    if not pairs:
         return None
-    return (
-        pl.scan_parquet([runtime.store.path(file.uri) for file in files])
-        .select(_PREVIEW_COLUMNS)
-        .sort(
-            pl.col("Priority_CF").replace_strict(
-                {name: place for place, name in enumerate(_URGENCY)}, default=len(_URGENCY)
-            ),
-            -pl.col("AnomalyScore_CF"),
-            nulls_last=True,
+    rank = pl.col("Priority_CF").replace_strict(
+        {name: place for place, name in enumerate(_URGENCY)}, default=len(_URGENCY), return_dtype=pl.Int32
+    )
+    top = (
+        pl.concat(
+            pl.scan_parquet(scores).select(*_RANKED, file=pl.lit(place, pl.Int32), row=pl.int_range(pl.len()))
+            for place, (scores, _) in enumerate(pairs)
         )
+        .sort(rank, -pl.col("AnomalyScore_CF"), nulls_last=True, maintain_order=True)
         .head(rows)
         .collect()
+    )
+    # Only the files that hold one of the ten are opened a second time, and only a few columns of them.
+    found = [
+        pl.scan_parquet(pairs[place][1])
+        .select(pl.col(name).alias(label) for name, label in _WHO_AND_WHAT.items())
+        .with_columns(file=pl.lit(place, pl.Int32), row=pl.int_range(pl.len()))
+        .filter(pl.col("row").is_in(top.filter(pl.col("file") == place)["row"].implode()))
+        .collect()
+        for place in top["file"].unique().sort()
+    ]
+    if not found:
+        return None
+    shown = top.join(pl.concat(found), on=["file", "row"], how="left", maintain_order="left")
+    return shown.select(
+        "time",
+        pl.col("Priority_CF").alias("priority"),
+        pl.col("AnomalyScore_CF").alias("score"),
+        "who",
+        "what",
+        pl.col("Reasons_CF").alias("why"),
+        "source_ip",
+        "target",
     )

@@ -69,19 +69,18 @@ def seal_hour(runtime: Runtime, source: str, hour: str) -> StageSummary:
     return summary
 
 
-def _entities(runtime: Runtime, parts: list[Part]) -> Iterator[pl.DataFrame]:
-    """The parts' entity views, file by file, in ledger order."""
+def _entities(runtime: Runtime, parts: list[Part], columns: list[str]) -> Iterator[pl.DataFrame]:
+    """These columns of the parts' entity views, file by file, in ledger order."""
     for part in parts:
         with runtime.ledger.read() as connection:
             parsed = latest_stage(connection, part.id, Stage.PARSED)
         for file in parsed.files_of("entities") if parsed else []:
-            yield pl.read_parquet(runtime.store.checked_path(file.uri, file.sha256))
+            yield pl.read_parquet(runtime.store.checked_path(file.uri, file.sha256), columns=columns)
 
 
 def advance_state(runtime: Runtime, source: str, hour: str) -> StageSummary:
     """Makes the state of a sealed hour; does nothing when it exists or a later one does."""
-    from s3sentinel_assets.ml.state import EntityState
-    from s3sentinel_assets.ml.update import update
+    from s3sentinel_assets.ml import EntityState, learned_columns, update
 
     began, ledger = time.monotonic(), runtime.ledger
     summary = StageSummary(source, hour)
@@ -110,7 +109,8 @@ def advance_state(runtime: Runtime, source: str, hour: str) -> StageSummary:
             return _describe(runtime, summary, None, began)
         model = runtime.model(log_format)
         previous = EntityState.from_parquet(runtime.store.checked_path(newest.uri, newest.sha256)) if newest else None
-        state = update(previous, _entities(runtime, parts), hour, format=log_format, model=model)
+        batches = _entities(runtime, parts, learned_columns(log_format))
+        state = update(previous, batches, hour, format=log_format, model=model)
         with runtime.store.create(f"{source}/{hour}/state", ".parquet") as writer:
             state.to_parquet(writer.path)
         stored = writer.finished

@@ -1,8 +1,10 @@
 """What a stage reports about one hour of one source."""
 
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
-import polars as pl
+if TYPE_CHECKING:
+    import polars as pl
 
 __all__ = ["StageSummary"]
 
@@ -19,6 +21,7 @@ class StageSummary:
         busy: parts another worker holds; it will finish them.
         counts: totals over all finished parts of the hour, by name (records, rows, quarantined, filtered, bytes…).
         seconds: time this call worked on the hour.
+        worked_seconds: time that the finished parts took, whenever that was; 0 where it is not known.
         problems: sentences a user should read; empty when all went well.
         preview: a few rows for the UI, or None.
     """
@@ -30,5 +33,6 @@ class StageSummary:
     busy: int = 0
     counts: dict[str, int | float | str] = field(default_factory=dict)
     seconds: float = 0.0
+    worked_seconds: float = 0.0
     problems: list[str] = field(default_factory=list)
-    preview: pl.DataFrame | None = None
+    preview: "pl.DataFrame | None" = None

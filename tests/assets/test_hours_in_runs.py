@@ -5,6 +5,7 @@ import pytest
 from dagster._core.storage.asset_check_execution_record import AssetCheckExecutionRecordStatus as Status
 
 from s3sentinel_assets.assets import delivered, failures, hourly, parsed, raw, scored, state
+from s3sentinel_assets.assets.metadata import stage_metadata
 from s3sentinel_assets.definitions import build_defs
 from s3sentinel_assets.errors import LeaseLostError, UserError
 from s3sentinel_assets.jobs import range_tags
@@ -67,6 +68,9 @@ def test_one_hour_runs_every_stage_once_and_leaves_its_metadata(stages, instance
     assert metadata["MB/s"].value == 2.0
     assert "listed_at" in materializations(instance, "raw_logs")[0][1]
     assert metadata["previous"].value == dg.AssetKey(["cloudtrail", "raw_logs"])
+    assert metadata["events/s"].value == 214
+    assert next(iter(metadata)) == "last_hours"
+    assert "107 records in this hour" in metadata["last_hours"].value
     preview = metadata["preview"]
     assert [column.name for column in preview.schema.columns] == ["EventName", "n"]
     assert len(preview.records[0].data["EventName"]) == 200
@@ -75,6 +79,31 @@ def test_one_hour_runs_every_stage_once_and_leaves_its_metadata(stages, instance
         for check in checks:
             (evaluations,) = verdicts(instance, asset, check).values()
             assert [record.status for record in evaluations] == [Status.SUCCEEDED]
+
+
+def test_speed_is_that_of_the_work_whenever_it_was_done():
+    kept = StageSummary("cloudtrail", hour(1), kept=2, counts={"records": 900, "decoded_bytes": 6_000_000}, seconds=0.1)
+    assert not {"MB/s", "events/s"} & set(stage_metadata(kept, {}))
+    kept.worked_seconds = 3.0
+    metadata = stage_metadata(kept, {})
+    assert (metadata["MB/s"].value, metadata["events/s"].value) == (2.0, 300)
+
+
+def test_problems_come_first_and_the_ledgers_words_are_explained():
+    summary = StageSummary("cloudtrail", hour(1), counts={"state_hour": hour(0)}, problems=["a", "b"])
+    metadata = stage_metadata(summary, {})
+    assert next(iter(metadata)) == "problems"
+    assert metadata["history_through"].value == hour(0)
+
+
+def test_a_day_asks_for_its_charts_once(stages, instance):
+    assert run(stages, instance, tags=range_tags(DAY[0], DAY[-1])).success
+    for what in ("records", "accepted"):
+        asked = [(name, last) for name, _, last in stages.calls if name.startswith(f"hourly {what}")]
+        assert asked == [
+            (f"hourly {what} 2026-11-18-01:00", DAY[0]),
+            *((f"hourly {what} {key}", key) for key in DAY[1:]),
+        ]
 
 
 def test_a_day_in_one_run_leaves_24_materialisations_and_24_verdicts_each_with_its_own_content(stages, instance):
@@ -284,7 +313,7 @@ def test_an_hour_that_cannot_be_parsed_is_sealed_and_holds_up_no_state_but_its_o
 
 def test_what_turned_up_last_is_listed_and_parsed_before_the_seal(stages, instance):
     assert run(stages, instance, job="cloudtrail_seal", one=hour(2)).success
-    order = ["discover", "raw", "parse", "seal", "state", "account"]
+    order = ["discover", "raw", "parse", "seal", "state", "account", "progress"]
     assert [stage for stage, *_ in stages.calls] == order
 
 

@@ -4,7 +4,7 @@ import dagster as dg
 import pytest
 
 from s3sentinel_assets.definitions import build_defs
-from s3sentinel_assets.hours import hour_key, hour_start, shift_hour, utc_now
+from s3sentinel_assets.hours import hour_key, hour_range, hour_start, shift_hour, utc_now
 from s3sentinel_assets.local.generator import SOURCES, Generator, Scenario, seed
 from s3sentinel_assets.local.laptop import BUCKET, start_laptop
 from s3sentinel_assets.pipeline.runtime import Runtime
@@ -66,8 +66,22 @@ def test_from_the_bucket_to_the_workspace(laptop):
                 True,
             )
             assert stages.prove(source, hour).found == expected.delivered
+            batches = stages.deliver(source, hour).preview
+            assert batches.is_empty() is not bool(expected.delivered)
+            assert set(batches["state"]) <= {"accepted"}
+            progress = stages.progress(source)
+            assert (progress.waiting_objects, progress.waiting_events, progress.unknown_events) == (0, 0, 0)
         states = instance.fetch_materializations(dg.AssetKey(["cloudtrail", "entity_state"]), limit=9).records
         assert {record.partition_key for record in states} == set(scenario.hours)
         assert all(record.asset_materialization.metadata["sealed"].value == 1 for record in states)
-        assert all(record.asset_materialization.metadata["keys"].value > 0 for record in states)
+        assert all(record.asset_materialization.metadata["keys_in_history"].value > 0 for record in states)
+        silent = list(hour_range(shift_hour(scenario.hours[-1], 1), shift_hour(hour_key(utc_now()), -1)))
+        for source in SOURCES:
+            assert stages.progress(source).through == scenario.hours[-1]
+            for hour in silent:
+                assert _run(f"{source}_seal", partition_key=hour).success
+            assert stages.progress(source).through == silent[-1]
+            key = dg.AssetKey([source, "delivery_progress"])
+            told = instance.get_latest_materialization_event(key).asset_materialization.metadata
+            assert told["complete_through"].value == silent[-1]
     runtime.close()

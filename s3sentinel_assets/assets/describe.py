@@ -1,0 +1,95 @@
+"""What the UI says about an asset before it has run: owner, tags, and a text with the same three parts everywhere.
+
+Belongs here: the words a newcomer reads. Does not belong here: columns (`assets.columns`) and figures
+(`assets.metadata`).
+"""
+
+from s3sentinel_assets.config import SourceSettings
+
+__all__ = ["delivered_text", "parsed_text", "progress_text", "raw_text", "scored_text", "state_text", "tags_of"]
+
+
+def tags_of(source: SourceSettings, step: str) -> dict[str, str]:
+    """The tags of an asset, to filter by.
+
+    Args:
+        source: the source.
+        step: the step's place and name, such as ``1-listed``; filtering by the tag shows it for all sources.
+    """
+    return {"source": source.name, "format": source.format, "table": source.table, "step": step}
+
+
+def _text(what: str, materialising: str, red: str) -> str:
+    return f"{what}\n\n**Materialising an hour** {materialising}\n\n**When it is red:** {red}"
+
+
+def raw_text(source: SourceSettings) -> str:
+    """About ``raw_logs``."""
+    return _text(
+        f"The objects that arrived in `s3://{source.bucket}/{source.prefix}` in the hour (UTC, by LastModified). The "
+        "logs stay in S3; the *ledger*, the database of this project, records key, size and version of each object and "
+        "puts them into *parts*, the pieces of work of all later steps.",
+        "lists the bucket and adds what is new. Nothing is read or changed in S3.",
+        "the run's error names what S3 refuses: bucket, role or network. Nothing is lost; the next listing finds it.",
+    )
+
+
+def parsed_text(source: SourceSettings) -> str:
+    """About ``parsed_logs``."""
+    return _text(
+        f"Every record of the hour's objects as a row of the Sentinel table `{source.table}`, in Parquet files of this "
+        "project. What cannot be parsed is in *quarantine* with the reason and its bytes; a repeated event is "
+        "*filtered* and counted.",
+        "reads the parts that are not parsed yet, and no other.",
+        "`problems` in the hour's metadata names objects and reasons. A refused object holds up no other; it is asked "
+        "for again up to twelve times.",
+    )
+
+
+def state_text() -> str:
+    """About ``entity_state``."""
+    return _text(
+        "What the users, roles and network interfaces of the source have done so far: decayed counts that scoring "
+        "compares new events with. One snapshot an hour, built on the one before.",
+        "lists and parses what turned up last, *seals* the hour once it is over and its grace has passed (no more is "
+        "expected then), and carries the counts one hour on. An open hour is left as it is and says so.",
+        "mostly an object of the hour cannot be parsed; see `parsed_logs`. Delivery does not wait for it: events are "
+        "scored with the newest snapshot there is.",
+    )
+
+
+def scored_text() -> str:
+    """About ``scored_logs``."""
+    return _text(
+        "How unusual every event of the hour is for who did it: a score in bits, a priority, and from medium up the "
+        "reasons in words. `preview` in the hour's metadata shows the most urgent ones.",
+        "scores the parts that are not scored yet.",
+        "events that cannot be scored go out all the same, flagged `unscored` and counted, so red means that the files "
+        "or the ledger cannot be reached.",
+    )
+
+
+def delivered_text(source: SourceSettings) -> str:
+    """About ``delivered_batches``."""
+    return _text(
+        f"The hour's rows in `{source.destination_or_default.table}` of the Sentinel workspace. They go out in batches "
+        "of about 1 MB whose plan is on disk before the first byte is sent; the ledger keeps the outcome of each.",
+        "sends what is not accepted yet. Nothing is sent twice: a batch whose outcome is unknown is settled by asking "
+        "the workspace, not by sending again.",
+        "the run's error says what the workspace refuses (role, rule, size). Check *accounting* tells where each "
+        "record is, check *workspace_count* what the workspace itself holds, `s3sentinel dead-letter list` what it "
+        "refuses for good.",
+    )
+
+
+def progress_text(source: SourceSettings) -> str:
+    """About ``delivery_progress``."""
+    return (
+        "How far the delivery has come: the newest hour **up to which every hour is sealed, delivered and proved**, "
+        "without a gap. Bringing an old hour up to date cannot make it look fresh, and an hour that fails holds it.\n\n"
+        "**It cannot be materialised:** it is told by every run that delivers or seals, and by the hourly sweep. Open "
+        "*Plots* for `hours_behind` over time; run check *on_time* to have it told now.\n\n"
+        "**When it is red:** `waits_for` names the first hour that is not done and what it waits for. A warning comes "
+        f"after {source.late_after_hours:g} hours of waiting, or of silence in the bucket; three times as long is an "
+        "error."
+    )
