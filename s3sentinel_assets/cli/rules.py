@@ -115,7 +115,10 @@ def _moment(option: str, text: str) -> datetime:
         raise ConfigurationError(
             f"{option} {text!r} is no time; write it like 2026-11-20 or 2026-11-20T07:30Z, or --from 24h"
         ) from None
-    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+    moment = moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment
+    if moment.year not in range(1971, 9999):  # periods are counted back from it
+        raise ConfigurationError(f"{option} {text!r} is no time that logs have; write it like 2026-11-20")
+    return moment.astimezone(UTC)
 
 
 @contextlib.contextmanager

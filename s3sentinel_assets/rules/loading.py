@@ -6,6 +6,7 @@ Belongs here: finding and reading them. Does not belong here: what a rule must h
 from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import yaml
 
@@ -15,6 +16,8 @@ from s3sentinel_assets.rules.model import Rule, RuleError, parse_rule
 __all__ = ["Unreadable", "find_rules", "pick_rules"]
 
 _SUFFIXES = (".yaml", ".yml")
+#: A query has at most 10,000 characters in Sentinel; reading a megabyte of YAML takes seconds.
+_MOST_BYTES = 1_000_000
 
 
 @dataclass(frozen=True)
@@ -48,14 +51,23 @@ def find_rules(folder: Path) -> tuple[list[Rule], list[Unreadable]]:
     unreadable: list[Unreadable] = []
     for file in files:
         try:
-            rules.append(parse_rule(str(file), yaml.safe_load(file.read_text(encoding="utf-8-sig"))))
+            rules.append(parse_rule(str(file), _content(file)))
         except RuleError as error:
             unreadable.append(Unreadable(str(file), str(error)))
         except yaml.YAMLError as error:
             unreadable.append(Unreadable(str(file), f"is not valid YAML{_place(error)}"))
         except (OSError, UnicodeDecodeError) as error:
             unreadable.append(Unreadable(str(file), f"cannot be read ({error})"))
+        except (ValueError, RecursionError) as error:  # such as a date that does not exist; brackets without end
+            unreadable.append(Unreadable(str(file), f"is not valid YAML ({error})"))
     return rules, unreadable
+
+
+def _content(file: Path) -> Any:
+    size = file.stat().st_size
+    if size > _MOST_BYTES:
+        raise RuleError(f"is no rule: it has {size:,} bytes, and a rule at most {_MOST_BYTES:,}")
+    return yaml.safe_load(file.read_text(encoding="utf-8-sig"))
 
 
 def pick_rules(rules: Collection[Rule], wanted: Collection[str]) -> list[Rule]:

@@ -15,8 +15,12 @@ from typing import Any
 __all__ = ["Rule", "RuleError", "parse_rule"]
 
 _SPAN = re.compile(
-    r"(?:(?P<number>\d+)(?P<unit>[smhd])|P(?:(?P<days>\d+)D)?(?:T(?:(?P<hours>\d+)H)?(?:(?P<minutes>\d+)M)?)?)", re.I
+    r"(?:(?P<number>\d{1,9})(?P<unit>[smhd])"
+    r"|P(?:(?P<weeks>\d{1,9})W)?(?:(?P<days>\d{1,9})D)?"
+    r"(?:T(?:(?P<hours>\d{1,9})H)?(?:(?P<minutes>\d{1,9})M)?(?:(?P<seconds>\d{1,9})S)?)?)",
+    re.IGNORECASE | re.ASCII,
 )
+ISO_UNITS = ("weeks", "days", "hours", "minutes", "seconds")
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 _TRIGGERS: dict[str, Callable[[int, int], bool]] = {
     "gt": operator.gt,
@@ -27,6 +31,8 @@ _TRIGGERS: dict[str, Callable[[int, int], bool]] = {
 _TRIGGER_NAMES = {"greaterthan": "gt", "lessthan": "lt", "equal": "eq", "notequal": "ne"}
 _KINDS = {"scheduled": "Scheduled", "nrt": "NRT", "hunting": "Hunting", "huntingquery": "Hunting"}
 _LONGEST = timedelta(days=14)
+#: A workspace keeps nothing for longer.
+_ABSURD = timedelta(days=12 * 366)
 #: Near-real-time rules look at the last minute, every minute.
 _NRT = timedelta(minutes=1)
 _SEVERITIES = ("Informational", "Low", "Medium", "High")
@@ -89,6 +95,9 @@ def parse_rule(file: str, content: Any) -> Rule:
     if not isinstance(content, dict):
         raise RuleError("is not a rule: the file holds no fields")
     fields = {str(name).lower(): value for name, value in content.items()}
+    for name in ("id", "name", "displayname", "severity", "kind", "queryfrequency", "queryperiod", "triggeroperator"):
+        if isinstance(fields.get(name), (dict, list)):
+            raise RuleError(f"has more than one value in the field '{name}', which takes one")
     query = fields.get("query")
     if not isinstance(query, str) or not query.strip():
         raise RuleError("has no query; add the field 'query' with the rule's KQL")
@@ -143,9 +152,11 @@ def _span(fields: dict[str, Any], name: str) -> timedelta:
     if found and found["number"]:
         length = timedelta(**{_UNITS[found["unit"].lower()]: int(found["number"])})
     elif found:
-        length = timedelta(**{unit: int(found[unit] or 0) for unit in ("days", "hours", "minutes")})
+        length = timedelta(**{unit: int(found[unit] or 0) for unit in ISO_UNITS})
     if not length:
         raise RuleError(f"{name} '{given}' is no span of time; write it like 5m, 1h or 14d")
+    if length > _ABSURD:
+        raise RuleError(f"{name} '{given}' is longer than any workspace keeps rows")
     return length
 
 

@@ -10,11 +10,15 @@ names and brackets outside strings and comments only.
 import re
 from datetime import UTC, datetime
 
+from s3sentinel_assets.errors import UserError
+
 __all__ = ["at_moment"]
+
+_MOST_DEPTH = 100
 
 _PIECE = re.compile(
     r"""//[^\n]*
-      |[hH]?@"(?:[^"]|"")*"|[hH]?@'(?:[^']|'')*'|[hH]?"(?:\\.|[^"\\\n])*"|[hH]?'(?:\\.|[^'\\\n])*'|```.*?```
+      |[hH]?@"(?:[^"]|"")*"|[hH]?@'(?:[^']|'')*'|[hH]?"(?:\\.|[^"\\\n])*"|[hH]?'(?:\\.|[^'\\\n])*'|```.*?```|~~~.*?~~~
       |\d[\w.]*|[A-Za-z_$][\w]*|\s+|.""",
     re.VERBOSE | re.DOTALL,
 )
@@ -27,54 +31,66 @@ def at_moment(query: str, moment: datetime, start: datetime) -> str:
         query: the KQL.
         moment: aware; also what ``{{EndTimeISO}}`` stands for.
         start: what ``{{StartTimeISO}}`` stands for.
+
+    Raises:
+        UserError: its brackets are nested too deeply.
     """
     query = query.replace("{{StartTimeISO}}", _iso(start)).replace("{{EndTimeISO}}", _iso(moment))
-    return "".join(_counted([match.group() for match in _PIECE.finditer(query)], f"datetime({_iso(moment)})"))
+    pieces = [match.group() for match in _PIECE.finditer(query)]
+    return "".join(_counted(pieces, 0, len(pieces), _brackets(pieces), f"datetime({_iso(moment)})"))
 
 
-def _counted(pieces: list[str], moment: str) -> list[str]:
+def _counted(pieces: list[str], start: int, end: int, closing: dict[int, int], moment: str) -> list[str]:
+    """The pieces from ``start`` to ``end``; ``closing``: of each bracket that opens, where it closes."""
     result: list[str] = []
-    index = 0
-    while index < len(pieces):
+    index = start
+    while index < end:
         piece = pieces[index]
-        end = _closing(pieces, index) if piece in ("now", "ago") and _is_call(result) else None
-        if end is None:
+        opening = _next_solid(pieces, index + 1) if piece in ("now", "ago") and _is_call(result) else end
+        last = closing.get(opening)
+        if last is None or last >= end:
             result.append(piece)
             index += 1
             continue
-        argument = "".join(_counted(pieces[_opening(pieces, index) + 1 : end], moment)).strip()
+        inside = _counted(pieces, opening + 1, last, closing, moment)
+        # Without comments: the bracket that is put behind the argument would be a part of the last one.
+        argument = "".join(" " if part.startswith("//") else part for part in inside).strip()
         if piece == "ago":
             result.append(f"({moment} - ({argument}))")
         else:
             result.append(f"({moment} + ({argument}))" if argument else moment)
-        index = end + 1
+        index = last + 1
     return result
 
 
 def _is_call(before: list[str]) -> bool:
     """Whether what comes next can be a call: a member of some value (``x.now``) is none."""
-    last = next((piece for piece in reversed(before) if not piece.isspace()), "")
+    last = next((piece for piece in reversed(before) if not piece.isspace() and not piece.startswith("//")), "")
     return last not in (".", "let")
 
 
-def _opening(pieces: list[str], index: int) -> int:
-    index += 1
-    while index < len(pieces) and pieces[index].isspace():
+def _next_solid(pieces: list[str], index: int) -> int:
+    while index < len(pieces) and (pieces[index].isspace() or pieces[index].startswith("//")):
         index += 1
     return index
 
 
-def _closing(pieces: list[str], index: int) -> int | None:
-    """The position of the bracket that ends the call at ``index``; None where there is no call."""
-    opening = _opening(pieces, index)
-    if opening >= len(pieces) or pieces[opening] != "(":
-        return None
-    depth = 0
-    for position in range(opening, len(pieces)):
-        depth += (pieces[position] == "(") - (pieces[position] == ")")
-        if depth == 0:
-            return position
-    return None
+def _brackets(pieces: list[str]) -> dict[int, int]:
+    """Of each round bracket that opens, where it closes.
+
+    Raises:
+        UserError: they are nested too deeply for any parser.
+    """
+    closing: dict[int, int] = {}
+    opened: list[int] = []
+    for index, piece in enumerate(pieces):
+        if piece == "(":
+            opened.append(index)
+            if len(opened) > _MOST_DEPTH:
+                raise UserError(f"the query has more than {_MOST_DEPTH} brackets in each other")
+        elif piece == ")" and opened:
+            closing[opened.pop()] = index
+    return closing
 
 
 def _iso(moment: datetime) -> str:

@@ -93,7 +93,7 @@ def _facts(frame: pl.DataFrame, hundredths: tuple[str, ...]) -> dict[str, Any]:
             questions[f"{name} first day"], questions[f"{name} last day"] = days.min(), days.max()
         elif name in hundredths:
             questions[f"{name} usual"] = (value * 100.0).round().is_between(0, _HUNDREDTHS - 1).all()
-    return frame.select(**questions).row(0, named=True)
+    return frame.select(**questions).row(0, named=True) if questions else {}
 
 
 def _whole(member: Member) -> pl.Expr:
@@ -163,7 +163,8 @@ def _hundredths(name: str, facts: dict[str, Any]) -> pl.Expr:
     scaled = (pl.col(name) * 100.0).round()
     if facts[f"{name} usual"]:
         return pl.lit(_hundredth_texts()).gather(scaled.cast(pl.Int64))
-    return _hundredth_text(scaled)
+    # A hundred times the largest numbers is infinite, which JSON cannot say.
+    return pl.when(scaled.is_finite()).then(_hundredth_text(scaled)).otherwise(pl.col(name).cast(pl.String))
 
 
 @functools.cache

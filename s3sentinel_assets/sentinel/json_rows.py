@@ -65,6 +65,8 @@ def _unusual_rows(frame: pl.DataFrame) -> pl.Series | None:
 
 def _join(frame: pl.DataFrame, members: list[Member]) -> pl.Series:
     """All members of a row, one after the other."""
+    if not members:
+        return pl.Series("tail", [""]).new_from_index(0, frame.height)
     elements: list[pl.Expr] = []
     # What is still to be written behind the last piece, and the column that says in which rows.
     closes, before = "", None

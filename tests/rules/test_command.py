@@ -77,6 +77,7 @@ def test_a_range_may_begin_so_long_before_its_end(attacked: AttackedWorkspace, m
     ("arguments", "says"),
     [
         (("--to", "soon"), "--to 'soon' is no time"),
+        (("--to", "0001-01-01"), "--to '0001-01-01' is no time that logs have"),
         (("--from", "h"), "--from 'h' is no time"),
         (("--from", "2026-11-02", "--to", "2026-11-01"), "is not before"),
         (("--home", "a", "--config", "b"), "not both"),

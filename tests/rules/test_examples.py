@@ -43,6 +43,7 @@ def test_it_fires_on_the_attack_and_is_quiet_before(attacked: AttackedWorkspace,
 def test_every_step_finds_the_attack_at_its_own_time(attacked: AttackedWorkspace) -> None:
     [rule] = [one for one in RULES if one.file.endswith("logging_stopped.yaml")]
     run = run_rule(rule, attacked.ask, attacked.quiet[0], attacked.attack[1], every=True)
+    assert rule.frequency is not None
     assert len(run.evaluations) == (attacked.attack[1] - attacked.quiet[0]) // rule.frequency
     [fired] = run.fired
     assert attacked.attack[0] <= fired.start < fired.moment <= attacked.attack[1]

@@ -29,6 +29,8 @@ def test_a_scheduled_rule() -> None:
         ("P1D", timedelta(days=1)),
         ("P1DT30M", timedelta(days=1, minutes=30)),
         ("30S", timedelta(seconds=30)),
+        ("P2W", timedelta(days=14)),
+        ("PT1M30S", timedelta(seconds=90)),
     ],
 )
 def test_spans(written: str, means: timedelta) -> None:
@@ -63,6 +65,11 @@ def test_kinds_follow_from_the_fields() -> None:
         ({"queryFrequency": None}, "no queryFrequency"),
         ({"queryPeriod": "soon"}, "'soon' is no span"),
         ({"queryPeriod": "0h"}, "no span"),
+        ({"queryPeriod": "PT"}, "no span"),
+        ({"queryPeriod": "9999999d"}, "longer than any workspace keeps"),
+        ({"queryPeriod": "9" * 30 + "d"}, "no span"),
+        ({"name": ["A", "B"]}, "more than one value in the field 'name'"),
+        ({"queryFrequency": {"h": 1}}, "more than one value in the field 'queryfrequency'"),
         ({"kind": "Fusion"}, "kind 'Fusion'"),
         ({"triggerOperator": "about"}, "triggerOperator 'about'"),
         ({"triggerThreshold": "many"}, "triggerThreshold 'many'"),
@@ -99,6 +106,27 @@ def test_a_folder_of_files_good_and_bad(tmp_path: Path) -> None:
         assert pick_rules(rules, [name]) == rules
     with pytest.raises(ConfigurationError, match="--rule nothing"):
         pick_rules(rules, ["nothing"])
+
+
+def test_files_that_break_readers(tmp_path: Path) -> None:
+    laughs = "".join(f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 9)}]\n" for n in range(1, 14))
+    contents = {
+        "date": "name: a\nquery: T\nversion: 2026-13-45\n",
+        "deep": "query: " + "[" * 5_000,
+        "laughs": f"query: T\na0: &a0 [x]\n{laughs}name: *a13\n",
+        "object": "query: !!python/object/apply:os.getcwd []\n",
+        "two": "query: T\n---\nquery: U\n",
+        "long": "query: T\n#" + "x" * 1_000_000,
+    }
+    for name, content in contents.items():
+        (tmp_path / f"{name}.yaml").write_text(content)
+    rules, unreadable = find_rules(tmp_path)
+    assert not rules
+    reasons = {Path(one.file).stem: one.reason for one in unreadable}
+    assert reasons.keys() == contents.keys()
+    assert "month must be in 1..12" in reasons["date"]
+    assert "more than one value" in reasons["laughs"]
+    assert "at most 1,000,000" in reasons["long"]
 
 
 def test_folders_without_rules_are_refused(tmp_path: Path) -> None:

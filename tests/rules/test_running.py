@@ -28,6 +28,9 @@ HUNT = parse_rule("f", {"name": "h", "query": "T | where X > todatetime('{{Start
         ("print 'ago(1d)', \"now()\", @'now()' // now()", "print 'ago(1d)', \"now()\", @'now()' // now()"),
         ("T | project x.now(1), mynow(2), now", "T | project x.now(1), mynow(2), now"),
         ("print ago(1d", "print ago(1d"),
+        ("print ago(1d // one ) day\n)", f"print ({NOW} - (1d))"),
+        ("print now // at once\n (), ago(\n// why\n1d)", f"print {NOW}, ({NOW} - (1d))"),
+        ("print ~~~ago(1d)~~~, ```now()\n```", "print ~~~ago(1d)~~~, ```now()\n```"),
         (
             "let a = '{{StartTimeISO}} {{EndTimeISO}}'; T",
             "let a = '2026-11-23T13:00:00.000000Z 2026-11-23T16:00:00.000000Z'; T",
@@ -36,6 +39,12 @@ HUNT = parse_rule("f", {"name": "h", "query": "T | where X > todatetime('{{Start
 )
 def test_the_moment_in_the_text(kql: str, becomes: str) -> None:
     assert at_moment(kql, END, START) == becomes
+
+
+def test_brackets_without_end_are_refused_at_once() -> None:
+    run = run_rule(parse_rule("f", {"name": "h", "query": "ago(" * 50_000}), Workspace(END), None, END)
+    assert run.outcome is Outcome.FAILED
+    assert "brackets" in run.reason
 
 
 class Workspace:

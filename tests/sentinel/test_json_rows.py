@@ -140,3 +140,22 @@ def test_instants_of_many_days_are_written_out():
         "2026-10-31T23:59:59Z",
         None,
     ]
+
+
+@pytest.mark.parametrize("score", [1.7e308, -1.7e308])
+def test_a_score_that_overflows_in_hundredths_is_still_a_number(score: float) -> None:
+    frame = pl.DataFrame({"Id": ["a", "b"], "Score": [score, 0.5]})
+    assert [json.loads("{" + tail[1:] + "}")["Score"] for tail in encode_rows(frame, hundredths=("Score",))] == [
+        score,
+        0.5,
+    ]
+
+
+@pytest.mark.parametrize("kind", [pl.String(), pl.Float64(), pl.Boolean()])
+def test_rows_with_nothing_in_them_are_empty(kind: pl.DataType) -> None:
+    frame = pl.DataFrame({"Id": [None, None]}, schema={"Id": kind})
+    assert encode_rows(frame).to_list() == ["", ""]
+
+
+def test_a_lone_column_may_have_nulls() -> None:
+    assert encode_rows(pl.DataFrame({"Id": [1, None, 2]})).to_list() == [',"Id":1', "", ',"Id":2']

@@ -24,13 +24,22 @@ from s3sentinel_assets.local.workspace.kql_functions import hoist_functions, wit
 from s3sentinel_assets.local.workspace.kql_library import register
 from s3sentinel_assets.local.workspace.kql_names import (
     RENAMED,
+    assigned_names,
     check_sources,
     inline_lists,
     let_names,
     separate_cases,
 )
 from s3sentinel_assets.local.workspace.kql_operators import leading_columns, rewrite_operators
-from s3sentinel_assets.local.workspace.kql_tokens import Token, call_at, keyword, next_solid, parts, tokenise
+from s3sentinel_assets.local.workspace.kql_tokens import (
+    Token,
+    call_at,
+    keyword,
+    next_solid,
+    parts,
+    plain_string,
+    tokenise,
+)
 from s3sentinel_assets.local.workspace.storage import INGESTION_TIME
 
 __all__ = ["RENAMED", "Rewritten", "bad_query", "rewrite", "translate"]
@@ -77,7 +86,7 @@ def rewrite(text: str, schema: Mapping[str, Sequence[str]], saved: Mapping[str, 
     """
     if len(text) > LENGTH_LIMIT:
         raise bad_query("SyntaxError", f"The query is longer than {LENGTH_LIMIT:,} characters.")
-    tokens = tokenise(text)
+    tokens = [plain_string(token) for token in tokenise(text)]
     start = next_solid(tokens, 0)
     if start == len(tokens):
         raise bad_query("SyntaxError", "The query is empty.")
@@ -97,7 +106,8 @@ def rewrite(text: str, schema: Mapping[str, Sequence[str]], saved: Mapping[str, 
     hoisted = hoist_functions(tokens, [*schema, *(clause.table for clause in external)])
     known = {*schema, *(clause.table for clause in external), *let_names(tokens)}
     check_sources(hoisted.tokens, known, hoisted.names)
-    calls_columns = columns | {column for clause in external for column in clause.columns}
+    everywhere = columns | {column for clause in external for column in clause.columns} | assigned_names(tokens)
+    calls_columns = {column: column for column in everywhere} | {old: new for new, old in renamed.items()}
     return Rewritten(
         rewrite_calls(hoisted.tokens, calls_columns),
         tables,

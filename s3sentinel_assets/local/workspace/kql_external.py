@@ -33,7 +33,9 @@ from s3sentinel_assets.local.workspace.kql_tokens import (
 __all__ = ["External", "read_external", "take_external"]
 
 FOLDER = "external"
-SEPARATORS = {"csv": ",", "tsv": "\t", "psv": "|", "ssv": ";", "tsve": "\t"}
+SEPARATORS = {"csv": ",", "tsv": "\t", "psv": "|", "ssv": ";", "scsv": ";", "tsve": "\t", "sohsv": "\x01"}
+#: Forms that are not read here; what is not known otherwise is text, a line a row.
+BINARY = ("avro", "apacheavro", "orc", "parquet", "sstream", "w3clogfile")
 _SUFFIX = re.compile(r"\.(\w+)(?:\.(?:zip|gz|gzip))?$")
 
 
@@ -84,6 +86,9 @@ def _clause(tokens: Sequence[Token], index: int, table: str) -> tuple[External, 
     if call is None or closing is None or tokens[opening].text != "[":
         raise bad_query("SyntaxError", "externaldata needs '(Column: type, …) [ \"address\" ]'")
     columns = {render(name).strip(): render(kind).strip() for name, kind in (parts(part, ":") for part in call[0])}
+    odd = next((name for name in columns if not name.isidentifier()), None)
+    if odd is not None:  # it would have to be quoted, in KQL and in SQL
+        raise bad_query("SemanticError", f"externaldata takes only letters, digits and '_' in a name {HERE}: {odd}")
     addresses = tuple(string_value(token) for token in tokens[opening:closing] if token.kind == "string")
     options: dict[str, str] = {}
     end = closing + 1
@@ -125,6 +130,10 @@ def _read(address: str, clause: External, folder: Path | None) -> pl.DataFrame:
             frame = _delimited(data, clause, names)
         elif "json" in clause.form:
             frame = _json(data, names)
+        elif clause.form == "raw":
+            frame = pl.DataFrame({names[0]: [data.decode(errors="replace")]})
+        elif clause.form in BINARY:
+            raise bad_query("SemanticError", f"externaldata: format '{clause.form}' is not available {HERE}")
         else:
             frame = pl.DataFrame({names[0]: data.decode(errors="replace").splitlines()[clause.header :]})
     except (OSError, zipfile.BadZipFile, msgspec.DecodeError, pl.exceptions.PolarsError, EOFError) as error:

@@ -58,15 +58,17 @@ def with_saved(tokens: list[Token], saved: Mapping[str, str]) -> list[Token]:
     """Puts the saved functions that a query names before it, and those that these name."""
     bound = {solid(part)[1].text for part in parts(tokens, ";") if keyword(part)[0] == "let" and len(solid(part)) > 1}
     wanted: dict[str, list[Token]] = {}
-    waiting = [tokens]
-    while waiting:
-        for name in {token.text for token in waiting.pop() if token.kind == "name"} & saved.keys():
-            if name not in wanted and name not in bound:
-                wanted[name] = solid_spaced(tokenise(saved[name]))
-                waiting.append(wanted[name])
     result: list[Token] = []
-    for name, body in reversed(wanted.items()):
-        result += [*tokenise(f"let {name} = () {{ "), *body, *tokenise(" }; ")]
+
+    def add(body: Sequence[Token]) -> None:
+        """Those that ``body`` names, each behind those that it names itself."""
+        for name in dict.fromkeys(token.text for token in body if token.kind == "name"):
+            if name in saved and name not in wanted and name not in bound:
+                wanted[name] = solid_spaced(tokenise(saved[name]))
+                add(wanted[name])
+                result.extend([*tokenise(f"let {name} = () {{ "), *wanted[name], *tokenise(" }; ")])
+
+    add(tokens)
     return result + tokens
 
 

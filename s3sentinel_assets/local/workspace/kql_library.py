@@ -30,12 +30,14 @@ def _bits(position: int) -> str:
     return f"coalesce(TRY_CAST(nullif(split_part(CAST({{{position}}} AS VARCHAR), '/', 2), '') AS INTEGER), 32)"
 
 
+def _of_networks(bits: str, of_both: str) -> str:
+    """``of_both`` of the first ``bits`` bits of two addresses."""
+    first, second = (f"(_p[{place}] // CAST(pow(2, 32 - _p[3]) AS BIGINT))" for place in (1, 2))
+    return f"list_transform([[{_address(0)}, {_address(1)}, {bits}]], lambda _p: {of_both.format(first, second)})[1]"
+
+
 def _same_network(bits: str) -> str:
-    """Whether two addresses agree in their first ``bits`` bits."""
-    return (
-        f"list_transform([[{_address(0)}, {_address(1)}, {bits}]], lambda _p: "
-        "_p[1] // CAST(pow(2, 32 - _p[3]) AS BIGINT) = _p[2] // CAST(pow(2, 32 - _p[3]) AS BIGINT))[1]"
-    )
+    return _of_networks(bits, "{0} = {1}")
 
 
 def _private() -> str:
@@ -47,21 +49,41 @@ def _elements(position: int) -> str:
     return f"CAST(to_json({{{position}}}) AS JSON[])"
 
 
-_AT, _VALUES, _DEFAULT = "CAST(to_json({0}) AS BIGINT[])", _elements(1), "to_json({3})"
+_LONGEST_SERIES = 1 << 20  # the service's limit
+_AT, _VALUES = "CAST(to_json({0}) AS BIGINT[])", _elements(1)
+
+
+def _slots(count: str) -> str:
+    too_long = f"make-series: more than {_LONGEST_SERIES:,} values; choose a longer step"
+    return (
+        f"list_transform([{count}], lambda _n: CASE WHEN _n > {_LONGEST_SERIES} "
+        f"THEN CAST(error('{too_long}') AS BIGINT) ELSE CAST(_n AS BIGINT) END)[1]"
+    )
+
 
 #: Name → (template, numbers of arguments).
 SCALARS: dict[str, tuple[str, tuple[int, ...]]] = {
     "ipv4_is_private": (_private(), (1,)),
     "ipv4_is_in_range": (_same_network(_bits(1)), (2,)),
     "ipv4_is_match": (_same_network(f"least({_bits(0)}, {_bits(1)})"), (2,)),
-    "ipv4_compare": (f"CAST(sign({_address(0)} - {_address(1)}) AS BIGINT)", (2,)),
+    "ipv4_compare": (
+        _of_networks(f"least({_bits(0)}, {_bits(1)})", "CAST(sign({0} - {1}) AS BIGINT)"),
+        (2,),
+    ),
     "has_ipv4": (
         "regexp_matches({0}, '(^|[^0-9A-Za-z.])' || replace({1}, '.', '\\.') || '($|[^0-9A-Za-z.])')",
         (2,),
     ),
     "bag_keys": ("to_json(json_keys({0}))", (1,)),
-    "bag_has_key": ("list_contains(json_keys({0}), {1})", (2,)),
-    "bag_merge": ("json_merge_patch({1}, {0})", (2,)),
+    "bag_has_key": (
+        "CASE WHEN starts_with({1}, '$.') THEN json_exists({0}, {1}) ELSE list_contains(json_keys({0}), {1}) END",
+        (2,),
+    ),
+    # The first bag wins, key by key; a merge patch would also merge what lies below, and drop nulls.
+    "bag_merge": (
+        "to_json(map_concat(TRY_CAST({1} AS MAP(VARCHAR, JSON)), TRY_CAST({0} AS MAP(VARCHAR, JSON))))",
+        (2,),
+    ),
     "set_union": (f"to_json(list_distinct(list_concat({_elements(0)}, {_elements(1)})))", (2,)),
     "set_intersect": (f"to_json(list_intersect({_elements(0)}, {_elements(1)}))", (2,)),
     "set_difference": (
@@ -69,24 +91,37 @@ SCALARS: dict[str, tuple[str, tuple[int, ...]]] = {
         (2,),
     ),
     "url_decode": ("url_decode({0})", (1,)),
-    "url_encode": ("url_encode({0})", (1,)),
     "tohex": ("lower(to_hex({0}))", (1,)),
-    "extractjson": ("json_extract_string({1}, {0})", (2, 3)),
-    "extract_json": ("json_extract_string({1}, {0})", (2, 3)),
-    "unixtime_seconds_todatetime": ("make_timestamp(CAST({0} * 1000000 AS BIGINT))", (1,)),
-    "unixtime_milliseconds_todatetime": ("make_timestamp(CAST({0} * 1000 AS BIGINT))", (1,)),
+    # The third argument would be a type, which is refused before this.
+    "extractjson": ("json_extract_string(TRY_CAST({1} AS JSON), {0})", (2,)),
+    "extract_json": ("json_extract_string(TRY_CAST({1} AS JSON), {0})", (2,)),
+    "unixtime_seconds_todatetime": ("make_timestamp(TRY_CAST({0} * 1000000 AS BIGINT))", (1,)),
+    "unixtime_milliseconds_todatetime": ("make_timestamp(TRY_CAST({0} * 1000 AS BIGINT))", (1,)),
     "unixtime_microseconds_todatetime": ("make_timestamp(CAST({0} AS BIGINT))", (1,)),
     "rand": ("random()", (0,)),
     "strcmp": ("CASE WHEN {0} < {1} THEN -1 WHEN {0} > {1} THEN 1 ELSE 0 END", (2,)),
     "todecimal": ("CAST({0} AS DOUBLE)", (1,)),
-    "parse_csv": ("to_json(string_split({0}, ','))", (1,)),
+    "parse_csv": (
+        (
+            'to_json(list_transform(regexp_extract_all({0} || \',\', \'("(?:[^"]|"")*"|[^,]*),\', 1), lambda _f: '
+            "CASE WHEN starts_with(_f, '\"') THEN replace(_f[2:-2], '\"\"', '\"') ELSE _f END))"
+        ),
+        (1,),
+    ),
     "row_number": ("row_number() OVER ()", (0,)),
     "dynamic_to_json": ("CAST(to_json({0}) AS VARCHAR)", (1,)),
+    # The step behind search only: any number of columns as one text. A line break stands between them, so that no term
+    # crosses it. (`tostring` of a hundred columns is half a megabyte of SQL.)
+    "__row_text_of": ("concat_ws(chr(10), {})", ()),
     # Steps behind make-series only.
     "__slot": ("CAST(floor(epoch({0} - {1}) / epoch({2})) AS BIGINT)", (3,)),
-    "__slots": ("CAST(ceil(epoch({0} - {1}) / epoch({2})) AS BIGINT)", (3,)),
+    "__slots": (_slots("ceil(epoch({0} - {1}) / epoch({2}))"), (3,)),
+    "__slots_through": (_slots("floor(epoch({0} - {1}) / epoch({2})) + 1"), (3,)),
     "__values": (
-        f"to_json(list_transform(range({{2}}), lambda _i: coalesce({_VALUES}[list_position({_AT}, _i)], {_DEFAULT})))",
+        (
+            f"list_transform([MAP({_AT}, {_VALUES})], lambda _m: "
+            "to_json(list_transform(range({2}), lambda _i: coalesce(json_extract(_m[_i], '$[0]'), to_json({3})))))[1]"
+        ),
         (4,),
     ),
     "__times": (
@@ -99,10 +134,15 @@ SCALARS: dict[str, tuple[str, tuple[int, ...]]] = {
 AGGREGATES: dict[str, tuple[str, tuple[int, ...], str | None]] = {
     "count_distinct": ("count(DISTINCT {0})", (1,), None),
     "count_distinctif": ("count(DISTINCT {0}) FILTER (WHERE {1})", (2,), None),
-    "make_list_if": ("coalesce(list({0}) FILTER (WHERE ({1}) AND {0} IS NOT NULL), [])", (2, 3), "list"),
+    # With the most elements, which `kql_calls` adds where a query has none.
+    "make_list_if": (
+        "list_slice(coalesce(list({0}) FILTER (WHERE ({1}) AND {0} IS NOT NULL), []), 1, {2})",
+        (3,),
+        "list",
+    ),
     "make_set_if": (
-        "to_json(coalesce(list_distinct(list({0}) FILTER (WHERE ({1}) AND {0} IS NOT NULL)), []))",
-        (2, 3),
+        "to_json(list_slice(coalesce(list_distinct(list({0}) FILTER (WHERE ({1}) AND {0} IS NOT NULL)), []), 1, {2}))",
+        (3,),
         "set",
     ),
     "maxif": ("max({0}) FILTER (WHERE {1})", (2,), None),

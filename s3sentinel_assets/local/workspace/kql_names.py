@@ -4,12 +4,14 @@ Belongs here: what needs no more than names and where they stand. Does not belon
 and calls (``kql_calls``).
 """
 
+from collections import Counter
 from collections.abc import Collection, Sequence
+from itertools import pairwise
 
 from s3sentinel_assets.local.workspace.kql_errors import unknown_function, unresolved
 from s3sentinel_assets.local.workspace.kql_tokens import Token, call_at, keyword, next_solid, parts, render, solid
 
-__all__ = ["RENAMED", "check_sources", "inline_lists", "let_names", "separate_cases"]
+__all__ = ["RENAMED", "assigned_names", "check_sources", "inline_lists", "let_names", "separate_cases"]
 
 RENAMED = "__other_case"
 LIST_OPERATORS = {"has_any", "has_all", "in", "has_any_index"}
@@ -31,6 +33,8 @@ def inline_lists(tokens: list[Token]) -> list[Token]:
             literals = _literals(tokens, value)
             if literals:
                 lists[tokens[name].text] = literals
+    bound = Counter(_bound(tokens))
+    lists = {name: literals for name, literals in lists.items() if bound[name] == 1}  # else: which is meant where?
     if not lists:
         return tokens
     result: list[Token] = []
@@ -55,6 +59,9 @@ def _literals(tokens: Sequence[Token], index: int) -> list[Token] | None:
         return None
     call = call_at(tokens, index)
     if not call or not call[0]:
+        return None
+    after = next_solid(tokens, call[1])
+    if after < len(tokens) and tokens[after].text != ";":  # such as [0]
         return None
     if tokens[index].text == "dynamic":
         inner = solid(call[0][0])
@@ -93,22 +100,33 @@ def separate_cases(tokens: list[Token], columns: set[str]) -> tuple[list[Token],
         return tokens, {}
     result = []
     for index, token in enumerate(tokens):
-        member = index > 0 and tokens[index - 1].text == "."
+        owner = tokens[index - 2].text if index > 1 and tokens[index - 1].text == "." else None
+        member = owner is not None and owner not in ("$left", "$right")
         swap = token.kind == "name" and token.text in renamed and not member
         result.append(Token("name", renamed[token.text]) if swap else token)
     return result, {new: old for old, new in renamed.items()}
 
 
+def assigned_names(tokens: Sequence[Token]) -> set[str]:
+    """What stands before an equals sign: new columns, and more."""
+    flat = solid(tokens)
+    return {token.text for token, after in pairwise(flat) if token.kind == "name" and after.text == "="}
+
+
 def let_names(tokens: Sequence[Token]) -> set[str]:
     """What ``let``, ``as`` and the parameters of functions bind anywhere in the query."""
-    found: set[str] = set()
+    return set(_bound(tokens))
+
+
+def _bound(tokens: Sequence[Token]) -> list[str]:
+    found: list[str] = []
     flat = solid(tokens)
     for index, token in enumerate(flat[:-1]):
         following = flat[index + 1]
         if token.kind == "name" and token.text in ("let", "as") and following.kind == "name":
-            found.add(following.text)
+            found.append(following.text)
         elif token.kind == "name" and following.text == ":":
-            found.add(token.text)
+            found.append(token.text)
     return found
 
 

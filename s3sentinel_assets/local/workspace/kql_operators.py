@@ -19,7 +19,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from s3sentinel_assets.local.workspace.kql_errors import HERE, bad_query
-from s3sentinel_assets.local.workspace.kql_search import search_condition, search_tables
+from s3sentinel_assets.local.workspace.kql_search import ROW_TEXT, search_tables, searched
 from s3sentinel_assets.local.workspace.kql_series import make_series
 from s3sentinel_assets.local.workspace.kql_tokens import (
     Token,
@@ -67,7 +67,7 @@ class Stage:
         """
         source = solid(self.before[0]) if self.before else []
         plain = len(source) == 1 and source[0].text in self.schema
-        if plain and all(keyword(stage)[0] in PRESERVING for stage in self.before[1:]):
+        if plain and all(keyword(stage)[0] in PRESERVING or _is_row_text(stage) for stage in self.before[1:]):
             return self.schema[source[0].text]
         raise bad_query("SemanticError", f"'{operator}' is available only directly after a table {HERE}")
 
@@ -143,6 +143,12 @@ def _is_search(stage: Sequence[Token], after: int) -> bool:
     return index < len(stage) and (stage[index].kind in ("string", "name") or stage[index].text in ("(", "*"))
 
 
+def _is_row_text(stage: Sequence[Token]) -> bool:
+    """Whether the stage makes or drops the text of all columns, for a search before this one."""
+    flat = solid(stage)
+    return len(flat) > 1 and flat[0].text in ("extend", "project") and ROW_TEXT in (flat[1].text, flat[-1].text)
+
+
 def _position(tokens: Sequence[Token], sign: str) -> int | None:
     return next((index for index, token in enumerate(tokens) if token.text == sign), None)
 
@@ -177,17 +183,19 @@ def _extend(stage: Stage) -> str | None:
     tuples = [solid(piece[0])[:1] == [Token("sign", "(")] and len(piece) == 2 for piece in pieces]
     if not any(tuples):
         return None
-    stages: list[str] = []
-    for piece, is_tuple in zip(pieces, tuples, strict=True):
-        value = "=".join(render(part) for part in piece).strip()
+    # All values are of the columns that came in, so all are computed before any column changes.
+    values: list[str] = []
+    named: list[str] = []
+    whole: list[str] = []
+    for number, (piece, is_tuple) in enumerate(zip(pieces, tuples, strict=True)):
         if is_tuple:
+            whole.append(f"__parts_{number}")
+            values.append(f"{whole[-1]} = {render(piece[1]).strip()}")
             names = [token.text for token in solid(piece[0]) if token.kind == "name"]
-            stages.append(f"extend __parts = {render(piece[1]).strip()}")
-            stages.append("extend " + ", ".join(f"{name} = __parts[{index}]" for index, name in enumerate(names)))
-            stages.append("project-away __parts")
+            named += [f"{name} = {whole[-1]}[{index}]" for index, name in enumerate(names)]
         else:
-            stages.append(f"extend {value}")
-    return " | ".join(stages)
+            values.append("=".join(render(part) for part in piece).strip())
+    return f"extend {', '.join(values)} | extend {', '.join(named)} | project-away {', '.join(whole)}"
 
 
 def _project_keep(stage: Stage) -> str:
@@ -220,11 +228,11 @@ def _where(stage: Stage) -> str | None:
         token.text == "*" and (index == 0 or flat[index - 1].text in ("and", "or", "(", "not"))
         for index, token in enumerate(flat)
     )
-    return f"where {search_condition(stage.rest, stage.columns('where *'))}" if starred else None
+    return searched(stage.rest, stage.columns("where *")) if starred else None
 
 
 def _search(stage: Stage) -> str:
-    return f"where {search_condition(stage.rest, stage.columns('search'))}"
+    return searched(stage.rest, stage.columns("search"))
 
 
 def _serialize(stage: Stage) -> str:

@@ -4,47 +4,63 @@ Belongs here: how a search term becomes a condition on the columns of a table. D
 pipeline has at some point (``kql_operators``).
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 from s3sentinel_assets.local.workspace.kql_errors import HERE, bad_query
-from s3sentinel_assets.local.workspace.kql_tokens import Token, call_at, next_solid, render, solid, string_value
+from s3sentinel_assets.local.workspace.kql_tokens import Token, call_at, next_solid, render, string_value
 
-__all__ = ["any_column", "search_condition", "search_tables"]
+__all__ = ["ROW_TEXT", "search_tables", "searched"]
 
+#: A column that holds the text of all columns while a condition asks for it.
+ROW_TEXT = "__row_text"
 #: A term stands alone between these.
 AROUND = {"and", "or", "not", "(", ")", ""}
+#: What ``* has "x"`` may ask: with these it is the same to ask each column and to ask all of them as one text.
+OF_ANY_COLUMN = {"has", "has_cs", "has_any", "hasprefix", "hassuffix", "hasprefix_cs", "hassuffix_cs",
+                 "contains", "contains_cs"}  # fmt: skip
 
 
-def any_column(columns: Sequence[str]) -> str:
-    """An expression that holds the text of every column, with a line break between them: no term crosses it."""
-    return "strcat_delim('\\n', " + ", ".join(f"tostring({column})" for column in columns) + ")"
-
-
-def search_condition(tokens: Sequence[Token], columns: Sequence[str]) -> str:
-    """The condition that a search predicate means for a table.
+def searched(tokens: Sequence[Token], columns: Sequence[str], elsewhere: Collection[str] = ()) -> str:
+    """The stages that mean a search predicate.
 
     Args:
         tokens: ``"term" and (Column: "x" or Other == 1)``.
-        columns: the table's columns. A comparison with a column that it lacks is false.
+        columns: the table's columns.
+        elsewhere: columns that only other tables have. A comparison with one of them is false.
     """
-    flat = solid(tokens)
-    pieces: list[str] = []
-    index = 0
-    while index < len(flat):
-        token = flat[index]
+    condition = _condition(tokens, columns, elsewhere)
+    if ROW_TEXT not in condition:
+        return f"where {condition}"
+    # A column of its own: written out in the condition, it would be computed again for every term.
+    text = f"__row_text_of({', '.join(columns)})"
+    return f"extend {ROW_TEXT} = {text} | where {condition} | project-away {ROW_TEXT}"
+
+
+def _condition(tokens: Sequence[Token], columns: Sequence[str], elsewhere: Collection[str]) -> str:
+    pieces = [" " if token.kind == "space" else token.text for token in tokens]
+    places = [place for place, token in enumerate(tokens) if token.kind != "space"]
+    flat = [tokens[place] for place in places]
+    calls: list[bool] = []  # of the brackets open here, which belong to a call or list: strings in those are no terms
+    for index, token in enumerate(flat):
         before = flat[index - 1].text if index else ""
         after = flat[index + 1].text if index + 1 < len(flat) else ""
-        if token.kind == "string" and before in AROUND and after in AROUND:
-            pieces.append(_term(any_column(columns), token))
-        elif after == ":" and index + 2 < len(flat) and flat[index + 2].kind == "string":
-            pieces.append(_term(token.text, flat[index + 2]) if token.text in columns else "false")
-            index += 2
-        elif token.text == "*" and before in AROUND:
-            pieces.append(any_column(columns))
-        else:
-            pieces.append(token.text)
-        index += 1
-    return " ".join(pieces)
+        alone = before in AROUND and not any(calls)
+        if token.text == "(" and token.kind == "sign":
+            calls.append(before not in AROUND)
+        elif token.text == ")" and token.kind == "sign" and calls:
+            calls.pop()
+        elif token.kind == "string" and alone and after in AROUND:
+            pieces[places[index]] = _term(ROW_TEXT, token)
+        elif token.kind == "name" and after == ":" and index + 2 < len(flat) and flat[index + 2].kind == "string":
+            term = _term(token.text, flat[index + 2]) if token.text in columns else "false"
+            pieces[places[index]], pieces[places[index + 1]], pieces[places[index + 2]] = term, "", ""
+        elif token.text == "*" and alone:
+            if after not in OF_ANY_COLUMN:
+                raise bad_query("SemanticError", f"'* {after}' is not available {HERE}; ask the columns one by one")
+            pieces[places[index]] = ROW_TEXT
+        elif token.kind == "name" and token.text in elsewhere and token.text not in columns and before != ".":
+            pieces[places[index]] = "dynamic(null)"
+    return "".join(pieces).strip()
 
 
 def _term(operand: str, token: Token) -> str:
@@ -84,8 +100,9 @@ def search_tables(tokens: Sequence[Token], schema: Mapping[str, Sequence[str]]) 
         missing = [table for table in tables if table not in schema]
         if missing:
             raise bad_query("SemanticError", f"Failed to resolve table or column expression named '{missing[0]}'")
+    elsewhere = {column for columns in schema.values() for column in columns}
     branches = [
-        f"({table} | where {search_condition(tokens[index:], schema[table])} | extend __found_in = '{table}')"
+        f"({table} | {searched(tokens[index:], schema[table], elsewhere)} | extend __found_in = '{table}')"
         for table in tables
     ]
     return "union " + ", ".join(branches) + " | project-rename ['$table'] = __found_in"

@@ -29,9 +29,14 @@ def make_series(tokens: Sequence[Token]) -> str:
         if not call or len(call[0]) != 3:
             raise bad_query("SemanticError", f"make-series needs 'in range(start, stop, step)' {HERE}")
         start, stop, step = (f"({render(argument).strip()})" for argument in call[0])
-        stop = f"({stop} + {step})"  # this spelling includes its end
+        # This spelling counts in multiples of the step, and includes its end.
+        start = f"bin({start}, {step})"
+        count = f"__slots_through({stop}, {start}, {step})"
+        within = f"__slot({axis}, {start}, {step}) < {count}"
     elif "from" in clauses and "to" in clauses and "step" in clauses:
         start, stop, step = (f"({render(clauses[name]).strip()})" for name in ("from", "to", "step"))
+        count = f"__slots({stop}, {start}, {step})"
+        within = f"{axis} < {stop}"
     else:
         raise bad_query("SemanticError", f"make-series needs 'from', 'to' and 'step' {HERE}")
     series = [_aggregate(part) for part in parts(clauses["values"], ",")]
@@ -39,13 +44,14 @@ def make_series(tokens: Sequence[Token]) -> str:
     by = "".join(f", {text}" for _, text in groups)
     names = ", ".join(name for name, _ in groups)
     values = ", ".join(f"{name} = {call}" for name, call, _ in series)
-    lists = ", ".join(f"{name} = make_list({name})" for name, _, _ in series)
-    count = f"__slots({stop}, {start}, {step})"
+    # In an array each, because a list leaves nulls out.
+    lists = ", ".join(f"{name} = make_list(pack_array({name}))" for name, _, _ in series)
+    some = "" if "nonempty" in clauses else "| where array_length(__at) > 0 "
     filled = ", ".join(f"{name} = __values(__at, {name}, {count}, {default})" for name, _, default in series)
     return (
-        f"where {axis} >= {start} and {axis} < {stop} "
+        f"where {axis} >= {start} and {within} "
         f"| summarize {values} by __at = __slot({axis}, {start}, {step}){by} "
-        f"| where isnotnull(__at) | summarize __at = make_list(__at), {lists}{' by ' + names if names else ''} "
+        f"| where isnotnull(__at) | summarize __at = make_list(__at), {lists}{' by ' + names if names else ''} {some}"
         f"| extend {filled}, {axis} = __times({start}, {step}, {count}) "
         f"| project {', '.join([*(name for name, _ in groups), *(name for name, _, _ in series), axis])}"
     )
@@ -63,6 +69,10 @@ def _clauses(tokens: Sequence[Token]) -> dict[str, list[Token]]:
             found[current] = []
         else:
             found[current].append(token)
+    kind = solid(found["values"])[:3]
+    if [token.text for token in kind] == ["kind", "=", "nonempty"]:
+        found["nonempty"] = []
+        found["values"] = found["values"][found["values"].index(kind[2]) + 1 :]
     if "on" not in found or not solid(found["values"]):
         raise bad_query("SyntaxError", "make-series needs an aggregate and 'on' a column")
     return found

@@ -8,16 +8,28 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-__all__ = ["Token", "call_at", "keyword", "next_solid", "parts", "render", "solid", "string_value", "tokenise"]
+__all__ = [
+    "Token",
+    "call_at",
+    "keyword",
+    "next_solid",
+    "parts",
+    "plain_string",
+    "render",
+    "solid",
+    "string_value",
+    "tokenise",
+]
 
 _TOKEN = re.compile(
     r"""(?P<space>\s+|//[^\n]*)
-      |(?P<string>[hH]?@"(?:[^"]|"")*"|[hH]?@'(?:[^']|'')*'|[hH]?"(?:\\.|[^"\\\n])*"|[hH]?'(?:\\.|[^'\\\n])*'|```.*?```)
+      |(?P<string>[hH]?@"(?:[^"]|"")*"|[hH]?@'(?:[^']|'')*'|[hH]?"(?:\\.|[^"\\\n])*"|[hH]?'(?:\\.|[^'\\\n])*'|```.*?```|~~~.*?~~~)
       |(?P<number>\d[\w.]*)
       |(?P<name>[A-Za-z_$]\w*)
       |(?P<sign>==|=~|!=|!~|<=|>=|=>|.)""",
     re.VERBOSE | re.DOTALL,
 )
+MULTI_LINE = ("```", "~~~")
 _ESCAPE = re.compile(r"\\(.)", re.DOTALL)
 
 
@@ -82,11 +94,19 @@ def keyword(tokens: Sequence[Token]) -> tuple[str, int]:
 def string_value(token: Token) -> str:
     """What a string literal stands for."""
     text = token.text.lstrip("hH")
-    if text.startswith("```"):
+    if text.startswith(MULTI_LINE):
         return text[3:-3]
     if text.startswith("@"):
         return text[2:-1].replace(text[1] * 2, text[1])
     return _ESCAPE.sub(lambda match: {"n": "\n", "t": "\t", "r": "\r"}.get(match[1], match[1]), text[1:-1])
+
+
+def plain_string(token: Token) -> Token:
+    """A string over several lines as one in quotes; other tokens as they are."""
+    if token.kind != "string" or not token.text.startswith(MULTI_LINE):
+        return token
+    value = token.text[3:-3].replace("\\", "\\\\").replace('"', '\\"')
+    return Token("string", '"' + value.replace("\r", "\\r").replace("\n", "\\n") + '"')
 
 
 def call_at(tokens: Sequence[Token], index: int) -> tuple[list[list[Token]], int] | None:

@@ -185,7 +185,7 @@ def _result(described: list[tuple[str, str]], rows: list[tuple[Any, ...]], query
 
     shown = [i for i, (name, _) in enumerate(described) if not re.fullmatch(rf"{INGESTION_TIME}\d*", name)]
     if query.leading:
-        shown.sort(key=lambda i: _rank(described[i][0], query.leading))
+        shown.sort(key=lambda i: _rank(described[i][0].replace(RENAMED, ""), query.leading))
     types = [kusto_type(described[i][1]) for i in shown]
     names = [described[i][0] for i in shown]
     if query.renamed:
