@@ -50,9 +50,13 @@ def _asked_before(cursor: str | None) -> dict[str, str]:
 
 
 def _waiting_hours(instance: dg.DagsterInstance, source: str, job: str) -> set[str]:
-    """Hours with a run that has not begun. Whatever the ledger knew before this was asked, that run will find."""
+    """Hours with a run that has not begun. Whatever the ledger knew before this was asked, that run will find.
+
+    Not so a run of some steps only, such as Dagster's own retry of what failed: it need not list.
+    """
     runs = instance.get_runs(dg.RunsFilter(job_name=job, statuses=_NOT_BEGUN, tags={SOURCE_TAG: source}))
-    return {run.tags[HOUR_TAG].rpartition("|")[2] for run in runs if HOUR_TAG in run.tags}
+    whole = [run for run in runs if not (run.step_keys_to_execute or run.asset_selection or run.asset_check_selection)]
+    return {run.tags[HOUR_TAG].rpartition("|")[2] for run in whole if HOUR_TAG in run.tags}
 
 
 def listing_sensor(

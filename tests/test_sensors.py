@@ -62,12 +62,20 @@ def test_what_was_asked_for_is_not_asked_for_again_until_it_changes(stages, tick
     assert [request.run_key for request in tick(again.cursor).run_requests] == [f"{hour(3)}:a2"]
 
 
-def made_run(instance, tags, status=dg.DagsterRunStatus.QUEUED, source="cloudtrail") -> dg.DagsterRun:
+def made_run(instance, tags, status=dg.DagsterRunStatus.QUEUED, source="cloudtrail", **more) -> dg.DagsterRun:
     """A run such as the daemon makes it of a request."""
     job = f"{source}_live"
     place = RemoteRepositoryOrigin(RegisteredCodeLocationOrigin("s3sentinel"), "__repository__")
     origin = RemoteJobOrigin(place, job)  # a run cannot be queued without
-    return create_run_for_test(instance, job_name=job, tags=tags, status=status, remote_job_origin=origin)
+    return create_run_for_test(instance, job_name=job, tags=tags, status=status, remote_job_origin=origin, **more)
+
+
+def started(run: dg.DagsterRun) -> dg.EventLogEntry:
+    """What a run says when it begins."""
+    event = dg.DagsterEvent(event_type_value=dg.DagsterEventType.RUN_START.value, job_name=run.job_name)
+    return dg.EventLogEntry(
+        error_info=None, level="debug", user_message="", run_id=run.run_id, timestamp=0.0, dagster_event=event
+    )
 
 
 @pytest.mark.parametrize("status", [dg.DagsterRunStatus.QUEUED, dg.DagsterRunStatus.STARTING])
@@ -86,6 +94,42 @@ def test_a_run_that_has_not_begun_takes_along_what_came_since(stages, ticks, sta
     # It never began: the hour is asked for after all.
     instance.report_run_failed(run)
     assert [request.run_key for request in tick(again.cursor).run_requests] == [f"{hour(3)}:a2"]
+
+
+def test_a_waiting_run_that_was_canceled_is_waited_for_no_longer(stages, ticks):
+    tick, instance = ticks
+    stages.touched = {hour(3): "a1"}
+    first = tick()
+    run = made_run(instance, first.run_requests[0].tags)
+    stages.touched = {hour(3): "a2"}
+    second = tick(first.cursor)
+    assert second.run_requests == []
+    instance.report_run_canceling(run)
+    assert [request.run_key for request in tick(second.cursor).run_requests] == [f"{hour(3)}:a2"]
+
+
+def test_an_object_that_came_after_the_listing_of_the_run_it_waited_for_is_asked_for(stages, ticks):
+    tick, instance = ticks
+    stages.touched = {hour(3): "a1"}
+    first = tick()
+    run = made_run(instance, first.run_requests[0].tags)
+    stages.touched = {hour(3): "a2"}
+    waited = tick(first.cursor)
+    assert waited.run_requests == []
+    instance.handle_new_event(started(run))
+    stages.touched = {hour(3): "a3"}  # listed by the sensor after that run has listed
+    asked = tick(waited.cursor)
+    assert [request.run_key for request in asked.run_requests] == [f"{hour(3)}:a3"]
+    assert tick(asked.cursor).run_requests == []
+
+
+def test_a_waiting_retry_of_some_steps_need_not_list_so_it_is_not_relied_on(stages, ticks):
+    tick, instance = ticks
+    stages.touched = {hour(3): "a1"}
+    first = tick()
+    made_run(instance, first.run_requests[0].tags, step_keys_to_execute=["cloudtrail__delivered_batches"])
+    stages.touched = {hour(3): "a2"}
+    assert [request.run_key for request in tick(first.cursor).run_requests] == [f"{hour(3)}:a2"]
 
 
 @pytest.mark.parametrize(

@@ -76,17 +76,20 @@ def emit(
     """Keep writing invented logs, as of now, into the local S3 of the configuration, until interrupted."""
     from s3sentinel_assets.config import load_config
     from s3sentinel_assets.local.emitter import ATTACK_SECONDS, Emitter
+    from s3sentinel_assets.s3.session import s3_client
 
     limit = _seconds(lasting)
     settings = load_config(config)
     sources = _loopback_sources(settings, source)
     # Loopback must not go through a proxy.
     os.environ["NO_PROXY"] = os.environ["no_proxy"] = "127.0.0.1,localhost,::1," + os.environ.get("NO_PROXY", "")
+    for each in sources:
+        s3_client(settings.aws_access(each))  # says at once what is missing, such as stand-ins that never ran
     stop = threading.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: stop.set())
+    _until_told(stop)
     began = time.monotonic()
-    start = datetime.now(UTC).replace(microsecond=0)
+    # To the microsecond: two that begin in the same second must not write the same objects.
+    start = datetime.now(UTC)
     emitter = Emitter(
         sources,
         seed=seed,
@@ -95,14 +98,30 @@ def emit(
         attack=min(ATTACK_SECONDS, limit or ATTACK_SECONDS) if attack else None,
     )
     totals = Totals()
-    with _Display(totals, began) as show:
-        _write(emitter, settings, start, every, limit, events, stop, totals, show)
-    seconds = time.monotonic() - began
-    typer.echo(
-        f"wrote {totals.objects:,} objects, {totals.events:,} events, {totals.bytes / 1_000:,.0f} KB in {seconds:.0f} s"
-    )
-    if as_json:
-        typer.echo(json.dumps({**vars(totals), "seconds": round(seconds, 2), "start": start.isoformat(), "seed": seed}))
+    try:
+        with _Display(totals, began) as show:
+            _write(emitter, settings, start, every, limit, events, stop, totals, show)
+    finally:  # what was written until S3 refused is there and has to be counted
+        seconds = time.monotonic() - began
+        typer.echo(
+            f"wrote {totals.objects:,} objects, {totals.events:,} events, {totals.bytes / 1_000:,.0f} KB "
+            f"in {seconds:.0f} s"
+        )
+        if as_json:
+            more = {"seconds": round(seconds, 2), "start": start.isoformat(), "seed": seed}
+            typer.echo(json.dumps(vars(totals) | more))
+
+
+def _until_told(stop: threading.Event) -> None:
+    """A request to end lets the object in hand be finished; a second one does not wait for a server that hangs."""
+
+    def asked(_number: int, _frame: object) -> None:
+        if stop.is_set():
+            raise KeyboardInterrupt
+        stop.set()
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, asked)
 
 
 def _loopback_sources(settings: "Config", names: "Sequence[str] | None") -> "list[SourceSettings]":
@@ -139,6 +158,7 @@ def _write(
     show: "Callable[[Emitted | None], None]",
 ) -> None:
     """Writes stretch after stretch, each when it is over."""
+    from s3sentinel_assets.errors import UserError
     from s3sentinel_assets.local.generator.seeding import seed as put
     from s3sentinel_assets.s3.session import s3_client
 
@@ -150,8 +170,11 @@ def _write(
             end = min(end, last)
         late = (datetime.now(UTC) - end).total_seconds()
         if late > _BEHIND_SECONDS:
-            begin = datetime.now(UTC).replace(microsecond=0)
+            typer.echo(f"{late:.0f} s behind; the time that was lost is left out", err=True)
+            begin = datetime.now(UTC)
             continue
+        if late < -every - _BEHIND_SECONDS:
+            raise UserError(f"the clock was set back by {-late - every:.0f} s; start emit again")
         if stop.wait(max(0.0, -late)):
             break
         left = None if events is None else events - totals.events

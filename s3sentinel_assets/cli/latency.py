@@ -74,10 +74,11 @@ def latency(
             lambda done: progress.update(task, completed=done),
         )
         journeys = _journeys(config, folder, puts, found)
-    figures = summary(journeys)
+    lost = objects - len(journeys)
+    figures = summary(journeys, lost)
     _print_table(figures)
     typer.echo(f"latency: {json.dumps(figures | {'load_average': [round(load, 2) for load in os.getloadavg()]})}")
-    if lost := objects - len(journeys):
+    if lost:
         raise UserError(f"{lost} of {objects} objects were not found within {patience:g} s after the last was put")
 
 
@@ -103,7 +104,16 @@ def _environment(folder: Path) -> Iterator[None]:
     log = folder / "dev.log"
     with log.open("wb") as output:
         child = subprocess.Popen(  # noqa: S603 - our own interpreter and module
-            [sys.executable, "-m", "s3sentinel_assets.cli", "dev", "--home", str(folder), "--no-mlflow"],
+            [
+                sys.executable,
+                "-m",
+                "s3sentinel_assets.cli",
+                "dev",
+                "--home",
+                str(folder),
+                "--no-mlflow",
+                "--with-parent",
+            ],
             stdout=output,
             stderr=subprocess.STDOUT,
             start_new_session=True,  # an interrupt is for this process, which ends the other in order
@@ -158,9 +168,10 @@ def _measure(
     from s3sentinel_assets.s3.session import s3_client
     from s3sentinel_assets.sentinel.query import WorkspaceQuery
 
-    start = datetime.now(UTC)
     source = config.source(_SOURCE)
-    emitter = Emitter([source], seed=seed, start=start - timedelta(hours=1), rate=4)
+    # A stretch of its own for each object, so that no event id comes twice.
+    first = datetime.now(UTC) - timedelta(seconds=5 * len(waits))
+    emitter = Emitter([source], seed=seed, start=first, rate=4)
     s3, query = s3_client(config.aws_access(source)), WorkspaceQuery(config.sentinel)
     puts: dict[str, tuple[str, float]] = {}
     found: dict[str, float] = {}
@@ -170,9 +181,10 @@ def _measure(
     with contextlib.closing(query):
         while len(found) < len(waits) and (remaining or len(puts) < len(waits) or _since(last_put) < patience):
             if len(puts) < len(waits) and time.monotonic() >= next_put:
-                (emitted,) = emitter.stretch(datetime.now(UTC) - timedelta(seconds=5), 5)
+                (emitted,) = emitter.stretch(first + timedelta(seconds=5 * len(puts)), 5)
+                sent = time.time()  # before, not after: what S3 itself takes counts
                 s3.put_object(Bucket=emitted.bucket, Key=emitted.item.key, Body=emitted.item.body)
-                puts[_first_id(emitted.item.body)] = emitted.item.key, time.time()
+                puts[_first_id(emitted.item.body)] = emitted.item.key, sent
                 last_put = time.monotonic()
                 next_put += remaining.pop(0) if remaining else 0
             if waiting := puts.keys() - found.keys():
@@ -202,28 +214,36 @@ def _journeys(
     import sqlalchemy as sa
     from dagster import DagsterInstance, RunsFilter
 
+    from s3sentinel_assets.jobs import HOUR_TAG
     from s3sentinel_assets.ledger.engine import Ledger
     from s3sentinel_assets.ledger.schema import batch, objects
     from s3sentinel_assets.local.latency import Journey
 
     with contextlib.closing(Ledger(config.ledger_url)) as ledger, ledger.read() as connection:
         rows = connection.execute(
-            sa.select(objects.c.key, objects.c.discovered_at, sa.func.max(batch.c.settled_at).label("settled_at"))
+            sa.select(
+                objects.c.key,
+                objects.c.hour,
+                objects.c.discovered_at,
+                sa.func.max(batch.c.settled_at).label("settled_at"),
+            )
             .join(batch, batch.c.part_id == objects.c.part_id)
             .where(objects.c.source == _SOURCE)
-            .group_by(objects.c.key, objects.c.discovered_at)
+            .group_by(objects.c.key, objects.c.hour, objects.c.discovered_at)
         ).all()
-    known = {row.key: (row.discovered_at / 1e6, row.settled_at / 1e6) for row in rows if row.settled_at}
+    known = {row.key: row for row in rows if row.settled_at}
     with DagsterInstance.from_config(str(folder / "dagster")) as instance:
         runs = instance.get_run_records(RunsFilter(job_name=f"{_SOURCE}_live"))
     journeys = []
     for event_id, at in found.items():
         key, put = puts[event_id]
         instants = {"found": at}
-        if key in known:
-            instants["seen"], instants["delivered"] = known[key]
+        if row := known.get(key):
+            instants["seen"], delivered = row.discovered_at / 1e6, row.settled_at / 1e6
+            instants["delivered"] = delivered
             for run in runs:
-                if run.start_time and run.start_time <= known[key][1] <= (run.end_time or time.time()):
+                of_the_hour = run.dagster_run.tags.get(HOUR_TAG) == f"{_SOURCE}|{row.hour}"
+                if of_the_hour and run.start_time and run.start_time <= delivered <= (run.end_time or time.time()):
                     instants["queued"], instants["started"] = run.create_timestamp.timestamp(), run.start_time
         journeys.append(Journey(put, instants))
     return journeys
@@ -235,7 +255,13 @@ def _print_table(figures: dict[str, Any]) -> None:
 
     if not figures["objects"]:
         return
-    table = Table(title=f"seconds, {figures['objects']} objects", title_justify="left")
+    lost = f", {figures['lost']} not found" if figures["lost"] else ""
+    table = Table(
+        title=f"seconds, {figures['objects']} objects{lost}",
+        title_justify="left",
+        caption=f"looked for every {_POLL_SECONDS} s, which the last step includes",
+        caption_justify="left",
+    )
     for name, justify in (("", "left"), ("p50", "right"), ("p95", "right"), ("max", "right"), ("share", "right")):
         table.add_column(name, justify=justify)  # pyright: ignore[reportArgumentType]
     for step, values in figures["steps"].items():
@@ -243,6 +269,9 @@ def _print_table(figures: dict[str, Any]) -> None:
         table.add_row(_TITLES[step], *numbers, f"{values['share']:.0%}")
     table.add_section()
     table.add_row(
-        "put → found by a query", *(f"{figures[name]:.2f}" for name in ("p50", "p95", "max")), "", style="bold"
+        "put → found by a query",
+        *("–" if figures[name] is None else f"{figures[name]:.2f}" for name in ("p50", "p95", "max")),
+        "",
+        style="bold",
     )
     Console().print(table)

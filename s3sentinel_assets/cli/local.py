@@ -72,14 +72,16 @@ def ui(
     from s3sentinel_assets.config import load_config
     from s3sentinel_assets.errors import UserError
     from s3sentinel_assets.local.laptop import start_configured
+    from s3sentinel_assets.local.ports import check_port
 
     config_file = (home / "s3sentinel.yaml").resolve()
     if not config_file.is_file():
         raise UserError(f"there is no demo in {home}; run `make demo` first")
+    check_port(port, "the Dagster UI", "stop what uses it, or choose another with --port")
     stop = _until_interrupted()
     environment = {"S3SENTINEL_CONFIG": str(config_file), "DAGSTER_HOME": str((home / "dagster").resolve())}
     with start_configured(load_config(config_file)), _dagster_dev(environment, port) as child:
         typer.echo(f"Dagster UI: http://127.0.0.1:{port}  (Ctrl-C ends it)")
         while not stop.wait(1):
             if child.poll() is not None:
-                raise UserError(f"the Dagster UI ended by itself with code {child.returncode}; is port {port} taken?")
+                raise UserError(f"the Dagster UI ended by itself with code {child.returncode}; see its lines above")

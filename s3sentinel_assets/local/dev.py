@@ -17,13 +17,16 @@ import yaml
 
 from s3sentinel_assets.config import SENSORS_VARIABLE, Config, load_config
 from s3sentinel_assets.errors import ConfigurationError, UserError
-from s3sentinel_assets.local.services import LOOPBACK, Service, check_port, free_ports
+from s3sentinel_assets.local.ports import LOOPBACK, check_port, free_ports
+from s3sentinel_assets.local.services import Service
 
 __all__ = ["SENSOR_SECONDS", "Environment", "below_folder", "configured", "is_loopback"]
 
 #: Dagster looks at its sensors every 5 s. A sensor that asks for exactly that misses every other turn by a hair.
 SENSOR_SECONDS = 2
 
+#: Run before Dagster, by name: the stand-ins know nothing of Dagster.
+_BEFORE_DAGSTER = "s3sentinel_assets.cli.left_runs"
 _INTERVAL_VARIABLE = "S3SENTINEL_SENSOR_INTERVAL_SECONDS"
 _WRITTEN = "# Written by `s3sentinel dev --home`, anew at every start.\n"
 _ROOT = Path(__file__).resolve().parents[2]
@@ -96,7 +99,9 @@ def configured(config_file: Path, *, port: int, mlflow_port: int | None) -> Envi
     )
     check_port(port, "the Dagster UI", "stop what uses it, or choose another with --port")
     if mlflow_port is not None:
-        check_port(mlflow_port, "MLflow", "stop what uses it, or choose another with --mlflow-port")
+        way_out = "stop what uses it, choose another with --mlflow-port, or do without with --no-mlflow"
+        check_port(mlflow_port, "MLflow", way_out)
+    _check_different([*ports, port, mlflow_port])
     home = None
     if "DAGSTER_HOME" not in os.environ and not Path("dagster.yaml").is_file():
         home = _dagster_home(config.data_dir / "dagster")
@@ -117,6 +122,7 @@ def below_folder(home: Path, *, port: int | None, mlflow_port: int | None, mlflo
         check_port(port, "the Dagster UI", "stop what uses it, or leave out --port for a free one")
     if mlflow_port is not None and mlflow:
         check_port(mlflow_port, "MLflow", "stop what uses it, or leave out --mlflow-port for a free one")
+        _check_different([port, mlflow_port])
     aws, workspace, free, more = free_ports(4)
     home.mkdir(parents=True, exist_ok=True)
     values = _values(home, f"http://{LOOPBACK}:{aws}", f"https://{LOOPBACK}:{workspace}")
@@ -124,7 +130,37 @@ def below_folder(home: Path, *, port: int | None, mlflow_port: int | None, mlflo
     unfinished.write_text(_WRITTEN + yaml.safe_dump(values, sort_keys=False), encoding="utf-8")
     unfinished.replace(config_file)
     ports = [aws, workspace, port or free, (mlflow_port or more) if mlflow else None]
-    return _environment(config_file, load_config(config_file), ports, _dagster_home(home / "dagster"))
+    config = load_config(config_file)
+    _check_kept(values, config)
+    return _environment(config_file, config, ports, _dagster_home(home / "dagster"))
+
+
+def _check_different(ports: list[int | None]) -> None:
+    taken = [port for port in ports if port is not None]
+    for port in taken:
+        if taken.count(port) > 1:
+            raise UserError(f"port {port} is wanted twice; choose others with --port and --mlflow-port")
+
+
+def _check_kept(values: dict[str, Any], config: Config) -> None:
+    """An exported variable wins over the file: without a look, invented logs could go to a real workspace."""
+    for section, keys in (
+        ("aws", ("endpoint_url", "credentials_file")),
+        ("sentinel", ("ingestion_endpoint", "query_endpoint", "authority", "ca_file")),
+    ):
+        for key in keys:
+            if str(getattr(getattr(config, section), key)).rstrip("/") != values[section][key].rstrip("/"):
+                variable = f"S3SENTINEL_{section}__{key}".upper()
+                raise ConfigurationError(
+                    f"--home writes {section}.{key} itself, and a variable such as {variable} overrides it; unset it"
+                )
+    if config.data_dir != Path(values["data_dir"]):
+        raise ConfigurationError("--home names the folder, and S3SENTINEL_DATA_DIR names another; unset it")
+    for source in config.sources.values():
+        if source.enabled and not is_loopback(config.aws_access(source).endpoint_url):
+            raise ConfigurationError(
+                f"sources.{source.name}.aws.endpoint_url is not on this machine; unset the variable that says so"
+            )
 
 
 def _local_port(key: str, url: str | None, config_file: Path) -> int:
@@ -236,7 +272,7 @@ def _dagster(port: int, gate: Path, common: Mapping[str, str]) -> Service:
     return Service(
         "dagster",
         (
-            *(sys.executable, "-m", "s3sentinel_assets.local.gate", str(gate), "dagster"),
+            *(sys.executable, "-m", "s3sentinel_assets.local.gate", str(gate), _BEFORE_DAGSTER, "dagster"),
             *("dev", "-h", LOOPBACK, "-p", str(port), "--log-level", "warning", *where),
         ),
         port,

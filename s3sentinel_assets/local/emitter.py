@@ -137,7 +137,7 @@ class Emitter:
         deeds: dict[str, list[str]] = {}
         for deed in self._deeds:
             if deed.kind == kind and since <= deed.offset < until:
-                deeds.setdefault(deed.place, []).append(self._dated(deed))
+                deeds.setdefault(deed.place, []).append(self._dated(deed, source.name))
         for place, texts in deeds.items():
             rng = rng_for(self._seed, "emit attack", source.name, place, begin.isoformat())
             if kind == "cloudtrail":
@@ -150,8 +150,8 @@ class Emitter:
     def _flow_key(self, log: FlowLog, end: datetime, rng: random.Random) -> str:
         return flow_log_key(log.account, log.region, log.name, end, rng)
 
-    def _dated(self, deed: _Deed) -> str:
-        """The deed's text at its real time and, for a record, with an id that no earlier story used."""
+    def _dated(self, deed: _Deed, source: str) -> str:
+        """The deed's text at its real time and, for a record, with an id that no other story or source used."""
         when = self._start + timedelta(seconds=deed.offset)
         if deed.kind == "vpc_flow":
             header = HEADERS[next(log.version for log in self._logs if log.name == deed.place)].split(" ")
@@ -161,7 +161,7 @@ class Emitter:
             return " ".join(fields.values())
         record = json.loads(deed.text)
         record["eventTime"] = when.strftime(_TIME)
-        record["eventID"] = uuid_text(rng_for(self._seed, "emit", self._start.isoformat(), record["eventID"]))
+        record["eventID"] = uuid_text(rng_for(self._seed, "emit", source, self._start.isoformat(), record["eventID"]))
         attributes = record["userIdentity"].get("sessionContext", {}).get("attributes", {})
         if "creationDate" in attributes:
             attributes["creationDate"] = self._start.strftime(_TIME)

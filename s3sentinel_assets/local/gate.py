@@ -1,7 +1,7 @@
-"""``python -m s3sentinel_assets.local.gate FILE MODULE …``: runs a module as ``python -m`` would, once FILE exists.
+"""``python -m s3sentinel_assets.local.gate FILE BEFORE MODULE …``: runs a module, once FILE exists.
 
-Belongs here: waiting. The module is imported meanwhile, so that waiting costs it nothing. It never waits for a parent
-that has gone.
+Belongs here: waiting, and then what ``python -m`` does. The module is imported and ``main`` of the module BEFORE is
+called meanwhile, so that waiting costs them nothing. It never waits for a parent that has gone.
 """
 
 import importlib
@@ -16,14 +16,15 @@ __all__ = ["main"]
 
 def main() -> None:
     """Waits, then becomes the module."""
-    file, module = Path(sys.argv[1]), sys.argv[2]
+    parent = os.getppid()  # before anything that takes long: a parent that goes meanwhile must be missed
+    file, before, module = Path(sys.argv[1]), sys.argv[2], sys.argv[3]
     importlib.import_module(module)
-    parent = os.getppid()
+    importlib.import_module(before).main()
     while not file.exists():
         if os.getppid() != parent:
             sys.exit(1)
         time.sleep(0.05)
-    sys.argv = sys.argv[2:]
+    sys.argv = sys.argv[3:]
     runpy.run_module(module, run_name="__main__", alter_sys=True)
 
 

@@ -22,7 +22,7 @@ class Journey:
     """The instants of one object, in seconds of one clock.
 
     Attributes:
-        put: it lay in the bucket.
+        put: it was sent to the bucket.
         at: step → when it happened. A step that is not known took no time of its own.
     """
 
@@ -59,21 +59,24 @@ def percentile(values: Sequence[float], share: float) -> float:
     return ordered[max(0, math.ceil(share * len(ordered)) - 1)]
 
 
-def summary(journeys: Sequence[Journey]) -> dict[str, Any]:
-    """Objects, percentiles of the whole, and for each step the same and its share of all the time."""
+def summary(journeys: Sequence[Journey], lost: int = 0) -> dict[str, Any]:
+    """Objects, percentiles of the whole, and for each step the same and its share of all the time.
+
+    Args:
+        journeys: of the objects that were found.
+        lost: how many were not. They count as slower than any other: a percentile that falls on one of them is None.
+    """
     if not journeys:
-        return {"objects": 0, "p50": None, "p95": None, "max": None, "steps": {}}
+        return {"objects": 0, "lost": lost, "p50": None, "p95": None, "max": None, "steps": {}}
     total = sum(journey.seconds for journey in journeys)
     steps = {}
     for step in STEPS:
         values = [journey.shares[step] for journey in journeys]
-        steps[step] = _figures(values) | {"share": round(sum(values) / total, 3) if total else 0.0}
-    return {"objects": len(journeys), **_figures([journey.seconds for journey in journeys]), "steps": steps}
+        steps[step] = {**_figures(values), "share": round(sum(values) / total, 3) if total else 0.0}
+    whole = _figures([journey.seconds for journey in journeys] + [math.inf] * lost)
+    return {"objects": len(journeys), "lost": lost, **whole, "steps": steps}
 
 
-def _figures(values: Sequence[float]) -> dict[str, float]:
-    return {
-        "p50": round(percentile(values, 0.5), 2),
-        "p95": round(percentile(values, 0.95), 2),
-        "max": round(max(values), 2),
-    }
+def _figures(values: Sequence[float]) -> dict[str, float | None]:
+    figures = {"p50": percentile(values, 0.5), "p95": percentile(values, 0.95), "max": max(values)}
+    return {name: round(value, 2) if math.isfinite(value) else None for name, value in figures.items()}

@@ -2,18 +2,22 @@
 
 import os
 import re
+import select
 import signal
 import socket
 import subprocess
 import sys
+import threading
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+import s3sentinel_assets.cli.dev as dev_module
 from s3sentinel_assets import cli
-from s3sentinel_assets.local.services import free_ports
+from s3sentinel_assets.local.ports import free_ports
+from s3sentinel_assets.local.services import Service
 
 COMMAND = [sys.executable, "-m", "s3sentinel_assets.cli", "dev"]
 
@@ -91,6 +95,62 @@ def test_one_that_dies_is_named_and_takes_the_others_with_it(dev: "subprocess.Po
     assert dev.returncode == 1
     assert "error: workspace was killed by SIGKILL" in rest
     assert members(tmp_path) == {}
+
+
+STARTER = """
+import subprocess, sys
+child = subprocess.Popen(sys.argv[1:], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True)
+print(child.pid, child.stdout.readline(), flush=True)
+sys.stdin.read()
+"""
+
+
+@linux
+@pytest.mark.slow
+def test_with_its_parent_it_ends_and_so_do_its_servers(tmp_path: Path) -> None:
+    command = [sys.executable, "-c", STARTER, *COMMAND, "--home", str(tmp_path), "--no-mlflow", "--with-parent"]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as starter:
+        assert starter.stdout
+        own, _, said = starter.stdout.readline().partition(" ")
+        assert "starting aws, workspace, dagster" in said
+        while len(members(tmp_path)) < 3:
+            select.select([], [], [], 0.1)
+        starter.kill()
+    while members(tmp_path) or Path(f"/proc/{own}").exists():
+        select.select([], [], [], 0.1)
+
+
+@linux
+@pytest.mark.slow
+def test_a_second_one_in_the_same_folder_is_refused_and_disturbs_nothing(
+    dev: "subprocess.Popen[str]", tmp_path: Path
+) -> None:
+    assert dev.stdout
+    assert "starting" in dev.stdout.readline()
+    written = (tmp_path / "s3sentinel.yaml").read_text()
+    second = subprocess.run([*COMMAND, "--home", str(tmp_path)], capture_output=True, text=True, timeout=60)
+    assert second.returncode == 1
+    assert f"error: `s3sentinel dev` (process {dev.pid}) already runs in {tmp_path}" in second.stderr
+    assert (tmp_path / "s3sentinel.yaml").read_text() == written
+
+
+def test_what_does_not_answer_is_named_while_it_is_waited_for(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (port,) = free_ports(1)
+    turns = iter([False, False, True])
+    monkeypatch.setattr("s3sentinel_assets.local.ports.answers", lambda _service: next(turns))
+    monkeypatch.setattr(dev_module, "_PATIENCE_SECONDS", 0)
+    assert dev_module._wait_for([Service("slow", (), port)], threading.Event())
+    assert capsys.readouterr().out.splitlines()[0] == "still waiting for slow to answer"
+
+
+def test_the_next_command_can_be_typed_where_the_environment_is_not_active(monkeypatch: pytest.MonkeyPatch) -> None:
+    own = Path(sys.executable).with_name("s3sentinel")
+    monkeypatch.setenv("PATH", f"{own.parent}{os.pathsep}/usr/bin")
+    assert dev_module._program() == "s3sentinel"
+    monkeypatch.setenv("PATH", "/usr/bin")
+    assert Path(dev_module._program()).absolute() == own
 
 
 def test_a_taken_port_is_said_before_anything_starts(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

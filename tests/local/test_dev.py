@@ -1,5 +1,6 @@
 """What the development environment runs, where, and what it refuses before anything starts."""
 
+import re
 import socket
 import sys
 from pathlib import Path
@@ -10,7 +11,7 @@ import yaml
 from s3sentinel_assets.config import load_config
 from s3sentinel_assets.errors import ConfigurationError, UserError
 from s3sentinel_assets.local.dev import Environment, below_folder, configured, is_loopback
-from s3sentinel_assets.local.services import free_ports
+from s3sentinel_assets.local.ports import free_ports
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 
@@ -164,3 +165,36 @@ def test_a_folder_with_a_configuration_of_somebody_s_is_left_alone(tmp_path: Pat
         below_folder(tmp_path, port=None, mlflow_port=None)
     assert yaml.safe_load(file.read_text()) == {"mine": 1}
     assert [entry.name for entry in tmp_path.iterdir()] == ["s3sentinel.yaml"]
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "said"),
+    [
+        (
+            "S3SENTINEL_SENTINEL__INGESTION_ENDPOINT",
+            "https://x.ingest.monitor.azure.com",
+            "sentinel.ingestion_endpoint",
+        ),
+        ("S3SENTINEL_AWS__ENDPOINT_URL", "http://127.0.0.1:9", "aws.endpoint_url"),
+        ("S3SENTINEL_DATA_DIR", "/elsewhere", "S3SENTINEL_DATA_DIR"),
+        (
+            "S3SENTINEL_SOURCES__CLOUDTRAIL__AWS__ENDPOINT_URL",
+            "https://s3.amazonaws.com",
+            "sources.cloudtrail.aws.endpoint_url",
+        ),
+    ],
+)
+def test_a_variable_that_points_elsewhere_is_not_followed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, variable: str, value: str, said: str
+) -> None:
+    monkeypatch.setenv(variable, value)
+    with pytest.raises(ConfigurationError, match=re.escape(said)):
+        below_folder(tmp_path, port=None, mlflow_port=None)
+
+
+def test_one_port_for_two_is_said(config_file: Path, tmp_path: Path) -> None:
+    (port,) = free_ports(1)
+    with pytest.raises(UserError, match=rf"^port {port} is wanted twice; choose others"):
+        configured(config_file, port=port, mlflow_port=port)
+    with pytest.raises(UserError, match=rf"^port {port} is wanted twice"):
+        below_folder(tmp_path / "home", port=port, mlflow_port=port)

@@ -67,6 +67,24 @@ def test_event_ids_never_come_twice() -> None:
     assert len(set(ids)) == len(ids) > 2_000
 
 
+def test_sources_of_one_family_do_not_share_event_ids() -> None:
+    other = TRAIL.model_copy(update={"name": "other", "prefix": "other/{account}/{region}/"})
+    emitter = Emitter([TRAIL, other], seed=1, start=START, rate=20, attack=30)
+    ids = [record["eventID"] for each in stretches(emitter, 6) for one in each for record in records(one)]
+    assert len(set(ids)) == len(ids)
+
+
+@pytest.mark.parametrize("start", [datetime(2026, 11, 23, 23, 59, 57, 500_000, UTC), START])
+def test_hours_and_days_end_in_the_middle_of_a_stretch(start: datetime) -> None:
+    emitter = Emitter([TRAIL, FLOWS], seed=1, start=start, rate=20)
+    trail, flows = emitter.stretch(start, 5)
+    end = start + timedelta(seconds=5)
+    assert f"/{end:%Y/%m/%d}/" in trail.item.key
+    assert f"/{end:%Y-%m-%dT%H}/" in flows.item.key
+    times = [datetime.fromisoformat(record["eventTime"]) for record in records(trail)]
+    assert start - timedelta(seconds=1) < min(times) <= max(times) < end
+
+
 def test_events_are_of_the_stretch_that_has_just_ended() -> None:
     begin = START + timedelta(seconds=50)
     end = begin + timedelta(seconds=5)

@@ -46,6 +46,15 @@ def test_the_summary_holds_the_whole_and_each_step() -> None:
     assert summary([])["objects"] == 0
 
 
+def test_what_was_never_found_counts_as_slowest() -> None:
+    found = [Journey(0.0, {"found": float(n)}) for n in range(1, 10)]
+    figures = summary(found, lost=1)
+    assert (figures["objects"], figures["lost"], figures["p50"]) == (9, 1, 5.0)
+    assert (figures["p95"], figures["max"]) == (None, None)  # not the 9.0 of those that were lucky
+    assert summary(found)["p95"] == 9.0
+    assert summary([], lost=3)["lost"] == 3
+
+
 def test_moments_come_from_the_seed() -> None:
     one = gaps(50, 7, 4, 9)
     assert one == gaps(50, 7, 4, 9) != gaps(50, 8, 4, 9)
