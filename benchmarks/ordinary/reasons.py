@@ -6,22 +6,10 @@ from typing import Any
 from benchmarks.ordinary.event import Event
 from benchmarks.ordinary.keys import Keys
 from s3sentinel_assets.ml.model import TERMS
+from s3sentinel_assets.ml.reasons import KINDS
 
 __all__ = ["reasons"]
 
-_KINDS = {
-    "IAMUser": "user",
-    "AssumedRole": "role",
-    "Role": "role",
-    "FederatedUser": "user",
-    "IdentityCenterUser": "user",
-    "SAMLUser": "user",
-    "WebIdentityUser": "user",
-    "Root": "root user",
-    "AWSService": "service",
-    "AWSAccount": "account",
-    "eni": "interface",
-}
 _CONTROLS = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]+")
 _NEW = {
     "new_action": "{action} never done by",
@@ -56,7 +44,7 @@ def reasons(hundredths: dict[str, int], facts: dict[str, Any], event: Event, key
         facts
         | words
         | {
-            "kind": _KINDS.get(event.kind or "", "principal"),
+            "kind": KINDS.get(event.kind or "", "principal"),
             "bytes": event.size,
             "share": round(facts["size_share"] * 100, 2),
         }

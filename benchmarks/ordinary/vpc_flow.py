@@ -8,38 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.ordinary.event import Event
+from s3sentinel_assets.formats.vpc_flow.fields import FIELDS
 
 __all__ = ["read_vpc_flow"]
 
-_COLUMNS = {
-    "version": "Version",
-    "account-id": "AccountId",
-    "interface-id": "InterfaceId",
-    "srcaddr": "SrcAddr",
-    "dstaddr": "DstAddr",
-    "srcport": "SrcPort",
-    "dstport": "DstPort",
-    "protocol": "Protocol",
-    "packets": "Packets",
-    "bytes": "Bytes",
-    "start": "Start",
-    "end": "End",
-    "action": "Action",
-    "log-status": "LogStatus",
-    "vpc-id": "VpcId",
-    "subnet-id": "SubnetId",
-    "instance-id": "InstanceId",
-    "tcp-flags": "TcpFlags",
-    "type": "TrafficType",
-    "pkt-srcaddr": "PktSrcAddr",
-    "pkt-dstaddr": "PktDstAddr",
-    "region": "Region",
-    "az-id": "AzId",
-    "pkt-src-aws-service": "PktSrcAwsService",
-    "pkt-dst-aws-service": "PktDstAwsService",
-    "flow-direction": "FlowDirection",
-    "traffic-path": "TrafficPath",
-}
 _NUMBERS = {"version", "srcport", "dstport", "protocol", "packets", "bytes", "tcp-flags"}
 _TIMES = {"start", "end"}
 _PROTOCOLS = {1: "icmp", 6: "tcp", 17: "udp", 58: "icmpv6"}
@@ -62,11 +34,11 @@ def _row(names: list[str], line: str, event_id: str) -> dict[str, Any]:
         if value == "-":
             continue
         if name in _NUMBERS:
-            row[_COLUMNS[name]] = int(value)
+            row[FIELDS[name]] = int(value)
         elif name in _TIMES:
-            row[_COLUMNS[name]] = _instant(value)
+            row[FIELDS[name]] = _instant(value)
         else:
-            row[_COLUMNS[name]] = value
+            row[FIELDS[name]] = value
     row["TimeGenerated"] = row["EventTime_CF"] = row["Start"]
     row["EventId_CF"] = event_id
     return row

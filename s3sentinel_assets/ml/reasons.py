@@ -11,11 +11,12 @@ import polars as pl
 from s3sentinel_assets.ml.keys import Events
 from s3sentinel_assets.ml.model import TERMS
 
-__all__ = ["REASONS_PER_EVENT", "explain"]
+__all__ = ["KINDS", "REASONS_PER_EVENT", "explain"]
 
 REASONS_PER_EVENT = 3
 _MAX_PIECE = 64
-_KINDS = {
+#: Principal type → what the reasons call it.
+KINDS = {
     "IAMUser": "user",
     "AssumedRole": "role",
     "Role": "role",
@@ -137,7 +138,7 @@ def _context(index: pl.Series, context: pl.DataFrame, events: Events) -> pl.Data
         values = groups[name].values[groups[name].codes[groups.codes[index]]]
         # Log content is not ours: no control characters, no essays.
         words[name] = values.str.replace_all(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]+", " ").str.slice(0, _MAX_PIECE)
-    kind = pl.col("principal_type").replace_strict(_KINDS, default="principal", return_dtype=pl.String)
+    kind = pl.col("principal_type").replace_strict(KINDS, default="principal", return_dtype=pl.String)
     return context.with_columns(
         *(series.alias(name) for name, series in words.items()), kind=kind.fill_null("principal")
     )

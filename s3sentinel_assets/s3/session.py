@@ -44,7 +44,8 @@ def _build(access: AwsAccess) -> Any:
     for name, file in (("aws.credentials_file", access.credentials_file), ("aws.ca_file", access.ca_file)):
         if file is not None and not file.is_file():
             raise ConfigurationError(
-                f"{name}: {file} is missing; create it, start the stand-ins with `s3sentinel dev` or `s3sentinel local`, or remove the key"
+                f"{name}: {file} is missing; create it, start the stand-ins with `s3sentinel dev` or "
+                "`s3sentinel local`, or remove the key"
             )
     with s3_errors(bucket=None, access=access):
         session = _botocore_session(access)
