@@ -90,4 +90,4 @@ format: $(READY) ## Formats the code and mends what can be mended automatically
 
 clean: ## Removes .venv and caches (kept: .s3sentinel and .dagster, which hold data)
 	rm -rf $(VENV) .pytest_cache .ruff_cache .import_linter_cache .hypothesis build dist *.egg-info
-	find s3sentinel_assets tests -name __pycache__ -type d -prune -exec rm -rf {} +
+	find s3sentinel_assets tests benchmarks -name __pycache__ -type d -prune -exec rm -rf {} +
