@@ -8,8 +8,9 @@ from collections.abc import Mapping
 
 import polars as pl
 
-from s3sentinel_assets.tables import POLARS_TYPES, load_schema
+from s3sentinel_assets.tables import load_schema
 from s3sentinel_assets.tables.entities import ENTITY_SCHEMA
+from s3sentinel_assets.tables.types import POLARS_TYPES
 
 __all__ = [
     "EVENT_ID",

@@ -1,29 +1,19 @@
-"""Reading the table schemas and turning them into Polars schemas."""
+"""Reading the table schemas. Polars is loaded only by who asks for its types: the code server starts without it."""
 
 import functools
 import json
 from dataclasses import dataclass
 from importlib import resources
-
-import polars as pl
+from typing import TYPE_CHECKING
 
 from s3sentinel_assets.errors import ConfigurationError
 
-__all__ = ["POLARS_TYPES", "TableSchema", "load_schema", "table_names"]
+if TYPE_CHECKING:
+    import polars as pl
+
+__all__ = ["TableSchema", "load_schema", "table_names"]
 
 _SCHEMAS = resources.files("s3sentinel_assets.tables") / "schemas"
-
-#: Log Analytics column type → Polars type. ``int`` has 32 bits, ``long`` 64; ``dynamic`` travels as JSON text.
-POLARS_TYPES: dict[str, pl.DataType] = {
-    "string": pl.String(),
-    "guid": pl.String(),
-    "dynamic": pl.String(),
-    "bool": pl.Boolean(),
-    "int": pl.Int32(),
-    "long": pl.Int64(),
-    "real": pl.Float64(),
-    "datetime": pl.Datetime("us", "UTC"),
-}
 
 
 @dataclass(frozen=True)
@@ -49,8 +39,10 @@ class TableSchema:
         """Every column a row may carry, the table's own first."""
         return {**self.columns, **self.own_columns}
 
-    def polars_schema(self) -> dict[str, pl.DataType]:
+    def polars_schema(self) -> "dict[str, pl.DataType]":
         """Writable columns → Polars type."""
+        from s3sentinel_assets.tables.types import POLARS_TYPES
+
         return {name: POLARS_TYPES[kind] for name, kind in self.writable.items()}
 
 

@@ -9,8 +9,9 @@ from typing import Any
 import polars as pl
 
 from s3sentinel_assets.formats import ObjectInput, ObjectReport, ParsedFrame, PartParser
-from s3sentinel_assets.tables import POLARS_TYPES, load_schema
+from s3sentinel_assets.tables import load_schema
 from s3sentinel_assets.tables.entities import ENTITY_SCHEMA
+from s3sentinel_assets.tables.types import POLARS_TYPES
 
 IDENTITY = "0123456789abcdef"
 

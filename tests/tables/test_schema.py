@@ -6,8 +6,9 @@ import polars as pl
 import pytest
 
 from s3sentinel_assets.errors import ConfigurationError
-from s3sentinel_assets.tables import POLARS_TYPES, load_schema, table_names
+from s3sentinel_assets.tables import load_schema, table_names
 from s3sentinel_assets.tables.entities import ENTITY_SCHEMA
+from s3sentinel_assets.tables.types import POLARS_TYPES
 
 
 def test_both_first_tables_are_there() -> None:

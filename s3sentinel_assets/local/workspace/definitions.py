@@ -12,7 +12,8 @@ from pathlib import Path
 import msgspec
 
 from s3sentinel_assets.errors import UserError
-from s3sentinel_assets.tables import POLARS_TYPES, TableSchema, load_schema, table_names
+from s3sentinel_assets.tables import TableSchema, load_schema, table_names
+from s3sentinel_assets.tables.types import POLARS_TYPES
 
 __all__ = ["DCR_LOG_ERRORS", "DUCKDB_TYPES", "Catalogue", "read_tables", "write_tables"]
 

@@ -20,7 +20,8 @@ import msgspec
 import polars as pl
 
 from s3sentinel_assets.local.workspace.errors import ApiError
-from s3sentinel_assets.tables import POLARS_TYPES, TableSchema
+from s3sentinel_assets.tables import TableSchema
+from s3sentinel_assets.tables.types import POLARS_TYPES
 
 __all__ = ["FIELD_LIMIT", "RowReader", "Rows"]
 
