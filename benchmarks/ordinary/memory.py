@@ -7,18 +7,10 @@ from collections.abc import Iterable
 from benchmarks.ordinary.keys import FACTORS, SEPARATOR, Keys
 from s3sentinel_assets.hours import hour_start
 from s3sentinel_assets.ml.model import Parameters
+from s3sentinel_assets.ml.readings import STATISTICS
 
 __all__ = ["Memory", "surprise"]
 
-_STATISTICS = (
-    "events",
-    "trials",
-    "surprise",
-    "active_hours",
-    "log_events",
-    "log_errors",
-    *(f"new {factor}" for factor in FACTORS),
-)
 _UNITS = 1 << 16
 _BIT_UNITS = 1 << 7
 
@@ -48,7 +40,7 @@ class Memory:
         """The statistics of a principal, faded, and ``days`` since it was first seen; looked up once each."""
         if principal not in self._statistics_of:
             table, values = self.tables.get("principal", {}), {}
-            for name in _STATISTICS:
+            for name in STATISTICS:
                 entry = table.get(f"{principal}{SEPARATOR}{name}")
                 values[name] = entry[0] * self.decay if entry else 0.0
             first = table.get(f"{principal}{SEPARATOR}events")

@@ -17,9 +17,10 @@ from s3sentinel_assets.ml.keys import FACTORS, Events
 from s3sentinel_assets.ml.model import Parameters
 from s3sentinel_assets.ml.state import EntityState, hour_number
 
-__all__ = ["Readings", "Table"]
+__all__ = ["STATISTICS", "Readings", "Table"]
 
-_STATISTICS = (
+#: What a state keeps of each principal.
+STATISTICS = (
     "events",
     "trials",
     "surprise",
@@ -90,7 +91,7 @@ class Readings:
         self.decay = decay_factor(hour_number(hour) - 1 - hour_number(state.hour), parameters)
         names = self.principal.values
         first = state.lookup("principal", names + SEPARATOR + "events", "first_hour").cast(pl.Int64)
-        self.own = state.statistics(_STATISTICS, names, decay=self.decay).with_columns(
+        self.own = state.statistics(STATISTICS, names, decay=self.decay).with_columns(
             # Days since the principal was first seen; 0 for a new one.
             days=(hour_number(hour) - pl.lit(first)).fill_null(0).cast(pl.Float64) / 24.0
         )
