@@ -3,13 +3,9 @@
 Belongs here: starting, announcing, waiting, stopping. Does not belong here: the stand-ins (``local``).
 """
 
-import contextlib
-import os
 import signal
-import subprocess
 import sys
 import threading
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated
 
@@ -18,6 +14,7 @@ import typer
 __all__ = ["DEMO_HOME", "local", "ui"]
 
 DEMO_HOME = Path(".s3sentinel/demo")
+_POLL_SECONDS = 0.2
 
 
 def _until_interrupted() -> threading.Event:
@@ -48,22 +45,6 @@ def local(
         stop.wait()
 
 
-@contextlib.contextmanager
-def _dagster_dev(environment: dict[str, str], port: int) -> Iterator["subprocess.Popen[bytes]"]:
-    child = subprocess.Popen(  # noqa: S603 - our own interpreter and module
-        [sys.executable, "-m", "dagster", "dev", "-h", "127.0.0.1", "-p", str(port)], env=os.environ | environment
-    )
-    try:
-        yield child
-    finally:
-        child.send_signal(signal.SIGINT)
-        try:
-            child.wait(timeout=30)
-        except subprocess.TimeoutExpired:
-            child.kill()
-            child.wait()
-
-
 def ui(
     home: Annotated[Path, typer.Option(help="Folder of a demo that has run.")] = DEMO_HOME,
     port: Annotated[int, typer.Option(help="Port of the Dagster UI.")] = 3000,
@@ -71,17 +52,24 @@ def ui(
     """Open the last demo in the Dagster UI: its stand-ins, its history, its ledger."""
     from s3sentinel_assets.config import load_config
     from s3sentinel_assets.errors import UserError
+    from s3sentinel_assets.local.dev_services import DAGSTER_CHATTER
     from s3sentinel_assets.local.laptop import start_configured
-    from s3sentinel_assets.local.ports import check_port
+    from s3sentinel_assets.local.ports import LOOPBACK, answers, check_port
+    from s3sentinel_assets.local.services import Service, run_services
 
     config_file = (home / "s3sentinel.yaml").resolve()
     if not config_file.is_file():
         raise UserError(f"there is no demo in {home}; run `make demo` first")
     check_port(port, "the Dagster UI", "stop what uses it, or choose another with --port")
-    stop = _until_interrupted()
     environment = {"S3SENTINEL_CONFIG": str(config_file), "DAGSTER_HOME": str((home / "dagster").resolve())}
-    with start_configured(load_config(config_file)), _dagster_dev(environment, port) as child:
-        typer.echo(f"Dagster UI: http://127.0.0.1:{port}  (Ctrl-C ends it)")
-        while not stop.wait(1):
-            if child.poll() is not None:
-                raise UserError(f"the Dagster UI ended by itself with code {child.returncode}; see its lines above")
+    command = (sys.executable, "-m", "dagster", "dev", "-h", LOOPBACK, "-p", str(port), "--log-level", "warning")
+    service = Service("dagster", command, port, path="/server_info", environment=environment, drop=DAGSTER_CHATTER)
+
+    def announce(stop: threading.Event) -> None:
+        while not answers(service):
+            if stop.wait(_POLL_SECONDS):
+                return
+        typer.echo(f"Dagster UI: http://{LOOPBACK}:{port}  (Ctrl-C ends it)")
+
+    with start_configured(load_config(config_file)):
+        run_services([service], announce)

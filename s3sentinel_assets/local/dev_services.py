@@ -13,10 +13,18 @@ from s3sentinel_assets.config import SENSORS_VARIABLE, Config
 from s3sentinel_assets.local.ports import LOOPBACK
 from s3sentinel_assets.local.services import Service
 
-__all__ = ["SENSOR_SECONDS", "dev_services"]
+__all__ = ["DAGSTER_CHATTER", "SENSOR_SECONDS", "dev_services"]
 
 #: Dagster looks at its sensors every 5 s. A sensor that asks for exactly that misses every other turn by a hair.
 SENSOR_SECONDS = 2
+
+#: Lines of Dagster that help nobody: a command's new name, what is said once in the life of a home, every event of
+#: every run, which the UI shows better.
+DAGSTER_CHATTER = (
+    *("SupersessionWarning", "  return callback(", "Found a dagster instance configuration value"),
+    "No cursor for event type",
+    " - DEBUG - ",
+)
 
 #: Run before Dagster, by name: the stand-ins know nothing of Dagster.
 _BEFORE_DAGSTER = "s3sentinel_assets.cli.left_runs"
@@ -111,11 +119,7 @@ def _dagster(port: int, gate: Path, common: Mapping[str, str]) -> Service:
         port,
         path="/server_info",
         environment=common,
-        drop=(
-            *("SupersessionWarning", "  return callback(", "Found a dagster instance configuration value"),
-            "No cursor for event type",  # said once in the life of a Dagster home
-            " - DEBUG - ",  # every event of every run, which the UI shows better
-        ),
+        drop=DAGSTER_CHATTER,
     )
 
 
