@@ -16,6 +16,7 @@ __all__ = [
     "AwsAccess",
     "Credential",
     "Destination",
+    "Digests",
     "LedgerSettings",
     "Limits",
     "Section",
@@ -126,6 +127,19 @@ class Destination(Section):
         return self.stream or f"Custom-{self.table}"
 
 
+class Digests(Section):
+    """Whether and how CloudTrail's digest files prove that its log files are what CloudTrail wrote.
+
+    ``auto`` verifies the digest files there are, ``off`` looks at none, ``required`` warns as well where an hour has none.
+    """
+
+    verify: Literal["auto", "off", "required"] = "auto"
+    prefix: str | None = Field(default=None, description="Template of the digest files; by default from the source's.")
+    public_keys_file: Path | None = Field(
+        default=None, description="What `aws cloudtrail list-public-keys` printed; by default CloudTrail is asked."
+    )
+
+
 class SourceSettings(Section):
     """A named place logs come from: bucket, prefix template, format, access, destination."""
 
@@ -138,6 +152,17 @@ class SourceSettings(Section):
     aws: AwsAccess | None = None
     destination: Destination | None = None
     enabled: bool = True
+    queue_url: str | None = Field(default=None, description="SQS queue that gets the bucket's notifications.")
+    listing_seconds: float | None = Field(
+        default=None, gt=0, description="Rest between two listings; by default 0 without a queue, 900 with one."
+    )
+    hour_from: Literal["last_modified", "key"] = Field(
+        default="last_modified", description="What decides an object's hour; key for copied or replicated buckets."
+    )
+    key_time: str | None = Field(
+        default=None, description="Regular expression that finds the time in a key: groups yyyy, mm, dd, hh."
+    )
+    digests: Digests | None = Field(default=None, description="CloudTrail only.")
     owner: str = Field(default="team:security", description="Who is asked: team:<name> or an e-mail address.")
     late_after_hours: float = Field(
         default=2, gt=1, description="Delivery that waits, or a bucket that is silent, for longer is a warning."
@@ -148,6 +173,28 @@ class SourceSettings(Section):
     def _team_or_address(cls, value: str) -> str:
         if not _OWNER.fullmatch(value):
             raise ValueError("must be team:<name>, such as team:security, or an e-mail address")
+        return value
+
+    @field_validator("queue_url")
+    @classmethod
+    def _is_queue(cls, value: str | None) -> str | None:
+        if value is not None and not value.startswith(("https://", "http://")):
+            raise ValueError(
+                "must be the queue's URL, such as https://sqs.eu-central-1.amazonaws.com/111122223333/logs"
+            )
+        return value
+
+    @field_validator("key_time")
+    @classmethod
+    def _finds_a_time(cls, value: str | None) -> str | None:
+        if value is None:
+            return None
+        try:
+            groups = set(re.compile(value).groupindex)
+        except re.error as error:
+            raise ValueError(f"is not a regular expression: {error}") from None
+        if missing := [name for name in _DATE_FIELDS if name not in groups]:
+            raise ValueError(f"needs the named group (?P<{missing[0]}>…)")
         return value
 
     @field_validator("bucket")
@@ -191,6 +238,18 @@ class SourceSettings(Section):
         return self
 
     @property
+    def listing_rest(self) -> float:
+        """Seconds that discovery leaves between two listings. Notifications wake it in between."""
+        if self.listing_seconds is not None:
+            return self.listing_seconds
+        return 900.0 if self.queue_url else 0.0
+
+    @property
+    def verifies_digests(self) -> bool:
+        """Whether digest files of this source are looked at."""
+        return self.format == "cloudtrail" and (self.digests is None or self.digests.verify != "off")
+
+    @property
     def table(self) -> str:
         """The Sentinel table that this source's rows go to."""
         return self.destination.table if self.destination else NATIVE_TABLES[self.format]
@@ -219,6 +278,8 @@ class Limits(Section):
 
     part_compressed_bytes: int = Field(default=64 << 20, ge=1 << 10)
     part_objects: int = Field(default=2_000, ge=1)
+    read_ahead_objects: int = Field(default=8, ge=1, le=256)
+    read_ahead_bytes: int = Field(default=64 << 20, ge=1 << 20)
     file_decoded_bytes: int = Field(default=128 << 20, ge=1 << 16)
     object_decoded_bytes: int = Field(default=8 << 30, ge=1 << 20)
     decompression_ratio: int = Field(default=1_000, ge=10)

@@ -13,15 +13,20 @@ import sqlalchemy as sa
 
 __all__ = [
     "BatchState",
+    "DigestState",
     "HourState",
+    "Integrity",
     "ObjectState",
     "Stage",
     "batch",
     "claim",
     "dead_letter",
+    "digest",
+    "digest_file",
     "hour",
     "lease",
     "metadata",
+    "notification",
     "objects",
     "part",
     "proof",
@@ -40,9 +45,32 @@ class ObjectState(enum.StrEnum):
     READ = "read"  # read whole; its records are in the part's stage files
     PARTLY_READ = "partly_read"  # read as far as it goes; the rest is in quarantine
     VANISHED = "vanished"  # gone or replaced before it was read
-    DENIED = "denied"  # S3 or KMS refuses
+    DENIED = "denied"  # S3 refuses access
+    KMS_DENIED = "kms_denied"  # KMS refuses to decrypt it
+    ARCHIVED = "archived"  # in an archive class, to be restored first
+    THROTTLED = "throttled"  # S3 asked to slow down until the attempts were used up
+    BROKEN = "broken"  # cannot be had whole and undamaged now
     RETRIED = "retried"  # was refused; another row of the same object took its place
     UNREADABLE = "unreadable"  # content cannot be decoded at all
+    COPY = "copy"  # the same bytes under the same name were read before
+
+
+class Integrity(enum.StrEnum):
+    """What CloudTrail's digest files say of a log file. Null: nobody asked."""
+
+    PENDING = "pending"  # no digest covers it yet
+    VERIFIED = "verified"  # its content is what a verified digest says
+    FAILED = "failed"  # its content differs from what the digest says
+    UNCOVERED = "uncovered"  # the digests of its time are all there, and none lists it
+    UNPROVED = "unproved"  # a digest lists it that is not proved itself
+
+
+class DigestState(enum.StrEnum):
+    """What is known of a digest file."""
+
+    VERIFIED = "verified"  # signature, place and link to its predecessor hold
+    FAILED = "failed"  # signature, content or place is wrong
+    UNPROVED = "unproved"  # cannot be judged: its public key or signature is not to be had
 
 
 class Stage(enum.StrEnum):
@@ -93,6 +121,7 @@ source_guard = sa.Table(
     sa.Column("source", sa.String(64), primary_key=True),  # a source's name, or "table:" and a table's
     sa.Column("touched", sa.BigInteger, nullable=False, default=0),
     sa.Column("deep_listed_at", _Instant),  # when the last listing of the long look-back window began
+    sa.Column("listed_at", _Instant),  # when the last listing of the ordinary look-back window began
 )
 
 hour = sa.Table(
@@ -105,6 +134,13 @@ hour = sa.Table(
     sa.Column("sealed_at", _Instant),
     sa.Column("sealed_objects", sa.Integer),
     sa.Column("sealed_digest", sa.String(64)),
+    # What the last whole listing saw of the hour, and what the ledger held right after it.
+    sa.Column("compared_at", _Instant),
+    sa.Column("listing_objects", sa.BigInteger),
+    sa.Column("listing_digest", sa.String(64)),
+    sa.Column("ledger_objects", sa.BigInteger),
+    sa.Column("ledger_digest", sa.String(64)),
+    sa.Column("gone_objects", sa.BigInteger),  # known to the ledger, no longer listed
 )
 
 objects = sa.Table(
@@ -132,10 +168,22 @@ objects = sa.Table(
     sa.Column("decoded_bytes", sa.BigInteger),
     sa.Column("sha256", sa.String(64)),  # of the object's bytes as stored in S3
     sa.Column("note", sa.Text),
+    sa.Column("version_id", sa.String(1024)),  # S3's, where a notification told it
+    sa.Column("storage_class", sa.String(32)),
+    sa.Column("listed", sa.Boolean, nullable=False, server_default=sa.true()),  # a listing has seen it
+    sa.Column("notified_at", _Instant),  # when the first notification of it was recorded
+    sa.Column("name", sa.String(1024)),  # last segment of the key: copies keep it
+    sa.Column("copy_of", _Id),  # the object whose bytes it repeats
+    sa.Column("checked_by", sa.String(32)),  # how its bytes were verified: md5, crc64nvme, sha256, length…
+    sa.Column("content_sha256", sa.String(64)),  # of its decoded content
+    sa.Column("integrity", sa.String(16)),
+    sa.Column("integrity_note", sa.Text),
     sa.UniqueConstraint("source", "bucket", "key", "version"),
     sa.Index("ix_object_source_hour", "source", "hour"),
     sa.Index("ix_object_part_id", "part_id"),
     sa.Index("ix_object_source_state", "source", "state"),
+    sa.Index("ix_object_sha256", "sha256"),
+    sa.Index("ix_object_integrity", "source", "integrity"),
 )
 
 part = sa.Table(
@@ -265,6 +313,58 @@ quarantine = sa.Table(
     sa.Column("uri", sa.Text),  # stage file with every rejected record's position and bytes
     sa.Column("created_at", _Instant, nullable=False),
     sa.Index("ix_quarantine_source_hour", "source", "hour"),
+)
+
+# Notifications that could not be understood, or name what is not ours: kept when their message is deleted.
+notification = sa.Table(
+    "notification",
+    metadata,
+    sa.Column("id", _Id, primary_key=True, autoincrement=True),
+    sa.Column("queue_url", sa.Text, nullable=False),
+    sa.Column("message_id", sa.String(128), nullable=False),
+    sa.Column("received_at", _Instant, nullable=False),
+    sa.Column("reason", sa.String(64), nullable=False),
+    sa.Column("detail", sa.Text),
+    sa.Column("body", sa.Text, nullable=False),  # the message, or the record of it that is meant
+    sa.Column("dropped_at", _Instant),  # when somebody said that it needs no attention
+    sa.Column("dropped_because", sa.Text),
+)
+
+# CloudTrail's digest files: one an hour, account, region and trail.
+digest = sa.Table(
+    "digest",
+    metadata,
+    sa.Column("id", _Id, primary_key=True, autoincrement=True),
+    sa.Column("source", _Source, nullable=False),
+    sa.Column("bucket", sa.String(255), nullable=False),
+    sa.Column("key", sa.Text, nullable=False),
+    sa.Column("etag", sa.String(255), nullable=False),
+    sa.Column("chain", sa.String(255), nullable=False),  # account, region and trail, and whether it backfills
+    sa.Column("start_at", _Instant, nullable=False),
+    sa.Column("end_at", _Instant, nullable=False),
+    sa.Column("state", sa.String(16), nullable=False),
+    sa.Column("reason", sa.String(64)),  # why it is not verified
+    sa.Column("note", sa.Text),
+    sa.Column("content_sha256", sa.String(64)),
+    sa.Column("signature", sa.Text),
+    sa.Column("previous_key", sa.Text),
+    sa.Column("previous_sha256", sa.String(64)),
+    sa.Column("previous_signature", sa.Text),
+    sa.Column("files", sa.Integer, nullable=False),
+    sa.Column("checked_at", _Instant, nullable=False),
+    sa.UniqueConstraint("source", "bucket", "key", "etag"),
+    sa.Index("ix_digest_source_chain_end_at", "source", "chain", "end_at"),
+)
+
+# The log files that digests list, with the hash of the content that CloudTrail wrote.
+digest_file = sa.Table(
+    "digest_file",
+    metadata,
+    sa.Column("digest_id", _Id, sa.ForeignKey("digest.id"), primary_key=True),
+    sa.Column("bucket", sa.String(255), primary_key=True),
+    sa.Column("key", sa.Text, primary_key=True),
+    sa.Column("content_sha256", sa.String(64), nullable=False),
+    sa.Index("ix_digest_file_key", "key"),
 )
 
 dead_letter = sa.Table(
