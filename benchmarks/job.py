@@ -5,7 +5,6 @@ Belongs here: what a job is given and what it reports, whichever way it goes. Do
 """
 
 import gc
-import resource
 import shutil
 import time
 from collections.abc import Callable
@@ -15,6 +14,7 @@ from typing import Any, Literal
 
 from benchmarks.clock import StageClock
 from benchmarks.inputs import InputSet
+from benchmarks.memory import forget_peak, peak, resident
 
 __all__ = ["DICTIONARIES", "MODELS", "Job", "Outcome", "Way", "measured"]
 
@@ -89,26 +89,6 @@ class Outcome:
         return asdict(self)
 
 
-def _resident() -> int:
-    pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1])
-    return pages * resource.getpagesize()
-
-
-def _forget_peak() -> None:
-    """Lets the kernel count the peak anew; where it does not, the peak of the warm-up stays, which is small."""
-    try:
-        Path("/proc/self/clear_refs").write_text("5", encoding="ascii")
-    except OSError:
-        return
-
-
-def _peak() -> int:
-    for line in Path("/proc/self/status").read_text(encoding="ascii").splitlines():
-        if line.startswith("VmHWM:"):
-            return int(line.split()[1]) * 1024
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
-
-
 def measured(job: Job, run: Callable[[Job, StageClock], None], prepare: Callable[[Job], None] | None = None) -> Outcome:
     """Runs a job and reports what it took; ``prepare`` furnishes the home before, unmeasured."""
     shutil.rmtree(job.home, ignore_errors=True)
@@ -116,11 +96,11 @@ def measured(job: Job, run: Callable[[Job, StageClock], None], prepare: Callable
         prepare(job)
     job.home.mkdir(parents=True, exist_ok=True)
     gc.collect()
-    baseline = _resident()
-    _forget_peak()
+    baseline = resident()
+    forget_peak()
     clock = StageClock()
     wall, cpu = time.monotonic(), time.process_time()
     run(job, clock)
     stages = clock.finish()
     cpu, wall = time.process_time() - cpu, time.monotonic() - wall
-    return Outcome(cpu, wall, stages, baseline, _peak(), dict(clock.entries))
+    return Outcome(cpu, wall, stages, baseline, peak(), dict(clock.entries))

@@ -14,10 +14,12 @@ import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import dagster as dg
 from dagster._core.instance.ref import InstanceRef
 
+from s3sentinel_assets.assets.raw import Narrowed
 from s3sentinel_assets.errors import ConfigurationError, UserError
 from s3sentinel_assets.hours import hour_range
 from s3sentinel_assets.jobs import range_tags, run_tags
@@ -65,6 +67,11 @@ class WaveResult:
         return not self.problems
 
 
+def _config(source: str, narrowed: Narrowed) -> dict[str, Any]:
+    """The run configuration of ``raw_logs``."""
+    return {"ops": {f"{source}__raw_logs": {"config": narrowed.model_dump()}}}
+
+
 def _sentences(result: dg.ExecuteInProcessResult) -> tuple[str, ...]:
     """One sentence for each step that failed."""
     if result.success:
@@ -107,6 +114,7 @@ def run_hours(
     on_progress: Callable[[WaveResult], None] = lambda _: None,
     *,
     trigger: str = "backfill",
+    narrowed: Narrowed | None = None,
 ) -> list[WaveResult]:
     """Brings every hour from ``first`` to ``last`` of the sources up to date.
 
@@ -118,6 +126,7 @@ def run_hours(
         last: last hour, included.
         on_progress: told after each run.
         trigger: the value of the runs' trigger tag.
+        narrowed: what ``raw_logs`` is narrowed to. Hours are then not sealed: that would need all of them.
 
     Returns:
         The runs in the order they were made; one that is not ``ok`` names what failed.
@@ -130,18 +139,22 @@ def run_hours(
     job = defs.resolve_implicit_global_asset_job_def()
     hours = list(hour_range(first, last))
     days = [(hours[at], hours[at : at + HOURS_PER_RUN][-1]) for at in range(0, len(hours), HOURS_PER_RUN)]
-    total = len(sources) * len(days) * len(WAVES)
+    narrowed = narrowed or Narrowed()
+    waves = {
+        wave: assets for wave, assets in WAVES.items() if "entity_state" not in assets or narrowed.key_filter() is None
+    }
+    total = len(sources) * len(days) * len(waves)
     results: list[WaveResult] = []
     for source in sources:
         for begin, end in days:
-            for wave, assets in WAVES.items():
+            for wave, assets in waves.items():
                 tags = run_tags(source, trigger) | process_tags() | ({} if begin == end else range_tags(begin, end))
                 result = job.execute_in_process(
                     instance=instance,
                     asset_selection=[dg.AssetKey([source, name]) for name in assets],
                     partition_key=begin if begin == end else None,
                     tags=tags | {"s3sentinel/wave": wave},
-                    run_config=_QUIET,
+                    run_config=_QUIET | (_config(source, narrowed) if "raw_logs" in assets else {}),
                     raise_on_error=False,
                 )
                 results.append(

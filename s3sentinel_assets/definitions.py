@@ -15,6 +15,7 @@ from s3sentinel_assets.assets.progress import delivery_progress, progress_check
 from s3sentinel_assets.assets.raw import raw_logs
 from s3sentinel_assets.assets.scored import scored_logs
 from s3sentinel_assets.assets.state import entity_state
+from s3sentinel_assets.aws_resources import source_resources
 from s3sentinel_assets.config import Config, SourceSettings, load_config
 from s3sentinel_assets.jobs import live_job, seal_job, sweep_job
 from s3sentinel_assets.partitions import hourly_partitions
@@ -61,7 +62,7 @@ def build_defs(config: Config, runtime: Runtime | None = None, *, stages: Stages
         jobs=jobs,
         sensors=sensors,
         schedules=schedules,
-        resources={"stages": stages or Stages(runtime or Runtime(config))},
+        resources={"stages": stages or Stages(runtime or Runtime(config)), **source_resources(config)},
         executor=dg.in_process_executor,  # a process a step costs 3 s each; the stages run threads of their own
     )
 

@@ -3,6 +3,7 @@
 Belongs here: conversion between instants and hour keys. Keys sort by time, so the ledger stores them as text.
 """
 
+import functools
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
@@ -18,9 +19,16 @@ def utc_now() -> datetime:
 
 def hour_key(instant: datetime) -> str:
     """The key of the hour that holds ``instant`` (must be aware)."""
-    if instant.tzinfo is None:
-        raise ValueError(f"instant {instant!r} has no time zone")
-    return instant.astimezone(UTC).replace(minute=0, second=0, microsecond=0).strftime(HOUR_FORMAT)
+    if instant.tzinfo is not UTC:
+        if instant.tzinfo is None:
+            raise ValueError(f"instant {instant!r} has no time zone")
+        instant = instant.astimezone(UTC)
+    return _key(instant.year, instant.month, instant.day, instant.hour)
+
+
+@functools.lru_cache(maxsize=4_096)  # a listing asks millions of times for a few hours
+def _key(year: int, month: int, day: int, hour: int) -> str:
+    return datetime(year, month, day, hour, tzinfo=UTC).strftime(HOUR_FORMAT)
 
 
 def hour_start(key: str) -> datetime:

@@ -5,10 +5,10 @@ pools. Does not belong here: connections (`pipeline.runtime`) and work (the othe
 """
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
-from s3sentinel_assets.hours import hour_key
+from s3sentinel_assets.hours import hour_key, hour_range, utc_now
 from s3sentinel_assets.pipeline.runtime import Runtime
 from s3sentinel_assets.pipeline.summary import StageSummary
 
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from s3sentinel_assets.ledger.accounts import Account, Proof
     from s3sentinel_assets.pipeline.progress import DeliveryProgress, Figure
     from s3sentinel_assets.pipeline.proofs import CheckReport
+    from s3sentinel_assets.s3.key_grammar import KeyFilter
 
 __all__ = ["S3_POOL", "SENTINEL_POOL", "Stages"]
 
@@ -32,17 +33,25 @@ class Stages:
     def __init__(self, runtime: Runtime) -> None:
         self.runtime = runtime
 
-    def discover(self, source: str, hours: Sequence[str]) -> dict[str, StageSummary]:
-        """Lists the source once for these hours and puts new objects into parts."""
+    def discover(
+        self, source: str, hours: Sequence[str], only: "KeyFilter | None" = None, ask_again: bool = False
+    ) -> dict[str, StageSummary]:
+        """Lists the source once for these hours and puts new objects into parts; ``only`` narrows both."""
         from s3sentinel_assets.pipeline import discovery
 
-        return discovery.discover(self.runtime, source, hours)
+        return discovery.discover(self.runtime, source, hours, only, ask_again=ask_again)
 
     def touched_hours(self, source: str) -> dict[str, str]:
-        """Lists the look-back window; hours with something to do → a digest of it."""
-        from s3sentinel_assets.pipeline import discovery
+        """Looks into queue and bucket; hours with something to do → a digest of it."""
+        from s3sentinel_assets.pipeline import work
 
-        return discovery.touched_hours(self.runtime, source)
+        return work.touched_hours(self.runtime, source)
+
+    def reconcile(self, source: str) -> dict[str, str]:
+        """Lists the look-back window and compares it with the ledger; hours with something to do → a digest of it."""
+        from s3sentinel_assets.pipeline import work
+
+        return work.reconcile(self.runtime, source)
 
     def parse(self, source: str, hour: str) -> StageSummary:
         """Parses what is not parsed yet."""
@@ -91,6 +100,36 @@ class Stages:
         from s3sentinel_assets.pipeline import proofs
 
         return proofs.account_hour(self.runtime, source, hour)
+
+    def listing_report(self, source: str, hour: str) -> "CheckReport":
+        """Whether the ledger holds what the newest listing showed."""
+        from s3sentinel_assets.pipeline import proofs
+
+        return proofs.listing_report(self.runtime, source, hour)
+
+    def integrity_report(self, source: str, hour: str) -> "CheckReport":
+        """What CloudTrail's digests say of the hour's objects."""
+        from s3sentinel_assets.pipeline import proofs
+
+        return proofs.integrity_report(self.runtime, source, hour)
+
+    def recent_hours(self) -> list[str]:
+        """The hours of the look-back window that are partitions, oldest first."""
+        config, now = self.runtime.config, utc_now()
+        first = max(hour_key(now - timedelta(hours=config.look_back_hours)), hour_key(config.start))
+        return list(hour_range(first, hour_key(now)))
+
+    def verify_digests(self, source: str) -> tuple[list[str], list[str]]:
+        """Verifies digest files that came since, and judges log files that waited for them.
+
+        Returns:
+            The hours in which log files were judged, and what is wrong, in words.
+        """
+        if not self.runtime.source(source).verifies_digests:
+            return [], []
+        from s3sentinel_assets.pipeline import digest_sweep
+
+        return digest_sweep.sweep_digests(self.runtime, source)
 
     def schema_report(self, source: str, hour: str) -> "CheckReport":
         """Whether the stage files have the table's columns and types."""

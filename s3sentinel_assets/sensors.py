@@ -1,7 +1,8 @@
-"""The listing sensor of a source: looks into the bucket and asks for one run per hour that has something to do.
+"""The listing sensor of a source: looks for new objects and asks for one run per hour that has something to do.
 
-Belongs here: turning touched hours into run requests, and the words of a tick. Does not belong here: listing
-(`pipeline.discovery`), which records every object in the ledger before a run is asked for: a lost tick loses nothing.
+Belongs here: turning touched hours into run requests, and the words of a tick. Does not belong here: looking
+(`pipeline.work`), which records every object in the ledger before a run is asked for: a lost tick loses nothing. With
+a queue a tick takes its notifications, and lists the bucket only every ``listing_seconds``; without one it lists.
 
 It fires every ``sensor_interval_seconds``. An hour is touched when the ledger holds anything of it that is not
 delivered yet, so a late object, a failed run and a batch to be sent again all come back by themselves. An hour whose
@@ -76,7 +77,8 @@ def listing_sensor(
         job=job,
         minimum_interval_seconds=interval_seconds,
         default_status=dg.DefaultSensorStatus.RUNNING if starts_running() else dg.DefaultSensorStatus.STOPPED,
-        description=f"Lists new objects of {source} and asks for a run of every hour they touch.",
+        description=f"Looks for new objects of {source} in its bucket and, if it has one, its queue, and asks for a "
+        "run of every hour they touch.",
     )
     def sensor(
         context: dg.SensorEvaluationContext, stages: dg.ResourceParam[Stages]

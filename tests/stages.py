@@ -51,6 +51,9 @@ class FakeStages(Stages):
         touched: hour → digest.
         unsealed: hours to seal.
         progress_fields: source → what differs from a delivery that is up to date.
+        narrowed: what each discovery was narrowed to, and whether it asked again.
+        judged: hours in which objects were judged by newly verified digests.
+        digest_problems: what was wrong with digests.
     """
 
     def __init__(self) -> None:
@@ -63,6 +66,9 @@ class FakeStages(Stages):
         self.unsealed: list[str] = []
         self.unproved: list[str] = []
         self.progress_fields: dict[str, dict] = {}
+        self.narrowed: list[tuple] = []
+        self.judged: list[str] = []
+        self.digest_problems: list[str] = []
 
     def sweep_store(self) -> list[str]:
         self.calls.append(("sweep_store", "", ""))
@@ -86,13 +92,36 @@ class FakeStages(Stages):
     def hours_of(self, stage: str, source: str = "cloudtrail") -> list[str]:
         return [key for name, of, key in self.calls if name == stage and of == source]
 
-    def discover(self, source: str, hours: Sequence[str]) -> dict[str, StageSummary]:
+    def discover(
+        self, source: str, hours: Sequence[str], only=None, ask_again: bool = False
+    ) -> dict[str, StageSummary]:
         self._call("discover", source)
+        self.narrowed.append((only, ask_again))
         return {key: self._call("raw", source, key) for key in hours}
 
     def touched_hours(self, source: str) -> dict[str, str]:
         self._call("touched", source)
         return dict(self.touched)
+
+    def reconcile(self, source: str) -> dict[str, str]:
+        self._call("reconcile", source)
+        return dict(self.touched)
+
+    def verify_digests(self, source: str) -> tuple[list[str], list[str]]:
+        self._call("verify_digests", source)
+        return list(self.judged), list(self.digest_problems)
+
+    def recent_hours(self) -> list[str]:
+        return [hour(8), hour(9)]
+
+    def listing_report(self, source: str, hour: str) -> CheckReport:
+        self._call("listing", source, hour)
+        counts = {"listed_at": "2026-11-20 10:00:00 UTC", "listed": 2, "in_ledger": 2, "gone_from_bucket": 0}
+        return self.reports.get(("listing", hour), CheckReport(True, counts))
+
+    def integrity_report(self, source: str, hour: str) -> CheckReport:
+        self._call("integrity", source, hour)
+        return self.reports.get(("integrity", hour), CheckReport(True, {"verified": 2}))
 
     def parse(self, source: str, hour: str) -> StageSummary:
         return self._call("parse", source, hour)

@@ -11,6 +11,7 @@ from s3sentinel_assets.assets import delivered, parsed, raw, scored, state
 from s3sentinel_assets.backfill import folder_instance, run_hours
 from s3sentinel_assets.definitions import build_defs
 from s3sentinel_assets.errors import ConfigurationError, UserError
+from s3sentinel_assets.s3.key_grammar import KeyFilter
 from tests.stages import FakeStages, config_of, hour
 
 REPOSITORY = Path(__file__).resolve().parent.parent
@@ -62,6 +63,16 @@ def test_three_waves_a_day_in_order(stages, defs, instance):
     assert order.index(("state", "2026-11-21-19:00")) < order.index(("score", hour(20)))
     assert {run.tags["s3sentinel/trigger"] for run in instance.get_runs()} == {"backfill"}
     assert instance.get_runs_count() == 12
+
+
+def test_a_narrowed_backfill_lists_that_alone_and_seals_nothing(stages, defs, instance):
+    narrowed = raw.Narrowed(account="111122223333", region="eu-west-1", ask_again=True)
+    results = run_hours(defs, instance, ["cloudtrail"], hour(4), hour(5), narrowed=narrowed)
+    assert [result.wave for result in results] == ["list and parse", "score and deliver"]
+    assert all(result.ok and result.total == 2 for result in results)
+    assert stages.narrowed == [(KeyFilter(account="111122223333", region="eu-west-1"), True)]
+    assert stages.hours_of("seal") == stages.hours_of("listing") == []
+    assert stages.hours_of("deliver") == [hour(4), hour(5)]
 
 
 def test_one_hour_carries_its_partition(defs, instance):

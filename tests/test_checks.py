@@ -5,7 +5,14 @@ from datetime import timedelta
 import dagster as dg
 import pytest
 
-from s3sentinel_assets.checks import check_accounting, check_delivered, check_on_time, check_parsed
+from s3sentinel_assets.checks import (
+    check_accounting,
+    check_delivered,
+    check_integrity,
+    check_listed,
+    check_on_time,
+    check_parsed,
+)
 from s3sentinel_assets.pipeline.proofs import CheckReport
 from tests.stages import FakeStages, hour
 
@@ -115,6 +122,52 @@ def test_checks_of_parsed_rows(name, severity):
     assert bad.check_name.startswith(name)
     assert (bad.severity, bad.description) == (severity, "a; b; c")
     assert bad.metadata["problems"].value == ["a", "b", "c", "d"]
+
+
+LISTED = {"listed_at": "2026-11-20 10:00:00 UTC", "listed": 7, "in_ledger": 7, "gone_from_bucket": 0}
+
+
+@pytest.mark.parametrize(
+    ("report", "severity", "words"),
+    [
+        (CheckReport(True, LISTED), None, "listing = ledger: 7 objects"),
+        (
+            CheckReport(True, LISTED | {"gone_from_bucket": 2}),
+            None,
+            "listing = ledger: 7 objects; 2 more were recorded and are gone from the bucket since",
+        ),
+        (CheckReport(False, LISTED, ["1 listed objects are not in the ledger"]), ERROR, "1 listed objects are not"),
+        (CheckReport(False, {"listed_at": ""}, ["no listing has covered the hour yet"]), WARN, "no listing has"),
+    ],
+)
+def test_listing_and_ledger(report, severity, words):
+    stages = FakeStages()
+    stages.reports["listing", hour(0)] = report
+    (evaluation,) = check_listed(stages, "cloudtrail", hour(0))
+    assert evaluation.description.startswith(words)
+    assert evaluation.passed is (severity is None)
+    assert severity is None or evaluation.severity is severity
+
+
+@pytest.mark.parametrize(
+    ("report", "severity", "words"),
+    [
+        (CheckReport(True, {"verified": 3, "pending": 1}), None, "3 verified, 1 pending"),
+        (CheckReport(True, {}), None, "no log file of the hour is covered by digest files"),
+        (CheckReport(False, {"failed": 1}, ["a was changed"]), ERROR, "a was changed"),
+        (CheckReport(False, {"uncovered": 1}, ["b was added"]), ERROR, "b was added"),
+        (CheckReport(False, {"missing": 1}, ["c was deleted"]), ERROR, "c was deleted"),
+        (CheckReport(False, {"unproved": 4}, ["no key"]), WARN, "no key"),
+    ],
+)
+def test_integrity(report, severity, words):
+    stages = FakeStages()
+    stages.reports["integrity", hour(0)] = report
+    evaluation = check_integrity(stages, "cloudtrail", hour(0))
+    assert evaluation.description == words
+    assert evaluation.passed is (severity is None)
+    assert severity is None or evaluation.severity is severity
+    assert len(list(check_parsed(stages, "cloudtrail", hour(0), integrity=True))) == 3
 
 
 NOBODY = {"newest_object": None, "through": None}

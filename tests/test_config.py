@@ -7,11 +7,12 @@ from typing import Any
 import pytest
 import yaml
 
-from s3sentinel_assets.config import Config, load_config
+from s3sentinel_assets.config import AwsAccess, Config, load_config
 from s3sentinel_assets.errors import ConfigurationError
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 SECRET = "Tr0ub4dor"
+HUB = "arn:aws:iam::111122223333:role/hub"
 BASE = """
 sentinel:
   ingestion_endpoint: https://x.ingest.monitor.azure.com/
@@ -110,6 +111,40 @@ MISTAKES = [
     ({"sentinel.max_batch_bytes": 2_000_000}, "sentinel.max_batch_bytes: Input should be less than or equal to"),
     ({"aws.endpoint_url": "s3.example.org"}, "aws.endpoint_url: must start with https://"),
     ({"aws.expected_bucket_owner": "12"}, "aws.expected_bucket_owner: must be an account id of 12 digits"),
+    ({"aws.sqs_endpoint_url": f"https://u:{SECRET}@q"}, "aws.sqs_endpoint_url: must not hold a name or password"),
+    ({"aws.access_key_id": SECRET}, "aws: access_key_id would keep a key in plain text; use role_arn, profile, "),
+    ({"aws.aws_secret_access_key": SECRET}, "aws: aws_secret_access_key would keep a key in plain text; use"),
+    ({"sources.cloudtrail.aws": {"session_token": SECRET}}, "sources.cloudtrail.aws: session_token would keep a key"),
+    ({"aws.role_arn": "s3sentinel"}, "aws.role_arn: must be the ARN of a role, such as arn:aws:iam::1111222"),
+    ({"aws.external_id": "abc"}, "aws: external_id goes with role_arn; set that, or move it to its role"),
+    ({"aws.role_arn": HUB, "aws.roles": [{"role_arn": HUB}]}, "aws: role_arn is the short form of one role; move"),
+    ({"aws.roles": [{"role_arn": HUB}, {"role_arn": HUB, "externalid": "x"}]},
+     "aws.roles.1.externalid: unknown key; did you mean 'external_id'?"),
+    ({"aws.roles": [{"role_arn": HUB, "session_tags": {"a": 1}}]}, "aws.roles.0.session_tags.0.1: Input should be a"),
+    ({"aws.roles": [{"role_arn": HUB, "transitive_tag_keys": ["a"]}]}, "aws.roles.0: transitive_tag_keys names 'a',"),
+    ({"aws.roles": [{"role_arn": HUB, "session_name": "a b"}]}, "aws.roles.0.session_name: must be 2 to 64 letters"),
+    ({"aws.roles": [{"role_arn": HUB, "policy_arns": ["x"]}]}, "aws.roles.0.policy_arns: must be ARNs of managed"),
+    ({"aws.roles": [{"role_arn": HUB, "duration_seconds": 60}]}, "aws.roles.0.duration_seconds: Input should be gre"),
+    ({"aws.roles": [{"role_arn": HUB}, {"role_arn": HUB, "duration_seconds": 7200}]},
+     f"aws: duration_seconds of {HUB} is over an hour, the most that AWS gives to a role that is assumed by a role"),
+    ({"aws.web_identity_token_file": "/t"}, "aws: web_identity_token_file needs role_arn"),
+    ({"aws.web_identity_token_file": "/t", "aws.role_arn": HUB, "aws.profile": "x"},
+     "aws: web_identity_token_file takes the place of profile and credentials_file; keep one"),
+    ({"aws.web_identity_token_file": "/t", "aws.role_arn": HUB, "aws.external_id": "abc"},
+     "aws: the first role is assumed with web_identity_token_file, which takes neither external_id nor session_tags"),
+    ({"aws.use_fips": True, "aws.endpoint_url": "https://s3.example.org"},
+     "aws: use_fips chooses the endpoint and endpoint_url names another; remove use_fips and let endpoint_url name"),
+    ({"aws.use_dual_stack": True, "aws.sts_endpoint_url": "https://sts.example.org"},
+     "aws: use_dual_stack chooses the endpoint and sts_endpoint_url names another"),
+    ({"aws.addressing_style": "virtul"}, "aws.addressing_style: Input should be 'auto', 'virtual' or 'path'"),
+    ({"aws.endpoint_url": "https://vpce-0a1b.s3.us-east-1.vpce.amazonaws.com"},
+     "aws: endpoint_url of a VPC interface endpoint must start with https://bucket.vpce-"),
+    ({"aws.endpoint_url": "https://*.vpce-0a1b.s3.us-east-1.vpce.amazonaws.com"},
+     "aws: endpoint_url of a VPC interface endpoint must start with https://bucket.vpce-"),
+    ({"aws.endpoint_url": "https://bucket.vpce-0a1b.s3.eu-west-1.vpce.amazonaws.com"},
+     "aws: endpoint_url is in region eu-west-1, but region is us-east-1; set region to it"),
+    ({"aws.sse_customer_key_file": "/k", "aws.endpoint_url": "http://minio:9000"},
+     "aws: sse_customer_key_file needs an endpoint_url with https://"),
     ({"start": "2026-11-01T00:30Z"}, "start: must be a full hour, such as 2026-11-01T00:00Z"),
     ({"start": "yesterday"}, "start: Input should be a valid datetime"),
     ({"ledger.url": {"password": SECRET}}, "ledger.url: "),
@@ -248,3 +283,43 @@ def test_an_owner_that_dagster_would_refuse_is_one_sentence(load, owner):
 
 def test_what_is_late_must_leave_time_for_the_seal(load):
     assert "sources.cloudtrail.late_after_hours" in failure(load, **{"sources.cloudtrail.late_after_hours": 1})
+
+
+def test_roles_come_from_the_file_in_their_order_and_with_their_tags(load):
+    access = load(
+        **{
+            "aws.roles": [
+                {"role_arn": HUB, "session_tags": {"team": "siem", "env": "prod"}, "transitive_tag_keys": ["team"]},
+                {"role_arn": HUB.replace("hub", "reader"), "external_id": "abc"},
+            ]
+        }
+    ).aws
+    assert [role.role_arn.rpartition("/")[2] for role in access.role_chain] == ["hub", "reader"]
+    assert access.role_chain[0].session_tags == (("env", "prod"), ("team", "siem"))
+    assert hash(access) == hash(access.model_copy())
+
+
+def test_the_short_form_is_a_chain_of_one(load):
+    (role,) = load(**{"aws.role_arn": HUB, "aws.external_id": "abc"}).aws.role_chain
+    assert (role.role_arn, role.external_id, role.session_name) == (HUB, "abc", "s3sentinel")
+    assert load().aws.role_chain == ()
+
+
+def test_roles_may_come_from_the_environment(load, monkeypatch):
+    monkeypatch.setenv("S3SENTINEL_AWS__ROLES", f'[{{"role_arn": "{HUB}", "session_tags": {{"team": "siem"}}}}]')
+    assert load().aws.role_chain[0].session_tags == (("team", "siem"),)
+
+
+@pytest.mark.parametrize("url", ["http://127.0.0.1:1", "https://[::1]:1", "http://localhost:1", "http://127.9.9.9"])
+def test_an_endpoint_on_this_machine_stands_in_for_every_service(url):
+    access = AwsAccess(endpoint_url=url, sqs_endpoint_url="https://sqs.example.org", sse_customer_key_file=Path("k"))
+    assert access.is_stand_in
+    assert access.endpoint_of("sts") == access.endpoint_of("s3") == url
+    assert access.endpoint_of("sqs") == "https://sqs.example.org"
+
+
+@pytest.mark.parametrize("url", [None, "https://s3.example.org", "http://minio:9000", "https://127.0.0.1.example.org"])
+def test_no_other_endpoint_gets_what_is_meant_for_aws(url):
+    access = AwsAccess(endpoint_url=url)
+    assert not access.is_stand_in
+    assert access.endpoint_of("sts") is access.endpoint_of("cloudtrail") is None

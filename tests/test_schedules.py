@@ -7,6 +7,7 @@ import pytest
 
 from s3sentinel_assets.definitions import build_defs
 from s3sentinel_assets.errors import UserError
+from s3sentinel_assets.pipeline.proofs import CheckReport
 from tests.stages import FakeStages, config_of, hour
 
 QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
@@ -123,15 +124,15 @@ def test_the_sweep_settles_lists_and_proves_again_what_disagreed(stages, defs, i
     stages.unproved = [hour(2), hour(4)]
     stages.found["cloudtrail", hour(4)] = 1
     assert defs.resolve_job_def("cloudtrail_sweep").execute_in_process(instance=instance, run_config=QUIET).success
-    assert [name for name, *_ in stages.calls if name in {"touched", "sweep", "prove"}] == [
-        "sweep", "touched", "prove", "prove",
+    assert [name for name, *_ in stages.calls if name in {"reconcile", "sweep", "verify_digests", "prove"}] == [
+        "sweep", "reconcile", "verify_digests", "prove", "prove",
     ]  # fmt: skip
     assert verdicts(instance, "workspace_count") == {hour(2): "SUCCEEDED", hour(4): "FAILED"}
     assert verdicts(instance, "accounting") == {hour(2): "SUCCEEDED", hour(4): "SUCCEEDED"}
 
 
-def verdicts(instance, check):
-    key = dg.AssetCheckKey(dg.AssetKey(["cloudtrail", "delivered_batches"]), check)
+def verdicts(instance, check, asset="delivered_batches"):
+    key = dg.AssetCheckKey(dg.AssetKey(["cloudtrail", asset]), check)
     history = instance.event_log_storage.get_asset_check_execution_history(key, limit=100)
     return {record.partition: record.status.value for record in history}
 
@@ -139,7 +140,7 @@ def verdicts(instance, check):
 def test_a_sweep_that_cannot_says_why_and_does_what_it_can(stages, defs, instance):
     stages.unproved = [hour(2)]
     stages.errors["sweep", "cloudtrail"] = [UserError("the workspace refuses the query; assign Log Analytics Reader")]
-    stages.errors["touched", "cloudtrail"] = [ZeroDivisionError("a bug")]
+    stages.errors["reconcile", "cloudtrail"] = [ZeroDivisionError("a bug")]
     result = defs.resolve_job_def("cloudtrail_sweep").execute_in_process(
         instance=instance, run_config=QUIET, raise_on_error=False
     )
@@ -151,10 +152,24 @@ def test_a_sweep_that_cannot_says_why_and_does_what_it_can(stages, defs, instanc
 
 
 def test_s3_away_keeps_no_batch_unknown(stages, defs, instance):
-    stages.errors["touched", "cloudtrail"] = [UserError("bucket logs cannot be reached")]
+    stages.errors["reconcile", "cloudtrail"] = [UserError("bucket logs cannot be reached")]
     sweep = defs.resolve_job_def("cloudtrail_sweep")
     assert not sweep.execute_in_process(instance=instance, run_config=QUIET, raise_on_error=False).success
-    assert [name for name, *_ in stages.calls] == ["sweep", "touched", "unproved", "sweep_store", "progress"]
+    assert [name for name, *_ in stages.calls if name != "listing"] == [
+        "sweep", "reconcile", "verify_digests", "unproved", "sweep_store", "progress",
+    ]  # fmt: skip
+
+
+def test_the_sweep_says_again_what_digests_and_listings_changed(stages, defs, instance):
+    stages.judged = [hour(3)]
+    stages.digest_problems = ["digest d.json.gz is gone"]
+    stages.reports["integrity", hour(3)] = CheckReport(False, {"failed": 1}, ["a.json.gz was changed"])
+    stages.reports["listing", hour(9)] = CheckReport(
+        False, {"listed_at": "x"}, ["1 listed objects are not in the ledger"]
+    )
+    assert defs.resolve_job_def("cloudtrail_sweep").execute_in_process(instance=instance, run_config=QUIET).success
+    assert verdicts(instance, "integrity", "parsed_logs") == {hour(3): "FAILED"}
+    assert verdicts(instance, "listing", "raw_logs") == {hour(9): "FAILED"}
 
 
 @pytest.mark.parametrize(("now", "first", "last"), [(0, 0, 24), (1, 24, 30), (2, 0, 24)])

@@ -16,6 +16,8 @@ OWN_COLUMNS: dict[str, str] = {
     "Confidence_CF": "How much history stands behind the score, from 0 to 1.",
     "Priority_CF": "critical, high, medium, low or unknown: what was known at delivery.",
     "Reasons_CF": "From medium up: the largest parts of the score, in words, with their bits.",
+    "IntegrityStatus_CF": "What CloudTrail's digests said of the log file when the event was sent: verified, failed, "
+    "uncovered, unproved, or pending until they come.",
     "Flags_CF": "What else to know: unscored, cold_start, truncated:<column>, drift:<column>, …",
 }
 

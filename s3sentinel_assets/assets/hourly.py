@@ -22,6 +22,7 @@ from s3sentinel_assets.assets.failures import (
 from s3sentinel_assets.errors import LeaseLostError, UserError
 from s3sentinel_assets.pipeline.summary import StageSummary
 from s3sentinel_assets.resources import Stages
+from s3sentinel_assets.s3.key_grammar import KeyFilter
 
 __all__ = ["RETRY_POLICY", "bring_up_to_date", "discover_each", "found_in"]
 
@@ -31,8 +32,17 @@ RETRY_POLICY = dg.RetryPolicy(max_retries=3, delay=5, backoff=dg.Backoff.EXPONEN
 _Evaluations = Iterable[dg.AssetCheckEvaluation]
 
 
-def discover_each(stages: Stages, source: str, hours: Sequence[str]) -> dict[str, StageSummary | Exception]:
+def discover_each(
+    stages: Stages, source: str, hours: Sequence[str], only: KeyFilter | None = None, ask_again: bool = False
+) -> dict[str, StageSummary | Exception]:
     """Lists once for all the hours; where that fails for some reason of one hour, hour by hour.
+
+    Args:
+        stages: the pipeline.
+        source: the source's name.
+        hours: the hours.
+        only: an account, region or prefix.
+        ask_again: whether to ask for refused objects at once.
 
     Returns:
         Hour → what was found, or why it could not be.
@@ -41,7 +51,7 @@ def discover_each(stages: Stages, source: str, hours: Sequence[str]) -> dict[str
         UserError: S3 or the ledger cannot be reached or refuses, which concerns every hour.
     """
     try:
-        return dict(stages.discover(source, hours))
+        return dict(stages.discover(source, hours, only, ask_again))
     except UserError:
         raise
     except Exception as error:  # noqa: BLE001 - raised again by the hour it belongs to
@@ -49,7 +59,7 @@ def discover_each(stages: Stages, source: str, hours: Sequence[str]) -> dict[str
             return {hours[0]: error}
     found: dict[str, StageSummary | Exception] = {}
     for hour in hours:
-        found |= discover_each(stages, source, [hour])
+        found |= discover_each(stages, source, [hour], only, ask_again)
     return found
 
 

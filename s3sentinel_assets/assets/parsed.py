@@ -29,7 +29,7 @@ def parsed_logs(source: SourceSettings, hours: dg.HourlyPartitionsDefinition) ->
         retry_policy=RETRY_POLICY,
         pool=S3_POOL,
         kinds={"polars", "parquet"},
-        check_specs=parsed_check_specs(source.name, hours),
+        check_specs=parsed_check_specs(source.name, hours, integrity=source.verifies_digests),
         description=parsed_text(source),
         metadata=parsed_columns(source.table),
         group_name=source.name,
@@ -44,7 +44,7 @@ def parsed_logs(source: SourceSettings, hours: dg.HourlyPartitionsDefinition) ->
         yield from bring_up_to_date(
             context,
             lambda hour: stage_metadata(stages.parse(source.name, hour), links, rows="rows", chart=chart.of(hour)),
-            lambda hour: check_parsed(stages, source.name, hour),
+            lambda hour: check_parsed(stages, source.name, hour, integrity=source.verifies_digests),
             on_failure=lambda hour, why: [check_accounting(stages, source.name, hour, f"parsed_logs failed: {why}")],
         )
 

@@ -44,7 +44,11 @@ class LazyTarget:
 COMMANDS: dict[str, LazyTarget] = {
     "demo": LazyTarget("demo", "demo", "Run the main job on generated logs, local S3 to local workspace."),
     "backfill": LazyTarget("backfill", "backfill", "Bring a span of hours up to date."),
+    "notifications": LazyTarget("notifications", "app", "Show what queues said that needs attention."),
     "dead-letter": LazyTarget("dead_letter", "app", "List what Sentinel refused, and send it again."),
+    "verify-digests": LazyTarget(
+        "verify_digests", "verify_digests", "Prove that the bucket holds what CloudTrail wrote."
+    ),
     "parse": LazyTarget("parse", "parse", "Detect, parse and normalise local log files."),
     "rules": LazyTarget("rules", "app", "Run Sentinel's rule files against the workspace."),
     "dev": LazyTarget("dev", "dev", "Run local S3, workspace, MLflow and Dagster together."),

@@ -1,13 +1,13 @@
 """The configuration: ``s3sentinel.yaml`` plus ``S3SENTINEL_…`` environment variables, validated before anything starts.
 
-Belongs here: the shape of the configuration (``sections``, ``model``), its checks, and reading it (``loading``). Does
-not belong here: anything that opens a connection; the sections are handed to the parts that do.
+Belongs here: the shape of the configuration (``aws``, ``sections``, ``model``), its checks, and reading it
+(``loading``). Does not belong here: anything that opens a connection; the sections are handed to the parts that do.
 """
 
+from s3sentinel_assets.config.aws import AssumedRole, AwsAccess, Service
 from s3sentinel_assets.config.loading import SENSORS_VARIABLE, config_path, load_config
 from s3sentinel_assets.config.model import Config
 from s3sentinel_assets.config.sections import (
-    AwsAccess,
     Credential,
     Destination,
     Digests,
@@ -19,6 +19,7 @@ from s3sentinel_assets.config.sections import (
 
 __all__ = [
     "SENSORS_VARIABLE",
+    "AssumedRole",
     "AwsAccess",
     "Config",
     "Credential",
@@ -27,6 +28,7 @@ __all__ = [
     "LedgerSettings",
     "Limits",
     "SentinelSettings",
+    "Service",
     "SourceSettings",
     "config_path",
     "load_config",

@@ -40,6 +40,8 @@ def _known_keys(location: tuple[int | str, ...]) -> list[str]:
     """The keys allowed at the parent of ``location``, found by walking the models."""
     model: Any = Config
     for step in location[:-1]:
+        if isinstance(step, int):  # the place in a list, whose model was found with the list
+            continue
         if isinstance(model, type) and issubclass(model, BaseModel):
             field = model.model_fields.get(str(step))
             annotation: Any = field.annotation if field else None

@@ -11,7 +11,8 @@ from pathlib import Path
 from pydantic import Field, field_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
-from s3sentinel_assets.config.sections import AwsAccess, LedgerSettings, Limits, SentinelSettings, SourceSettings
+from s3sentinel_assets.config.aws import AwsAccess
+from s3sentinel_assets.config.sections import LedgerSettings, Limits, SentinelSettings, SourceSettings
 from s3sentinel_assets.errors import ConfigurationError
 
 __all__ = ["ENV_PREFIX", "Config"]

@@ -1,7 +1,7 @@
 """The sections of the configuration: what can be set, its default and its bounds.
 
-Belongs here: one model a section, and checks that need that section alone. Does not belong here: reading files or
-variables (``loading``).
+Belongs here: one model a section, and checks that need that section alone. Does not belong here: the ``aws`` section
+(``aws``), reading files or variables (``loading``).
 """
 
 import itertools
@@ -10,65 +10,57 @@ import string
 from pathlib import Path
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, model_validator
+from pydantic import Field, SecretStr, field_validator, model_validator
+
+from s3sentinel_assets.config.aws import AwsAccess
+from s3sentinel_assets.config.section import Section
 
 __all__ = [
-    "AwsAccess",
     "Credential",
     "Destination",
     "Digests",
     "LedgerSettings",
     "Limits",
-    "Section",
     "SentinelSettings",
     "SourceSettings",
 ]
 
 NATIVE_TABLES = {"cloudtrail": "AWSCloudTrail", "vpc_flow": "AWSVPCFlow"}
-_FOUND_FIELDS = ("account", "region", "organization")
+_FOUND_FIELDS = ("account", "region", "organization", "folder")
 _DATE_FIELDS = ("yyyy", "mm", "dd", "hh")  # coarse to fine
+_UNPADDED_FIELDS = {"m": "mm", "d": "dd"}  # the same without leading zeros
 Format = Literal["auto", "cloudtrail", "vpc_flow"]
 _OWNER = re.compile(r"team:[A-Za-z0-9_.-]+|[A-Za-z0-9._%+-]+@[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)*\.[A-Za-z]{2,7}")
 
 
-class Section(BaseModel):
-    """A part of the configuration: unknown keys are errors, because a misspelt key would otherwise do nothing."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class AwsAccess(Section):
-    """How to reach S3. Without ``role_arn`` and ``credentials_file`` boto3's default chain decides."""
-
-    region: str = "us-east-1"
-    endpoint_url: str | None = None
-    sts_endpoint_url: str | None = None
-    profile: str | None = None
-    credentials_file: Path | None = None
-    role_arn: str | None = None
-    external_id: str | None = None
-    expected_bucket_owner: str | None = None
-    ca_file: Path | None = None
-    max_connections: int = Field(default=32, ge=1, le=512)
-    connect_timeout_seconds: float = Field(default=10, gt=0)
-    read_timeout_seconds: float = Field(default=60, gt=0)
-    max_attempts: int = Field(default=5, ge=1, le=20)
-    retry_mode: Literal["standard", "adaptive"] = "standard"
-    backoff_seconds: float = Field(default=0.5, ge=0, le=60)
-
-    @field_validator("endpoint_url", "sts_endpoint_url")
-    @classmethod
-    def _is_url(cls, value: str | None) -> str | None:
-        if value is not None and not value.startswith(("https://", "http://")):
-            raise ValueError("must start with https:// (or http:// for a local stand-in)")
-        return value
-
-    @field_validator("expected_bucket_owner")
-    @classmethod
-    def _is_account(cls, value: str | None) -> str | None:
-        if value is not None and not (len(value) == 12 and value.isascii() and value.isdigit()):
-            raise ValueError("must be an account id of 12 digits, in quotes: YAML drops leading zeros of numbers")
-        return value
+def _check_fields(pieces: list[tuple[str, str | None, str | None, str | None]]) -> None:
+    """Checks the fields of a prefix template, which comes as `string.Formatter.parse` cuts it."""
+    known = (*_FOUND_FIELDS, *_DATE_FIELDS, *_UNPADDED_FIELDS)
+    for _, name, format_spec, conversion in pieces:
+        if name is not None and (name not in known or format_spec or conversion):
+            raise ValueError(f"unknown field {{{name}}}; known are {', '.join(f'{{{field}}}' for field in known)}")
+    names = [name for _, name, _, _ in pieces if name is not None]
+    levels = {_UNPADDED_FIELDS.get(name, name) for name in names}
+    for coarser, finer in itertools.pairwise(_DATE_FIELDS):
+        if finer in levels and coarser not in levels:
+            written = next(name for name in names if _UNPADDED_FIELDS.get(name, name) == finer)
+            raise ValueError(f"has {{{written}}} without {{{coarser}}}; add {{{coarser}}}, or leave {{{written}}} out")
+    for (_, name, _, _), (behind, *_) in itertools.pairwise([*pieces, ("", None, None, None)]):
+        if name in _UNPADDED_FIELDS and (not behind or behind[0].isdigit()):
+            raise ValueError(
+                f"needs a character that is no digit right behind {{{name}}}, which has one digit or two"
+            )
+    folders: list[list[str]] = [[]]  # the fields in each folder's name; the last is no folder
+    for text, name, _, _ in pieces:
+        folders.extend([] for _ in range(text.count("/")))
+        folders[-1] += [name] if name is not None else []
+    elsewhere = {name for fields in folders[:-1] for name in fields} - {"folder"}  # known by then
+    if (set(folders[-1]) - elsewhere) & set(_FOUND_FIELDS):
+        raise ValueError(
+            "needs a '/' behind the last {account}, {region}, {organization} or {folder}: only folders can be found"
+        )
+    if any("folder" in fields and len(fields) > 1 for fields in folders):
+        raise ValueError("has another field beside {folder} in one folder's name; {folder} must be alone there")
 
 
 class Credential(Section):
@@ -130,7 +122,7 @@ class Destination(Section):
 class Digests(Section):
     """Whether and how CloudTrail's digest files prove that its log files are what CloudTrail wrote.
 
-    ``auto`` verifies the digest files there are, ``off`` looks at none, ``required`` warns as well where an hour has none.
+    ``auto`` verifies the digest files there are, ``off`` looks at none, ``required`` also warns where an hour has none.
     """
 
     verify: Literal["auto", "off", "required"] = "auto"
@@ -146,7 +138,8 @@ class SourceSettings(Section):
     name: str = ""
     bucket: str = Field(min_length=3, max_length=255)
     prefix: str = Field(
-        description="Key prefix; fields: {account}, {region}, {organization}, {yyyy}, {mm}, {dd}, {hh}."
+        description="Key prefix; fields: {account}, {region}, {organization}, {folder} (any one, each time another), "
+        "{yyyy}, {mm}, {dd}, {hh}, and {m} and {d} without leading zeros."
     )
     format: Format = "auto"
     aws: AwsAccess | None = None
@@ -217,18 +210,7 @@ class SourceSettings(Section):
             raise ValueError(
                 f"has an unpaired brace ({error}); a brace that is meant as such is written twice"
             ) from None
-        names = [name for _, name, _, _ in pieces if name is not None]
-        for _, name, format_spec, conversion in pieces:
-            if name is not None and (name not in _FOUND_FIELDS + _DATE_FIELDS or format_spec or conversion):
-                known = ", ".join(f"{{{field}}}" for field in _FOUND_FIELDS + _DATE_FIELDS)
-                raise ValueError(f"unknown field {{{name}}}; known are {known}")
-        for coarser, finer in itertools.pairwise(_DATE_FIELDS):
-            if finer in names and coarser not in names:
-                raise ValueError(f"has {{{finer}}} without {{{coarser}}}; add {{{coarser}}}, or leave {{{finer}}} out")
-        if any(f"{{{field}}}" in value.rpartition("/")[2] for field in _FOUND_FIELDS):
-            raise ValueError(
-                "needs a '/' behind the last {account}, {region} or {organization}: only folders can be found"
-            )
+        _check_fields(pieces)
         return value
 
     @model_validator(mode="after")
@@ -278,6 +260,7 @@ class Limits(Section):
 
     part_compressed_bytes: int = Field(default=64 << 20, ge=1 << 10)
     part_objects: int = Field(default=2_000, ge=1)
+    listing_threads: int = Field(default=8, ge=1, le=64)
     read_ahead_objects: int = Field(default=8, ge=1, le=256)
     read_ahead_bytes: int = Field(default=64 << 20, ge=1 << 20)
     file_decoded_bytes: int = Field(default=128 << 20, ge=1 << 16)

@@ -11,16 +11,20 @@ from s3sentinel_assets.containers.errors import (
     CorruptContainer,
     LimitExceeded,
     ReadFailure,
+    ReadFailureState,
     TruncatedContainer,
 )
+from s3sentinel_assets.containers.layer import Facts
 
 __all__ = [
     "CONTAINERS",
     "Container",
     "ContainerError",
     "CorruptContainer",
+    "Facts",
     "LimitExceeded",
     "ReadFailure",
+    "ReadFailureState",
     "TruncatedContainer",
     "decode",
     "recognise",

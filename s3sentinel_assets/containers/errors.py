@@ -6,23 +6,42 @@ sentence.
 
 from typing import Literal
 
-__all__ = ["ContainerError", "CorruptContainer", "LimitExceeded", "ReadFailure", "TruncatedContainer"]
+__all__ = [
+    "ContainerError",
+    "CorruptContainer",
+    "LimitExceeded",
+    "ReadFailure",
+    "ReadFailureState",
+    "TruncatedContainer",
+]
+
+
+ReadFailureState = Literal["vanished", "unreadable", "denied", "kms_denied", "archived", "throttled", "broken"]
+_FINAL: frozenset[ReadFailureState] = frozenset({"vanished", "unreadable"})
 
 
 class ReadFailure(Exception):  # noqa: N818 - the name says what happened, and callers speak of read failures
     """The bytes of an object cannot be had; an object's byte stream raises it, perhaps in the middle.
 
     Attributes:
-        state: the object's final state. After ``vanished`` (gone or replaced) and ``unreadable`` nothing more can ever
-            be had, so what came before counts. After ``denied`` (refused, damaged or broken off) the object is worth
-            another try as a whole, so nothing that came before may be used.
-        reason: one sentence for people.
+        state: the object's state, a word of the ledger. Final are ``vanished`` (gone or replaced) and ``unreadable``.
+            The others pass: ``denied`` (S3 refuses), ``kms_denied`` (KMS refuses to decrypt), ``archived`` (to be
+            restored first), ``throttled`` (too many requests), ``broken`` (not to be had whole and undamaged now).
+        reason: one sentence for people, with the way out.
     """
 
-    def __init__(self, state: Literal["vanished", "denied", "unreadable"], reason: str) -> None:
+    def __init__(self, state: ReadFailureState, reason: str) -> None:
         super().__init__(reason)
-        self.state = state
+        self.state: ReadFailureState = state
         self.reason = reason
+
+    @property
+    def again(self) -> bool:
+        """Whether the object is worth another try as a whole, so that nothing that came before may be used.
+
+        If not, nothing more can ever be had, and what came before counts.
+        """
+        return self.state not in _FINAL
 
 
 class ContainerError(Exception):

@@ -8,10 +8,12 @@ A format is one module (or package) with one `FormatParser` subclass, plus one l
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import ClassVar
 
 import polars as pl
+
+from s3sentinel_assets.containers import Facts
 
 __all__ = ["FormatParser", "ObjectInput", "ObjectReport", "ParsedFrame", "Reading", "Verdict"]
 
@@ -35,20 +37,22 @@ class ObjectInput:
 
 @dataclass
 class ObjectReport:
-    """What became of one object. ``records == rows + rejected`` always; nothing counts of an object that was denied.
+    """What became of one object. ``records == rows + rejected`` always; nothing counts of one that was refused.
 
     Attributes:
         object_id: as given.
         key: as given.
         format: name of the format; None when it was not recognised or not read.
         table: the format's Sentinel table.
-        state: an object state of the ledger: ``read``, ``partly_read``, ``vanished``, ``denied`` or ``unreadable``.
+        state: an object state of the ledger: ``read``, ``partly_read`` or a state of `containers.ReadFailure`.
         records: records seen, a lost tail counting as one.
         rows: records that became rows.
         rejected: records in quarantine.
         raw_bytes: stored bytes read.
         decoded_bytes: bytes after decompression.
         sha256: hex digest of the stored bytes; empty when they could not be read to the end.
+        content_sha256: hex digest of the decoded bytes, where that was asked for.
+        packing: the containers it came in.
         note: a remark for people, else None.
     """
 
@@ -63,6 +67,8 @@ class ObjectReport:
     raw_bytes: int = 0
     decoded_bytes: int = 0
     sha256: str = ""
+    content_sha256: str | None = None
+    packing: Facts = field(default_factory=Facts)
     note: str | None = None
 
     def remark(self, note: str) -> None:

@@ -7,7 +7,7 @@ a whole. Does not belong here: several objects (``part``), what a record is (eac
 import hashlib
 from collections.abc import Iterator
 
-from s3sentinel_assets.containers import ContainerError, ReadFailure, decode
+from s3sentinel_assets.containers import ContainerError, ReadFailure, ReadFailureState, decode
 from s3sentinel_assets.formats.model import ObjectInput, ObjectReport, Reading
 from s3sentinel_assets.formats.rejects import RejectLog
 
@@ -25,8 +25,10 @@ class ObjectReading(Reading):
         in_earlier_frames: whether rows of it were handed out before it was discarded.
     """
 
-    def __init__(self, source: ObjectInput, rejects: RejectLog, *, ratio_limit: int, bytes_limit: int) -> None:
-        """Prepares to read ``source``; nothing is opened yet."""
+    def __init__(
+        self, source: ObjectInput, rejects: RejectLog, *, ratio_limit: int, bytes_limit: int, hash_content: bool = False
+    ) -> None:
+        """Prepares to read ``source``; nothing is opened yet. ``hash_content``: also hash what it decodes to."""
         self.object_id = source.object_id
         self.identity = source.identity
         self.report = ObjectReport(source.object_id, source.key)
@@ -39,8 +41,11 @@ class ObjectReading(Reading):
         self._rejects = rejects
         self._cut: tuple[str, str] | None = None
         self._digest = hashlib.sha256()
+        self._content = hashlib.sha256() if hash_content else None
         self._stored = self._read_stored()
-        self._decoded = decode(self._stored, ratio_limit=ratio_limit, bytes_limit=bytes_limit)
+        self._decoded = decode(
+            self._stored, ratio_limit=ratio_limit, bytes_limit=bytes_limit, facts=self.report.packing
+        )
 
     @property
     def cut(self) -> tuple[str, str] | None:
@@ -59,6 +64,8 @@ class ObjectReading(Reading):
         try:
             for piece in self._decoded:
                 self.report.decoded_bytes += len(piece)
+                if self._content is not None:
+                    self._content.update(piece)
                 yield piece
         except ContainerError as error:
             self._cut = error.reason, error.detail
@@ -67,6 +74,8 @@ class ObjectReading(Reading):
             self._fail(failure)
         if self.failure is None:
             self._finish_stored()
+        if self.failure is None and self._content is not None:
+            self.report.content_sha256 = self._content.hexdigest()
 
     def _finish_stored(self) -> None:
         """Reads what the decoder left, so that the checksum covers the whole object."""
@@ -78,15 +87,15 @@ class ObjectReading(Reading):
 
     def _fail(self, failure: ReadFailure) -> None:
         self.failure = failure
-        if failure.state == "denied":
-            self._discard()
+        if failure.again:
+            self._discard(failure.state)
 
-    def _discard(self) -> None:
+    def _discard(self, state: ReadFailureState) -> None:
         """Takes back every record: half an object now and all of it later would be a loss or a duplicate."""
         self.discarded = True
         self.in_earlier_frames = self.report.rows > 0
         self._rejects.drop(self.object_id)
-        self.report.state = "denied"
+        self.report.state = state
         self.report.format = self.report.table = self.report.note = None
         self.report.records = self.report.rows = self.report.rejected = self.report.decoded_bytes = 0
 

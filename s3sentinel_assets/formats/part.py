@@ -27,9 +27,9 @@ class PartParser:
 
     Attributes:
         reports: one `ObjectReport` per object, in order; complete once `frames` is exhausted.
-        discarded: ids of objects that were denied half-way, after rows of theirs had been handed out. These rows must
-            not be used; the objects' reports say ``denied`` and count nothing. Complete once `frames` is exhausted.
-            Objects that were denied before any of their rows was handed out are not among them.
+        discarded: ids of objects that were refused half-way, after rows of theirs had been handed out. These rows must
+            not be used; the objects' reports say why and count nothing. Complete once `frames` is exhausted. Objects
+            that were refused before any of their rows was handed out are not among them.
     """
 
     def __init__(
@@ -39,6 +39,7 @@ class PartParser:
         file_decoded_bytes: int = 128 << 20,
         object_decoded_bytes: int = 8 << 30,
         decompression_ratio: int = 1_000,
+        hash_content: bool = False,
     ) -> None:
         """Prepares to parse.
 
@@ -47,6 +48,7 @@ class PartParser:
             file_decoded_bytes: decoded input behind one frame, about.
             object_decoded_bytes: decoded bytes allowed per object.
             decompression_ratio: decoded bytes allowed per stored byte.
+            hash_content: hash what each object decodes to, as CloudTrail's digests name it.
 
         Raises:
             ConfigurationError: no such format.
@@ -58,6 +60,7 @@ class PartParser:
         self._frame_bytes = file_decoded_bytes
         self._bytes_limit = object_decoded_bytes
         self._ratio_limit = decompression_ratio
+        self._hash_content = hash_content
         self._rejects = RejectLog()
         self._parsers: dict[str, FormatParser] = {}
         self._by_id: dict[int, ObjectReading] = {}
@@ -113,7 +116,13 @@ class PartParser:
             yield frame
 
     def _read(self, source: ObjectInput) -> Iterator[ParsedFrame]:
-        reading = ObjectReading(source, self._rejects, ratio_limit=self._ratio_limit, bytes_limit=self._bytes_limit)
+        reading = ObjectReading(
+            source,
+            self._rejects,
+            ratio_limit=self._ratio_limit,
+            bytes_limit=self._bytes_limit,
+            hash_content=self._hash_content,
+        )
         report = reading.report
         self.reports.append(report)
         self._by_id[source.object_id] = reading

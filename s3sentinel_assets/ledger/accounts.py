@@ -11,6 +11,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from s3sentinel_assets.ledger.hours import is_sealed
+from s3sentinel_assets.ledger.objects import REFUSED
 from s3sentinel_assets.ledger.schema import (
     BatchState,
     ObjectState,
@@ -36,7 +37,7 @@ __all__ = [
     "record_proof",
 ]
 
-_REFUSED = (ObjectState.VANISHED.value, ObjectState.DENIED.value)
+_REFUSED = tuple(state.value for state in REFUSED)
 
 
 @dataclass(frozen=True)

@@ -14,8 +14,10 @@ __all__ = [
     "first_hour",
     "is_sealed",
     "listed_at",
+    "listing_due",
     "mark_deep_listed",
     "mark_listed",
+    "mark_window_listed",
     "seal",
     "sealed_hours",
 ]
@@ -46,6 +48,22 @@ def deep_listing_due(ledger: Ledger, source: str, since: int) -> bool:
             sa.select(source_guard.c.deep_listed_at).where(source_guard.c.source == source)
         ).scalar_one_or_none()
     return at is None or at < since
+
+
+def listing_due(ledger: Ledger, source: str, since: int) -> bool:
+    """Whether the source's ordinary look-back window was last listed before ``since``, or never."""
+    with ledger.read() as connection:
+        at = connection.execute(
+            sa.select(source_guard.c.listed_at).where(source_guard.c.source == source)
+        ).scalar_one_or_none()
+    return at is None or at <= since
+
+
+def mark_window_listed(ledger: Ledger, source: str, at: int) -> None:
+    """Notes that the ordinary look-back window was listed, beginning at ``at``."""
+    with ledger.write() as connection:
+        ledger.guard(connection, source)
+        connection.execute(sa.update(source_guard).where(source_guard.c.source == source).values(listed_at=at))
 
 
 def mark_deep_listed(ledger: Ledger, source: str, at: int) -> None:
@@ -97,7 +115,8 @@ def seal(ledger: Ledger, source: str, key: str) -> bool:
         digest, count = hashlib.sha256(), 0
         for row in connection.execute(
             sa.select(objects.c.bucket, objects.c.key, objects.c.version)
-            .where(objects.c.source == source, objects.c.hour == key)
+            # Other tries of a refused object are rows of the same object.
+            .where(objects.c.source == source, objects.c.hour == key, objects.c.version == objects.c.etag)
             .order_by(objects.c.bucket, objects.c.key, objects.c.version)
         ):
             digest.update("\0".join(row).encode() + b"\n")

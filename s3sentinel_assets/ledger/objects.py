@@ -1,37 +1,56 @@
-"""Objects: recording what a listing saw, and what became of each object once it was read."""
+"""Objects: what the ledger keeps of an S3 object version, and what became of it once it was read.
 
-import itertools
-from collections.abc import Iterable, Iterator, Sequence
+Belongs here: the records handed between S3, parser and ledger, and settling an object in its part's commit. Does not
+belong here: recording what was found (``seen``), asking again for what was refused (``refused``).
+"""
+
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from s3sentinel_assets.hours import hour_key
-from s3sentinel_assets.ledger.engine import Ledger, from_micros, insert_or_ignore, to_micros
-from s3sentinel_assets.ledger.schema import HourState, ObjectState, hour, objects
+from s3sentinel_assets.ledger.engine import from_micros
+from s3sentinel_assets.ledger.schema import ObjectState, objects
 
 __all__ = [
+    "REFUSED",
     "LedgerObject",
     "ObjectOutcome",
     "SeenObject",
+    "integrity_of_part",
     "objects_of_part",
-    "record_seen",
-    "requeue_denied",
     "settle_object",
 ]
 
-_CHUNK = 400  # keys a query: below the parameter limit of every SQLite build
-_RETRY_MARK = "~"
-_MAX_REQUEUES = 12
-_FIRST_REQUEUE_SECONDS = 60
+#: States of objects that S3 did not hand over: what they hold is not among the records read.
+REFUSED = (
+    ObjectState.VANISHED,
+    ObjectState.DENIED,
+    ObjectState.KMS_DENIED,
+    ObjectState.ARCHIVED,
+    ObjectState.THROTTLED,
+    ObjectState.BROKEN,
+)
 
 
-@dataclass(frozen=True)
-class SeenObject:
-    """An object version as a listing or a notification reports it. ``version`` is the version id, else the ETag."""
+class SeenObject(NamedTuple):
+    """An object version as S3 reports it. A tuple, because listings make millions of them.
+
+    Attributes:
+        bucket: the bucket.
+        key: the key, decoded.
+        version: what tells it from other objects under the key: the ETag.
+        etag: without quotes.
+        size: stored bytes.
+        last_modified: aware.
+        hour: the hour it belongs to; by default the one of ``last_modified``.
+        storage_class: S3's, where it is known.
+        version_id: S3's, where a notification told it.
+    """
 
     bucket: str
     key: str
@@ -39,6 +58,14 @@ class SeenObject:
     etag: str
     size: int
     last_modified: datetime
+    hour: str = ""
+    storage_class: str | None = None
+    version_id: str | None = None
+
+    @property
+    def hour_or_default(self) -> str:
+        """The hour it belongs to."""
+        return self.hour or hour_key(self.last_modified)
 
 
 @dataclass(frozen=True)
@@ -53,11 +80,30 @@ class LedgerObject:
     size: int
     last_modified: datetime
     state: ObjectState
+    version_id: str | None = None
 
 
 @dataclass(frozen=True)
 class ObjectOutcome:
-    """What reading an object gave. ``records`` = rows + quarantined + filtered."""
+    """What reading an object gave. ``records`` = rows + quarantined + filtered.
+
+    Attributes:
+        object_id: the ledger's id.
+        state: what became of it.
+        format: of its content; None where that was not recognised.
+        records: records seen.
+        rows: of these, delivered.
+        quarantined: of these, not parsed.
+        filtered: of these, left out by a named rule.
+        decoded_bytes: size of its content.
+        sha256: of its stored bytes.
+        note: a remark for people.
+        copy_of: the object whose bytes it repeats.
+        checked_by: how its bytes were verified.
+        content_sha256: of its decoded content, where that is asked for.
+        integrity: what CloudTrail's digests say of it.
+        integrity_note: why, where that is not plain.
+    """
 
     object_id: int
     state: ObjectState
@@ -69,83 +115,16 @@ class ObjectOutcome:
     decoded_bytes: int
     sha256: str | None
     note: str | None
+    copy_of: int | None = None
+    checked_by: str | None = None
+    content_sha256: str | None = None
+    integrity: str | None = None
+    integrity_note: str | None = None
 
 
-def _chunks(seen: Iterable[SeenObject]) -> Iterator[list[SeenObject]]:
-    iterator = iter(seen)
-    while chunk := list(itertools.islice(iterator, _CHUNK)):
-        yield chunk
-
-
-def _unknown(connection: Connection, source: str, chunk: Sequence[SeenObject]) -> list[SeenObject]:
-    known = set(
-        connection.execute(
-            sa.select(objects.c.bucket, objects.c.key, objects.c.version).where(
-                objects.c.source == source, objects.c.key.in_({seen.key for seen in chunk})
-            )
-        )
-    )
-    return [seen for seen in chunk if (seen.bucket, seen.key, seen.version) not in known]
-
-
-def record_seen(ledger: Ledger, source: str, seen: Iterable[SeenObject]) -> tuple[int, set[str]]:
-    """Records objects that the ledger does not know yet; known ones cost a read only.
-
-    Memory is flat: the listing is taken in chunks, each committed by itself.
-
-    Returns:
-        How many were new, and the hours they belong to.
-    """
-    new, touched = 0, set[str]()
-    for chunk in _chunks(seen):
-        with ledger.read() as connection:
-            unknown = _unknown(connection, source, chunk)
-        if not unknown:
-            continue
-        with ledger.write() as connection:
-            # The guard orders this against the seal, so that `late` is true exactly for what came after it.
-            ledger.guard(connection, source)
-            unknown = _unknown(connection, source, unknown)
-            hours = {hour_key(entry.last_modified) for entry in unknown}
-            sealed = set(
-                connection.execute(
-                    sa.select(hour.c.hour).where(
-                        hour.c.source == source, hour.c.hour.in_(hours), hour.c.state == HourState.SEALED.value
-                    )
-                ).scalars()
-            )
-            if unknown:
-                connection.execute(
-                    insert_or_ignore(connection, objects),
-                    [_row(source, entry, sealed, ledger.now()) for entry in unknown],
-                )
-        new += len(unknown)
-        touched |= hours
-    return new, touched
-
-
-def _row(source: str, seen: SeenObject, sealed: set[str], now: int) -> dict[str, Any]:
-    key = hour_key(seen.last_modified)
-    return {
-        "source": source,
-        "bucket": seen.bucket,
-        "key": seen.key,
-        "version": seen.version,
-        "etag": seen.etag,
-        "size": seen.size,
-        "last_modified": to_micros(seen.last_modified),
-        "hour": key,
-        "discovered_at": now,
-        "late": key in sealed,
-        "state": ObjectState.LISTED.value,
-    }
-
-
-def objects_of_part(connection: Connection, part_id: int) -> list[LedgerObject]:
-    """The part's objects in their recorded order."""
-    rows = connection.execute(sa.select(objects).where(objects.c.part_id == part_id).order_by(objects.c.position))
-    return [
-        LedgerObject(
+def _objects(rows: Sequence[sa.Row[Any]]) -> Iterator[LedgerObject]:
+    for row in rows:
+        yield LedgerObject(
             id=row.id,
             bucket=row.bucket,
             key=row.key,
@@ -154,9 +133,24 @@ def objects_of_part(connection: Connection, part_id: int) -> list[LedgerObject]:
             size=row.size,
             last_modified=from_micros(row.last_modified),
             state=ObjectState(row.state),
+            version_id=row.version_id,
         )
-        for row in rows
-    ]
+
+
+def objects_of_part(connection: Connection, part_id: int) -> list[LedgerObject]:
+    """The part's objects in their recorded order."""
+    rows = connection.execute(sa.select(objects).where(objects.c.part_id == part_id).order_by(objects.c.position))
+    return list(_objects(rows.all()))
+
+
+def integrity_of_part(connection: Connection, part_id: int) -> dict[int, str]:
+    """Object id → what is known of its integrity, for the part's objects of which anything is."""
+    rows = connection.execute(
+        sa.select(objects.c.id, objects.c.integrity).where(
+            objects.c.part_id == part_id, objects.c.integrity.is_not(None)
+        )
+    )
+    return {row[0]: row[1] for row in rows}
 
 
 def settle_object(connection: Connection, outcome: ObjectOutcome) -> None:
@@ -174,46 +168,10 @@ def settle_object(connection: Connection, outcome: ObjectOutcome) -> None:
             decoded_bytes=outcome.decoded_bytes,
             sha256=outcome.sha256,
             note=outcome.note,
+            copy_of=outcome.copy_of,
+            checked_by=outcome.checked_by,
+            content_sha256=outcome.content_sha256,
+            integrity=outcome.integrity,
+            integrity_note=outcome.integrity_note,
         )
     )
-
-
-def requeue_denied(ledger: Ledger, source: str, first_hour: str) -> int:
-    """Gives refused objects from ``first_hour`` on another chance, as new rows for a new part.
-
-    A part's membership never changes, so the refused row stays, marked ``retried``. Tries are spaced (a minute,
-    doubling) and end after twelve; the refusal then stays until the object changes.
-
-    Returns:
-        How many objects were queued again.
-    """
-    now, queued = ledger.now(), 0
-    denied = sa.select(objects).where(
-        objects.c.source == source, objects.c.hour >= first_hour, objects.c.state == ObjectState.DENIED.value
-    )
-    with ledger.read() as connection:
-        if connection.execute(denied.limit(1)).first() is None:
-            return 0
-    with ledger.write() as connection:
-        ledger.guard(connection, source)
-        rows = connection.execute(denied).all()
-        for row in rows:
-            version, _, count = row.version.partition(_RETRY_MARK)
-            tries = int(count or 0) + 1
-            wait = _FIRST_REQUEUE_SECONDS * 2 ** (tries - 1) * 1_000_000
-            if tries > _MAX_REQUEUES or now - row.discovered_at < wait:
-                continue
-            connection.execute(sa.update(objects).where(objects.c.id == row.id).values(state=ObjectState.RETRIED.value))
-            values = {column: getattr(row, column) for column in ("source", "bucket", "key", "etag", "size", "hour")}
-            connection.execute(
-                sa.insert(objects).values(
-                    **values,
-                    version=f"{version}{_RETRY_MARK}{tries}",
-                    last_modified=row.last_modified,
-                    late=row.late,
-                    discovered_at=now,
-                    state=ObjectState.LISTED.value,
-                )
-            )
-            queued += 1
-    return queued

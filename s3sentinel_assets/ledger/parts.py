@@ -1,6 +1,6 @@
 """Parts: bounded sets of new objects of one source and hour. Membership is assigned once and never changes."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -44,7 +44,15 @@ def _groups(rows: Sequence[Any], max_bytes: int, max_objects: int) -> Iterator[l
         yield group
 
 
-def assign_parts(ledger: Ledger, source: str, hour: str, *, max_bytes: int, max_objects: int) -> list[int]:
+def assign_parts(
+    ledger: Ledger,
+    source: str,
+    hour: str,
+    *,
+    max_bytes: int,
+    max_objects: int,
+    keys: Callable[[str], bool] | None = None,
+) -> list[int]:
     """Puts the hour's unassigned objects into new parts, in one transaction.
 
     Objects are taken by LastModified, then key, so that the parts' order is the order of arrival.
@@ -55,12 +63,13 @@ def assign_parts(ledger: Ledger, source: str, hour: str, *, max_bytes: int, max_
         hour: the hour's key.
         max_bytes: compressed bytes a part may hold.
         max_objects: objects a part may hold.
+        keys: takes only objects whose key it is true for; the others go on waiting.
 
     Returns:
         The ids of the new parts, in order; empty when nothing was unassigned.
     """
     waiting = (
-        sa.select(objects.c.id, objects.c.size)
+        sa.select(objects.c.id, objects.c.size, objects.c.key)
         .where(objects.c.source == source, objects.c.hour == hour, objects.c.part_id.is_(None))
         .order_by(objects.c.last_modified, objects.c.key, objects.c.version)
     )
@@ -71,7 +80,8 @@ def assign_parts(ledger: Ledger, source: str, hour: str, *, max_bytes: int, max_
     with ledger.write() as connection:
         ledger.guard(connection, source)
         late = is_sealed(connection, source, hour)
-        for group in _groups(connection.execute(waiting).all(), max_bytes, max_objects):
+        rows = [row for row in connection.execute(waiting).all() if keys is None or keys(row.key)]
+        for group in _groups(rows, max_bytes, max_objects):
             part_id = connection.execute(
                 sa.insert(part)
                 .values(

@@ -13,6 +13,7 @@ import sqlalchemy as sa
 from s3sentinel_assets.ledger.batches import batches_of_part, count_batches, delivery_lease
 from s3sentinel_assets.ledger.engine import from_micros
 from s3sentinel_assets.ledger.leases import Lease, hold_lease
+from s3sentinel_assets.ledger.objects import integrity_of_part
 from s3sentinel_assets.ledger.parts import Part, parts_of_hour
 from s3sentinel_assets.ledger.schema import BatchState, Stage, batch
 from s3sentinel_assets.ledger.stages import latest_stage, latest_stages
@@ -88,6 +89,7 @@ def _plan(runtime: Runtime, part: Part, held: Lease) -> bool:
             return True
         parsed = latest_stage(connection, part.id, Stage.PARSED)
         scored = latest_stage(connection, part.id, Stage.SCORED)
+        integrity = integrity_of_part(connection, part.id)
     if parsed is None or scored is None:
         return False
     planned = plan_part(
@@ -97,6 +99,7 @@ def _plan(runtime: Runtime, part: Part, held: Lease) -> bool:
         scored if scored.files_of("scores") else None,
         runtime.source(part.source).destination_or_default,
         runtime.config.sentinel,
+        integrity,
     )
     with ledger.write() as connection:
         seconds = time.monotonic() - began

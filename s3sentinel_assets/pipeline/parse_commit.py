@@ -10,8 +10,10 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from s3sentinel_assets.ledger.claims import claims_of_others, record_claims
+from s3sentinel_assets.ledger.copies import Candidate, find_copies
+from s3sentinel_assets.ledger.digests import expected_content, has_digests
 from s3sentinel_assets.ledger.leases import Lease
-from s3sentinel_assets.ledger.objects import ObjectOutcome, settle_object
+from s3sentinel_assets.ledger.objects import REFUSED, ObjectOutcome, settle_object
 from s3sentinel_assets.ledger.parts import Part
 from s3sentinel_assets.ledger.quarantine import QuarantineEntry, record_quarantine
 from s3sentinel_assets.ledger.schema import ObjectState, Stage
@@ -21,8 +23,9 @@ from s3sentinel_assets.store import StoredFile
 
 if TYPE_CHECKING:
     from s3sentinel_assets.formats import ObjectReport
+    from s3sentinel_assets.s3.reader import ReadFacts
 
-__all__ = ["CODE_VERSION", "FramePair", "NewClaimsError", "ParsedPart", "commit_parse"]
+__all__ = ["CODE_VERSION", "FramePair", "NewClaimsError", "ParsedPart", "commit_parse", "sources_of_table"]
 
 #: Part of a stage's record; raise it when the same bytes would parse into something else.
 CODE_VERSION = "parse-1"
@@ -53,7 +56,10 @@ class ParsedPart:
     filtered: dict[int, int] = field(default_factory=dict)  # object id → duplicates left out
     seen: pl.Series = field(default_factory=lambda: pl.Series("event_id", [], dtype=pl.String))
     claims_read: dict[str, int] = field(default_factory=dict)  # table → newest claim looked at
+    facts: "dict[int, ReadFacts]" = field(default_factory=dict)  # object id → how it was read
     lost_claims: int = 0  # files of other parts that could not be compared with
+    candidates: list[Candidate] = field(default_factory=list)  # objects that might repeat another one
+    copies: dict[int, int] = field(default_factory=dict)  # object id → the object whose bytes it repeats
 
     def hours_by_table(self) -> dict[str, set[str]]:
         """Table → the event hours whose events this part wants to own."""
@@ -65,7 +71,13 @@ class ParsedPart:
 
 
 class NewClaimsError(Exception):
-    """Another part committed events of the same hours since this one looked."""
+    """Another part committed events of the same hours, or the same bytes, since this one looked."""
+
+
+def sources_of_table(runtime: Runtime, source: str) -> list[str]:
+    """The sources that deliver to the same table: an object must not go there twice."""
+    table = runtime.source(source).table
+    return [settings.name for settings in runtime.config.sources.values() if settings.table == table]
 
 
 def commit_parse(
@@ -91,7 +103,8 @@ def commit_parse(
         LeaseLostError: another worker took the part over.
     """
     ledger = runtime.ledger
-    outcomes = [_outcome(report, parsed.filtered.get(report.object_id, 0)) for report in parsed.reports]
+    verdicts = _integrity(runtime, part, parsed)
+    outcomes = [_outcome(report, parsed, verdicts.get(report.object_id)) for report in parsed.reports]
     files = [
         stage_file
         for entry in parsed.files
@@ -124,11 +137,15 @@ def commit_parse(
         for entry in parsed.files
         for hour, count in entry.event_hours.items()
     }
+    wanted = parsed.hours_by_table()
     with ledger.write() as connection:
-        for table, hours in sorted(parsed.hours_by_table().items()):
+        for table in sorted({*wanted, *(entry.table for entry in parsed.files)}):
             ledger.guard(connection, f"table:{table}")
-            if claims_of_others(connection, table, hours, part.id, after=parsed.claims_read.get(table, 0)):
+            hours = wanted.get(table)
+            if hours and claims_of_others(connection, table, hours, part.id, after=parsed.claims_read.get(table, 0)):
                 raise NewClaimsError
+        if find_copies(connection, sources_of_table(runtime, part.source), parsed.candidates) != parsed.copies:
+            raise NewClaimsError
         record_claims(connection, part.id, claimed)
         stage_id = commit_stage(
             connection,
@@ -148,10 +165,39 @@ def commit_parse(
         record_quarantine(connection, stage_id, entries, ledger.now())
 
 
-def _outcome(report: "ObjectReport", filtered: int) -> ObjectOutcome:
+def _integrity(runtime: Runtime, part: Part, parsed: ParsedPart) -> "dict[int, tuple[str, str | None]]":
+    """Object id → status and remark, from the digests known by now; nothing where the source has none.
+
+    What no digest lists yet is pending: a sweep judges it once they have come.
+    """
+    settings = runtime.source(part.source)
+    if not settings.verifies_digests:
+        return {}
+    from s3sentinel_assets.integrity import judge_log, object_problem
+
+    read = [report for report in parsed.reports if report.content_sha256 is not None]
+    with runtime.ledger.read() as connection:
+        if not has_digests(connection, part.source):
+            return {}
+        expected = expected_content(connection, part.source, settings.bucket, [report.key for report in read])
+    verdicts = {}
+    for report in read:
+        packing = report.packing
+        outermost = packing.containers[0] if packing.containers else None
+        problem = object_problem(outermost, packing.members, extra_bytes=packing.padding)
+        status, _, note = judge_log(expected.get(report.key, ()), report.content_sha256, problem)
+        verdicts[report.object_id] = (status.value, note)
+    return verdicts
+
+
+def _outcome(report: "ObjectReport", parsed: ParsedPart, verdict: tuple[str, str | None] | None) -> ObjectOutcome:
+    filtered = parsed.filtered.get(report.object_id, 0)
+    copy_of = parsed.copies.get(report.object_id)
+    facts = parsed.facts.get(report.object_id)
+    integrity, integrity_note = verdict or (None, None)
     return ObjectOutcome(
         object_id=report.object_id,
-        state=ObjectState(report.state),
+        state=ObjectState.COPY if copy_of is not None else ObjectState(report.state),
         format=report.format,
         records=report.records,
         rows=report.rows - filtered,
@@ -160,6 +206,11 @@ def _outcome(report: "ObjectReport", filtered: int) -> ObjectOutcome:
         decoded_bytes=report.decoded_bytes,
         sha256=report.sha256,
         note=report.note,
+        copy_of=copy_of,
+        checked_by=facts.checked_by or None if facts else None,
+        content_sha256=report.content_sha256,
+        integrity=integrity,
+        integrity_note=integrity_note,
     )
 
 
@@ -198,10 +249,9 @@ def _quarantine(
         )
         for row in grouped.iter_rows(named=True)
     ]
-    refused = (ObjectState.VANISHED, ObjectState.DENIED)
     entries += [
         replace(blank, object_id=outcome.object_id, reason=outcome.state.value, detail=outcome.note, uri=None)
         for outcome in outcomes
-        if outcome.state in refused
+        if outcome.state in REFUSED
     ]
     return entries

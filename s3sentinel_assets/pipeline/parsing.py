@@ -13,6 +13,7 @@ import polars as pl
 
 from s3sentinel_assets.errors import UserError
 from s3sentinel_assets.ledger.claims import Claim, claims_of_others
+from s3sentinel_assets.ledger.copies import Candidate, find_copies
 from s3sentinel_assets.ledger.leases import Lease, hold_lease
 from s3sentinel_assets.ledger.objects import LedgerObject, objects_of_part
 from s3sentinel_assets.ledger.parts import Part, parts_of_hour
@@ -20,13 +21,20 @@ from s3sentinel_assets.ledger.quarantine import quarantine_of_hour
 from s3sentinel_assets.ledger.schema import Stage
 from s3sentinel_assets.ledger.stages import StageResult, latest_stages
 from s3sentinel_assets.pipeline.dedupe import event_hours, first_occurrences, owned_elsewhere
-from s3sentinel_assets.pipeline.parse_commit import FramePair, NewClaimsError, ParsedPart, commit_parse
+from s3sentinel_assets.pipeline.parse_commit import (
+    FramePair,
+    NewClaimsError,
+    ParsedPart,
+    commit_parse,
+    sources_of_table,
+)
 from s3sentinel_assets.pipeline.runtime import Runtime
 from s3sentinel_assets.pipeline.summary import StageSummary
 from s3sentinel_assets.store import StoredFile
 
 if TYPE_CHECKING:
     from s3sentinel_assets.formats import ObjectInput, ObjectReport, ParsedFrame
+    from s3sentinel_assets.s3.breaker import Breaker
 
 __all__ = ["object_identity", "parse_hour"]
 
@@ -133,7 +141,9 @@ def _parse_part(runtime: Runtime, part: Part, held: Lease) -> bool:
         entries = objects_of_part(connection, part.id)
     parsed = _read_part(runtime, part, entries)
     rejects = _store_rejects(runtime, part, parsed.rejects)
+    parsed.candidates = _candidates(entries, parsed)
     for _ in range(_COMMIT_TRIES):
+        _drop_copies(runtime, part, parsed)
         _drop_owned(runtime, part, parsed)
         try:
             commit_parse(runtime, part, held, parsed, rejects, began)
@@ -150,19 +160,22 @@ def _read_part(runtime: Runtime, part: Part, entries: list[LedgerObject]) -> Par
     objects. So the part is read again without it: nothing of a refused object goes out, everything of the others does.
     """
     from s3sentinel_assets.formats import PartParser
+    from s3sentinel_assets.s3.breaker import Breaker
 
     limits = runtime.config.limits
     given_up: dict[int, ObjectReport] = {}
+    breaker = Breaker()
     while True:
         parser = PartParser(
             runtime.source(part.source).format,
             file_decoded_bytes=limits.file_decoded_bytes,
             object_decoded_bytes=limits.object_decoded_bytes,
             decompression_ratio=limits.decompression_ratio,
+            hash_content=runtime.source(part.source).verifies_digests,
         )
         parsed = ParsedPart()
         wanted = [entry for entry in entries if entry.id not in given_up]
-        for ordinal, frame in enumerate(parser.frames(_inputs(runtime, part.source, wanted))):
+        for ordinal, frame in enumerate(parser.frames(_inputs(runtime, part.source, wanted, breaker, parsed))):
             _keep(runtime, part, parsed, ordinal, frame)
         parsed.rejects = parser.rejects
         parsed.reports = [*parser.reports, *given_up.values()]
@@ -171,17 +184,33 @@ def _read_part(runtime: Runtime, part: Part, entries: list[LedgerObject]) -> Par
         given_up |= {report.object_id: report for report in parser.reports if report.object_id in parser.discarded}
 
 
-def _inputs(runtime: Runtime, source: str, entries: list[LedgerObject]) -> "Iterator[ObjectInput]":
+def _inputs(
+    runtime: Runtime, source: str, entries: list[LedgerObject], breaker: "Breaker", parsed: ParsedPart
+) -> "Iterator[ObjectInput]":
     """The part's objects with their bytes fetched ahead, in the recorded order."""
     from s3sentinel_assets.formats import ObjectInput
-    from s3sentinel_assets.s3.reader import open_object, read_ahead
+    from s3sentinel_assets.s3.reader import ReadFacts, open_object, read_ahead
 
     client, access = runtime.s3(source), runtime.config.aws_access(runtime.source(source))
+    limits = runtime.config.limits
+    parsed.facts = {entry.id: ReadFacts() for entry in entries}
 
     def opener(entry: LedgerObject) -> Callable[[], Iterable[bytes]]:
-        return lambda: open_object(client, entry.bucket, entry.key, entry.etag, access=access)
+        return lambda: open_object(
+            client,
+            entry.bucket,
+            entry.key,
+            entry.etag,
+            access=access,
+            version_id=entry.version_id,
+            breaker=breaker,
+            facts=parsed.facts[entry.id],
+        )
 
-    with read_ahead([opener(entry) for entry in entries]) as opened:
+    # More threads than connections would only wait for each other.
+    workers = min(limits.read_ahead_objects, access.max_connections)
+    openers = [opener(entry) for entry in entries]
+    with read_ahead(openers, workers=workers, bytes_bound=limits.read_ahead_bytes) as opened:
         for entry, stream in zip(entries, opened, strict=True):
             yield ObjectInput(object_id=entry.id, key=entry.key, identity=object_identity(entry), open=stream)
 
@@ -251,6 +280,36 @@ def _drop_owned(runtime: Runtime, part: Part, parsed: ParsedPart) -> None:
         parsed.files[index] = _write(
             runtime, part, files.ordinal, files.format, files.table, rows, entities, files.native_ids
         )
+
+
+def _candidates(entries: list[LedgerObject], parsed: ParsedPart) -> list[Candidate]:
+    """The objects that gave rows, and may repeat another one, in the order they were read.
+
+    The order matters: of equal objects the first has kept its events, the others lost theirs to it already.
+    """
+    reports = {report.object_id: report for report in parsed.reports if report.sha256 and report.rows}
+    return [
+        Candidate(entry.id, entry.bucket, entry.key, reports[entry.id].sha256)
+        for entry in entries
+        if entry.id in reports
+    ]
+
+
+def _drop_copies(runtime: Runtime, part: Part, parsed: ParsedPart) -> None:
+    """Takes out the rows of objects whose bytes were read before under the same name; they count as filtered."""
+    with runtime.ledger.read() as connection:
+        found = find_copies(connection, sources_of_table(runtime, part.source), parsed.candidates)
+    new = pl.Series("object", sorted(found.keys() - parsed.copies.keys()), dtype=pl.Int64)
+    parsed.copies = found
+    for index, files in enumerate(parsed.files if new.len() else []):
+        path = runtime.store.path(files.rows.uri)
+        drop = pl.read_parquet(path, columns=["_object"])["_object"].is_in(new.implode())
+        if drop.any():
+            entities = pl.read_parquet(runtime.store.path(files.entities.uri))
+            rows, entities = _without(parsed, pl.read_parquet(path), entities, drop)
+            parsed.files[index] = _write(
+                runtime, part, files.ordinal, files.format, files.table, rows, entities, files.native_ids
+            )
 
 
 def _store_rejects(runtime: Runtime, part: Part, rejects: pl.DataFrame) -> StoredFile | None:

@@ -5,7 +5,7 @@ from datetime import timedelta
 import polars as pl
 
 from s3sentinel_assets.errors import UserError
-from s3sentinel_assets.hours import hour_end, hour_start
+from s3sentinel_assets.hours import hour_end, hour_start, utc_now
 from s3sentinel_assets.ledger import accounts
 from s3sentinel_assets.ledger.accounts import (
     Account,
@@ -15,8 +15,10 @@ from s3sentinel_assets.ledger.accounts import (
     account_of_hour,
     record_proof,
 )
+from s3sentinel_assets.ledger.comparison import comparison_of_hour, found_by
+from s3sentinel_assets.ledger.engine import from_micros
 from s3sentinel_assets.ledger.parts import parts_of_hour
-from s3sentinel_assets.ledger.schema import Stage
+from s3sentinel_assets.ledger.schema import Integrity, Stage
 from s3sentinel_assets.ledger.stages import StageFile, latest_stages
 from s3sentinel_assets.pipeline.runtime import Runtime
 from s3sentinel_assets.tables import load_schema
@@ -26,6 +28,8 @@ __all__ = [
     "account_hour",
     "event_time_report",
     "hours_to_prove",
+    "integrity_report",
+    "listing_report",
     "prove_hour",
     "schema_report",
     "workspace_report",
@@ -34,6 +38,8 @@ __all__ = [
 # CloudTrail says 15 minutes on average; a day late is worth a look, and a clock an hour ahead as well.
 _LATEST_BEFORE_HOUR = timedelta(days=1)
 _EARLIEST_AFTER_HOUR = timedelta(hours=1)
+# CloudTrail writes the digest of an hour within about another one.
+_DIGESTS_DUE = timedelta(hours=3)
 _UNREADABLE = (OSError, UserError, pl.exceptions.PolarsError)
 
 
@@ -48,6 +54,52 @@ def _row_files(runtime: Runtime, source: str, hour: str) -> list[StageFile]:
         parts = parts_of_hour(connection, source, hour)
         results = latest_stages(connection, [part.id for part in parts], Stage.PARSED)
     return [file for part in parts if part.id in results for file in results[part.id].files_of("rows")]
+
+
+def listing_report(runtime: Runtime, source: str, hour: str) -> CheckReport:
+    """Whether the ledger holds exactly the objects that the newest whole listing of the hour showed."""
+    with runtime.ledger.read() as connection:
+        compared = comparison_of_hour(connection, source, hour)
+        found = found_by(connection, source, hour)
+    counts = {
+        "listed_at": f"{from_micros(compared.at):%Y-%m-%d %H:%M:%S} UTC" if compared.at else "",
+        "listed": compared.listed,
+        "in_ledger": compared.held,
+        "gone_from_bucket": compared.gone,
+    }
+    if runtime.source(source).queue_url:
+        counts |= {
+            "by_listing_alone": found.listing,
+            "by_notification_alone": found.notification,
+            "by_both": found.both,
+        }
+    problems = []
+    if compared.at is None:
+        problems.append("no listing has covered the hour yet; materialise it, or turn the sweep on")
+    elif compared.missing:
+        problems.append(f"{compared.missing} listed objects are not in the ledger; materialise the hour again")
+    elif not compared.same:
+        problems.append("listing and ledger have as many objects but not the same ones; materialise the hour again")
+    return CheckReport(not problems, counts, problems)
+
+
+def integrity_report(runtime: Runtime, source: str, hour: str) -> CheckReport:
+    """What CloudTrail's digest files say of the hour's objects."""
+    from s3sentinel_assets.pipeline.integrity import hour_integrity
+
+    found = hour_integrity(runtime, source, hour)
+    counts: dict[str, int | float] = {status.value: count for status, count in found.objects.items() if status}
+    counts |= {f"digests_{state.value}": count for state, count in found.digests.items()}
+    counts |= {"missing": found.missing, "hours_without_digest": found.gap_hours}
+    problems = list(found.problems)
+    if failed := counts.get(Integrity.FAILED.value):
+        problems.insert(0, f"{failed} log files are not what CloudTrail wrote; s3sentinel verify-digests names them")
+    if added := counts.get(Integrity.UNCOVERED.value):
+        problems.insert(0, f"{added} log files were added: no digest of their time lists them")
+    digests = runtime.source(source).digests
+    if digests and digests.verify == "required" and not found.digests and hour_end(hour) + _DIGESTS_DUE < utc_now():
+        problems.append("no digest file of the hour was found; turn on log file validation of the trail")
+    return CheckReport(not problems, counts, problems)
 
 
 def schema_report(runtime: Runtime, source: str, hour: str) -> CheckReport:

@@ -99,7 +99,7 @@ class _Ahead:
 
 @contextlib.contextmanager
 def read_ahead(
-    openers: Sequence[Opener], *, workers: int = 8, bytes_bound: int = 64 << 20
+    openers: Sequence[Opener], *, workers: int = 8, bytes_bound: int = 64 << 20, connections: int | None = None
 ) -> Iterator[Iterator[Callable[[], Iterator[bytes]]]]:
     """Opens streams ahead of their use, in threads, and hands them out in order.
 
@@ -111,11 +111,15 @@ def read_ahead(
         openers: functions that open the streams; each is called once, in a thread.
         workers: streams fetched at a time.
         bytes_bound: bytes that may lie in the buffer.
+        connections: connections there are for them; with more workers the others would only wait, or connect anew
+            for every object.
 
     Yields:
         An iterator of openers, one for each given and in that order. Calling one gives the stream's chunks; an
         exception that the stream raised comes out there, behind the bytes that came before it.
     """
+    if connections is not None:
+        workers = max(1, min(workers, connections))
     ahead = _Ahead(bytes_bound)
     waiting: deque[_Fetch] = deque()
     source = iter(openers)

@@ -14,16 +14,21 @@ from s3sentinel_assets.errors import UserError
 if TYPE_CHECKING:
     from botocore.exceptions import ClientError
 
-__all__ = ["THROTTLED", "about_all_objects", "error_code", "error_words", "explain", "s3_errors"]
+__all__ = ["THROTTLED", "about_all_objects", "error_code", "error_words", "explain", "is_throttling", "s3_errors"]
 
 THROTTLED = frozenset(
     {
-        "SlowDown",
+        "BandwidthLimitExceeded",
+        "KMS.ThrottlingException",
+        "RequestLimitExceeded",
+        "RequestThrottled",
         "ServiceUnavailable",
+        "SlowDown",
+        "SlowDownRead",
         "Throttling",
         "ThrottlingException",
-        "RequestLimitExceeded",
         "TooManyRequests",
+        "429",
         "503",
     }
 )
@@ -37,7 +42,6 @@ _OF_ALL_OBJECTS = frozenset(
     {
         "AccountProblem",
         "AuthFailure",
-        "BandwidthLimitExceeded",
         "CredentialsNotSupported",
         "IncorrectEndpoint",
         "InvalidBucketName",
@@ -47,20 +51,22 @@ _OF_ALL_OBJECTS = frozenset(
         "NoSuchBucket",
         "NotSignedUp",
         "Redirect",
-        "RequestThrottled",
         "RequestTimeTooSkewed",
-        "SlowDownRead",
         "TemporaryRedirect",
         "401",
         "407",
-        "429",
     }
 )
-_UNAVAILABLE = 503
+_TOO_MANY = frozenset({429, 503})
 _REFUSED = frozenset({"AccessDenied", "AccessDeniedException", "AllAccessDisabled", "403", "Forbidden"})
 
 #: What a refused operation would have needed.
-_PERMISSIONS = {"ListObjectsV2": "s3:ListBucket", "GetObject": "s3:GetObject", "AssumeRole": "sts:AssumeRole"}
+_PERMISSIONS = {
+    "AssumeRole": "sts:AssumeRole",
+    "GetObject": "s3:GetObject",
+    "HeadObject": "s3:GetObject",
+    "ListObjectsV2": "s3:ListBucket",
+}
 
 
 def error_code(error: "ClientError") -> str:
@@ -68,13 +74,18 @@ def error_code(error: "ClientError") -> str:
     return str(error.response.get("Error", {}).get("Code", ""))
 
 
+def is_throttling(error: "ClientError") -> bool:
+    """Whether S3 will not give an object now because it, or KMS behind it, is asked too much."""
+    status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode")
+    return error.operation_name == "GetObject" and (error_code(error) in THROTTLED or status in _TOO_MANY)
+
+
 def about_all_objects(error: "ClientError") -> bool:
-    """Whether the trouble is the credentials, the clock, the bucket, the way to it or the load: not one object's."""
+    """Whether the trouble is the credentials, the clock, the bucket or the way to it: not one object's."""
     status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode") or 400
     return (
         error.operation_name != "GetObject"  # fetching the role's credentials comes up here too
-        or error_code(error) in _OF_ALL_OBJECTS | THROTTLED | _EXPIRED | _UNKNOWN_KEY | _ELSEWHERE
-        or status == _UNAVAILABLE
+        or error_code(error) in _OF_ALL_OBJECTS | _EXPIRED | _UNKNOWN_KEY | _ELSEWHERE
         or not 400 <= status < 600
     )
 
@@ -96,10 +107,11 @@ def _words(error: "ClientError") -> str:
 def _of_client(error: "ClientError", bucket: str, access: AwsAccess) -> str:
     code, words = error_code(error), _words(error)
     operation = error.operation_name
-    if operation == "AssumeRole" and code in _REFUSED:
+    if operation.startswith("AssumeRole") and code in _REFUSED:  # roles of our own settings: see ``roles``
+        profile = f"profile {access.profile}" if access.profile else "AWS's own configuration"
         return (
-            f"the role {access.role_arn} cannot be assumed{words}; allow sts:AssumeRole in its trust policy for the "
-            "caller, and check aws.external_id"
+            f"the role that {profile} names cannot be assumed{words}; allow sts:{operation} to the caller in its trust "
+            "policy, and check external_id there"
         )
     if code in _EXPIRED:
         return f"the AWS credentials used for bucket {bucket} have expired{words}; renew them and run again"
@@ -123,7 +135,7 @@ def _of_client(error: "ClientError", bucket: str, access: AwsAccess) -> str:
             "HTTPHeaders", {}
         ).get("x-amz-bucket-region")
         return f"bucket {bucket} is not in region {access.region}; set aws.region to {region or 'its region'}"
-    if code in THROTTLED:
+    if code in THROTTLED or is_throttling(error):
         return (
             f"S3 throttles requests to bucket {bucket} ({code}) and still did at attempt {access.max_attempts}; "
             "lower aws.max_connections or run again later"
@@ -176,7 +188,8 @@ def explain(error: Exception, *, bucket: str | None, access: AwsAccess) -> UserE
                 botocore_errors.ConnectTimeoutError,
                 botocore_errors.ProxyConnectionError,
             ),
-            f"{place} cannot be reached{used}; check aws.endpoint_url, the network and whether it runs",
+            f"{place} cannot be reached{used}; check aws.endpoint_url, the network and whether it runs"
+            + (" (FIPS endpoints are there in the US and Canada only: see aws.use_fips)" if access.use_fips else ""),
         ),
         (
             (

@@ -8,7 +8,7 @@ The same inputs give the same bodies and the same batch ids, whenever and wherev
 
 import contextlib
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -28,6 +28,9 @@ from s3sentinel_assets.store import Store, StoreWriter
 from s3sentinel_assets.tables import TableSchema, load_schema
 
 __all__ = ["PlannedBodies", "commit_plan", "compress", "plan_part"]
+
+#: What CloudTrail's digests said of an event's log file when its delivery was planned.
+INTEGRITY_COLUMN = "IntegrityStatus_CF"
 
 #: Rows rendered at a time: bounds memory, and big enough for columns to pay.
 SLICE_ROWS = 16_384
@@ -69,6 +72,7 @@ def plan_part(
     scored: StageResult | None,
     destination: Destination,
     settings: SentinelSettings,
+    integrity: Mapping[int, str] | None = None,
 ) -> PlannedBodies:
     """Renders, packs and compresses a part, file by file, into one stage file.
 
@@ -79,6 +83,7 @@ def plan_part(
         scored: the ``scores`` files, row-aligned by ordinal; None: the part goes out unscored.
         destination: of the source; rows of another table go to that table's default stream.
         settings: DCR and most bytes of a body.
+        integrity: object id → what its source says of its integrity, as known now; goes into ``IntegrityStatus_CF``.
 
     Raises:
         UserError: a stage file is missing or damaged, or the disk refuses.
@@ -87,6 +92,9 @@ def plan_part(
     row_files = parsed.files_of("rows")
     scores = {file.ordinal: file for file in scored.files_of("scores")} if scored else None
     basis = f"{parsed.id}.{parsed.generation}/" + (f"{scored.id}.{scored.generation}" if scored else "unscored")
+    if integrity:
+        # It may change until the plan is committed, and one batch id must never name two bodies.
+        basis += "/" + hashlib.sha256(repr(sorted(integrity.items())).encode()).hexdigest()[:16]
     draft = _Draft()
     stored: list[StageFile] = []
     if any(file.rows for file in row_files):
@@ -94,7 +102,7 @@ def plan_part(
             bodies = opened.enter_context(store.create(folder, ".bodies"))
             bodies.file.flush()  # opens it: the file is made even if no row fits a body
             rejects = _Rejects(store, folder, opened)
-            for stream, cut in _cuts(store, row_files, scores, destination, settings):
+            for stream, cut in _cuts(store, row_files, scores, destination, settings, integrity or {}):
                 if cut.too_large:
                     rejects.add(cut, parsed.part_id, settings.max_batch_bytes, draft)
                 else:
@@ -193,6 +201,7 @@ def _cuts(
     scores: dict[int, StageFile] | None,
     destination: Destination,
     settings: SentinelSettings,
+    integrity: Mapping[int, str],
 ) -> Iterator[tuple[_Stream, packing.Cut]]:
     """Every cut of the part in row order. Neighbouring files of one table share bodies; tables never do."""
     stream: _Stream | None = None
@@ -208,7 +217,7 @@ def _cuts(
         score_file = None if scores is None else scores.get(file.ordinal)
         if scores is not None and score_file is None:
             raise ValueError(f"stage file {file.uri} has no scores")
-        for tails, times in _rendered(store, file, score_file, stream):
+        for tails, times in _rendered(store, file, score_file, stream, integrity):
             yield from ((stream, cut) for cut in packer.add(tails, times))
         if stream.span is not None:
             yield from ((stream, cut) for cut in packer.finish())  # the next file is sorted by itself
@@ -217,11 +226,14 @@ def _cuts(
 
 
 def _rendered(
-    store: Store, file: StageFile, score_file: StageFile | None, stream: _Stream
+    store: Store, file: StageFile, score_file: StageFile | None, stream: _Stream, integrity: Mapping[int, str]
 ) -> Iterator[tuple[pl.Series, pl.Series | None]]:
     """The tails of one file, slice by slice, with their times where the packer needs them."""
     # Parquet does not notice every flipped bit, and what is planned here is sent as the truth.
     rows = pl.read_parquet(store.checked_path(file.uri, file.sha256))
+    if integrity and INTEGRITY_COLUMN in stream.schema.own_columns:
+        status = pl.col("_object").replace_strict(dict(integrity), default=None, return_dtype=pl.String)
+        rows = rows.with_columns(status.alias(INTEGRITY_COLUMN))
     scores = pl.read_parquet(store.checked_path(score_file.uri, score_file.sha256)) if score_file else None
     if scores is not None and scores.height != rows.height:
         raise ValueError(f"stage file {file.uri} has {rows.height} rows and {scores.height} scores")

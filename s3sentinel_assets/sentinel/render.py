@@ -16,7 +16,7 @@ from s3sentinel_assets.tables import TableSchema
 __all__ = ["FIELD_LIMIT_BYTES", "FLAG_SEPARATOR", "RENDER_VERSION", "SCORE_COLUMNS", "cut_long_values", "render_rows"]
 
 #: Part of every batch id: a change of the wire form must raise it, else one id would name two bodies.
-RENDER_VERSION = "2"
+RENDER_VERSION = "3"
 
 #: The service cuts longer values silently, so we cut first and say so.
 FIELD_LIMIT_BYTES = 65_536

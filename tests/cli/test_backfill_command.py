@@ -12,6 +12,7 @@ from s3sentinel_assets import definitions
 from s3sentinel_assets.assets import parsed
 from s3sentinel_assets.cli.backfill import backfill, parse_hour
 from s3sentinel_assets.errors import UserError
+from s3sentinel_assets.s3.key_grammar import KeyFilter
 from tests.stages import FakeStages, hour
 
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -64,6 +65,13 @@ def test_a_span_is_brought_up_to_date(stages):
     assert told["ok"] is True
     assert [run["source"] for run in told["runs"]] == ["cloudtrail"] * 3 + ["vpc_flow"] * 3
     assert stages.hours_of("deliver") == stages.hours_of("deliver", "vpc_flow") == [hour(3), hour(4)]
+
+
+def test_it_can_be_narrowed_and_asks_refused_objects_again(stages):
+    done = run("-s", "cloudtrail", "--from", hour(3), "--to", hour(3), "--prefix", "AWSLogs/111122223333/")
+    assert done.exit_code == 0, done.output
+    assert "2 runs" in done.stdout
+    assert stages.narrowed == [(KeyFilter(prefix="AWSLogs/111122223333/"), True)]
 
 
 def test_what_failed_is_printed_and_ends_with_1(stages):

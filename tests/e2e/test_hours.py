@@ -12,7 +12,7 @@ from s3sentinel_assets.hours import hour_start
 from s3sentinel_assets.ledger.objects import ObjectState
 from s3sentinel_assets.ledger.quarantine import quarantine_of_hour
 from s3sentinel_assets.ledger.schema import batch, objects, stage
-from s3sentinel_assets.pipeline import discovery, parsing, proofs, scoring, states
+from s3sentinel_assets.pipeline import discovery, parsing, proofs, scoring, states, work
 from tests.e2e import logs
 
 CLOUDTRAIL, VPC = "cloudtrail", "vpc_flow"
@@ -61,13 +61,13 @@ def test_a_late_object_goes_out_alone_and_nothing_sealed_changes(world, hours, m
     world.close_hour(CLOUDTRAIL, hour)
     before = _batches(world)
     world.put(logs.key(CLOUDTRAIL, start, "b.json.gz"), logs.cloudtrail(logs.records(start, 7, 50)), minute(hour, 59))
-    assert list(discovery.touched_hours(world.runtime, CLOUDTRAIL)) == [hour]
+    assert list(work.touched_hours(world.runtime, CLOUDTRAIL)) == [hour]
     world.bring_up(CLOUDTRAIL, hour)
     assert {name: _batches(world)[name] for name in before} == before
     assert sum(rows for rows, _ in _batches(world).values()) == 57
     account = world.account(CLOUDTRAIL, hour)
     assert (account.verdict, account.accepted, account.sealed) == ("complete", 57, True)
-    assert discovery.touched_hours(world.runtime, CLOUDTRAIL) == {}
+    assert work.touched_hours(world.runtime, CLOUDTRAIL) == {}
     with world.runtime.ledger.read() as connection:
         assert connection.execute(sa.select(objects.c.late).order_by(objects.c.id)).scalars().all() == [False, True]
 
@@ -335,10 +335,10 @@ def test_a_refused_object_is_asked_for_by_the_sensor_once_its_time_has_come(worl
     world.bring_up(CLOUDTRAIL, hour)
     world.close_hour(CLOUDTRAIL, hour)
     world.laptop.aws.set_faults()
-    assert discovery.touched_hours(world.runtime, CLOUDTRAIL) == {}
+    assert work.touched_hours(world.runtime, CLOUDTRAIL) == {}
     with world.runtime.ledger.write() as connection:  # the first minute is over
         connection.execute(sa.update(objects).values(discovered_at=0))
-    assert list(discovery.touched_hours(world.runtime, CLOUDTRAIL)) == [hour]
+    assert list(work.touched_hours(world.runtime, CLOUDTRAIL)) == [hour]
     world.bring_up(CLOUDTRAIL, hour)
     assert world.account(CLOUDTRAIL, hour).verdict == "complete"
 

@@ -93,7 +93,7 @@ def test_too_many_bytes_are_cut_and_said():
     assert parsed.rejects["reason"].to_list() == ["too_many_bytes"]
 
 
-@pytest.mark.parametrize("state", ["vanished", "denied", "unreadable"])
+@pytest.mark.parametrize("state", ["vanished", "denied", "kms_denied", "archived", "throttled", "broken", "unreadable"])
 def test_an_object_that_cannot_be_read_has_no_records_and_stops_nothing(state):
     inputs = [
         an_input(0, trail(record())),

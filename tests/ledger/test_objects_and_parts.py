@@ -8,9 +8,10 @@ import sqlalchemy as sa
 
 from s3sentinel_assets.ledger.engine import Ledger
 from s3sentinel_assets.ledger.hours import first_hour, is_sealed, listed_at, mark_listed, seal, sealed_hours
-from s3sentinel_assets.ledger.objects import SeenObject, objects_of_part, record_seen, requeue_denied
+from s3sentinel_assets.ledger.objects import SeenObject, objects_of_part
 from s3sentinel_assets.ledger.parts import assign_parts, parts_of_hour
-from s3sentinel_assets.ledger.schema import ObjectState, hour, objects
+from s3sentinel_assets.ledger.schema import hour, objects
+from s3sentinel_assets.ledger.seen import record_seen
 
 HOUR = "2026-11-20-10:00"
 START = datetime(2026, 11, 20, 10, tzinfo=UTC)
@@ -28,19 +29,21 @@ def seen(number: int, *, minute: int = 0, size: int = 100, etag: str = "e") -> S
 
 
 def test_an_object_is_recorded_once_and_a_new_version_is_a_new_object(ledger):
-    assert record_seen(ledger, "s", [seen(1), seen(2)]) == (2, {HOUR})
-    assert record_seen(ledger, "s", [seen(1), seen(2)]) == (0, set())
-    assert record_seen(ledger, "s", [seen(1, etag="other")])[0] == 1
-    assert record_seen(ledger, "another source", [seen(1)])[0] == 1
+    first, again = (record_seen(ledger, "s", [seen(1), seen(2)]) for _ in range(2))
+    assert (first.new, first.new_bytes, first.touched) == (2, 200, {HOUR})
+    assert (again.new, again.new_bytes, again.touched) == (0, 0, set())
+    assert record_seen(ledger, "s", [seen(1, etag="other")]).new == 1
+    assert record_seen(ledger, "another source", [seen(1)]).new == 1
+    assert record_seen(ledger, "s", [seen(7), seen(7)]).new == 1
 
 
 def test_two_objects_of_one_second_are_both_recorded(ledger):
-    assert record_seen(ledger, "s", [seen(1, minute=5), seen(2, minute=5)])[0] == 2
+    assert record_seen(ledger, "s", [seen(1, minute=5), seen(2, minute=5)]).new == 2
 
 
 def test_more_objects_than_one_chunk_are_all_recorded(ledger):
-    assert record_seen(ledger, "s", (seen(number) for number in range(1_001)))[0] == 1_001
-    assert record_seen(ledger, "s", (seen(number) for number in range(1_003)))[0] == 2
+    assert record_seen(ledger, "s", (seen(number) for number in range(1_001))).new == 1_001
+    assert record_seen(ledger, "s", (seen(number) for number in range(1_003))).new == 2
 
 
 def test_parts_keep_the_limits_and_the_order_of_arrival(ledger):
@@ -113,25 +116,10 @@ def test_the_watermark_of_an_hour_only_moves_forward(ledger):
         assert first_hour(connection, "s") is None
 
 
-def test_a_refused_object_gets_spaced_and_bounded_new_chances(ledger):
-    record_seen(ledger, "s", [seen(1)])
-    for turn in range(20):
-        with ledger.write() as connection:
-            connection.execute(
-                sa.update(objects)
-                .where(objects.c.state == ObjectState.LISTED.value)
-                .values(state=ObjectState.DENIED.value, discovered_at=0)
-            )
-        queued = requeue_denied(ledger, "s", HOUR)
-        assert queued == (1 if turn < 12 else 0)
-        assert requeue_denied(ledger, "s", HOUR) == 0
+def test_a_filter_takes_its_objects_and_the_others_go_on_waiting(ledger):
+    record_seen(ledger, "s", [seen(1), seen(2)])
+    (part,) = assign_parts(ledger, "s", HOUR, max_bytes=1_000, max_objects=10, keys=lambda key: key.endswith("2"))
+    (other,) = assign_parts(ledger, "s", HOUR, max_bytes=1_000, max_objects=10)
     with ledger.read() as connection:
-        versions = connection.execute(sa.select(objects.c.version).order_by(objects.c.id)).scalars().all()
-    assert versions == ["e", *(f"e~{turn}" for turn in range(1, 13))]
-
-
-def test_a_refusal_of_a_moment_ago_is_not_tried_again(ledger):
-    record_seen(ledger, "s", [seen(1)])
-    with ledger.write() as connection:
-        connection.execute(sa.update(objects).values(state=ObjectState.DENIED.value))
-    assert requeue_denied(ledger, "s", HOUR) == 0
+        assert [entry.key for entry in objects_of_part(connection, part)] == ["k/0002"]
+        assert [entry.key for entry in objects_of_part(connection, other)] == ["k/0001"]

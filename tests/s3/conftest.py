@@ -2,6 +2,7 @@
 
 import itertools
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 from typing import Any
 
@@ -9,6 +10,7 @@ import pytest
 
 from s3sentinel_assets.config import AwsAccess, SourceSettings
 from s3sentinel_assets.local.aws import LAST_MODIFIED_METADATA, LocalAws, start_aws
+from s3sentinel_assets.s3 import credentials
 from s3sentinel_assets.s3.session import s3_client
 
 _numbers = itertools.count(1)
@@ -51,3 +53,20 @@ def bucket(local_aws: LocalAws, access: AwsAccess) -> Iterator[Bucket]:
     client.create_bucket(Bucket=name)
     yield Bucket(name=name, client=client, access=access)
     local_aws.set_faults()
+
+
+class Clock:
+    """The time that credentials go by; it moves when a test says so."""
+
+    def __init__(self) -> None:
+        self.ahead = timedelta()
+
+    def __call__(self) -> datetime:
+        return datetime.now(UTC) + self.ahead
+
+
+@pytest.fixture
+def clock(monkeypatch) -> Clock:
+    clock = Clock()
+    monkeypatch.setattr(credentials, "_now", clock)
+    return clock

@@ -1,7 +1,10 @@
 """Large objects from S3 through the parser: broken off, refused or damaged half-way, nothing of them goes out."""
 
 import json
+import subprocess
+import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -10,7 +13,7 @@ from s3sentinel_assets.errors import UserError
 from s3sentinel_assets.formats import ObjectInput, PartParser
 from s3sentinel_assets.formats.cloudtrail.parser import CloudTrailParser
 from s3sentinel_assets.local.aws import Fault, LocalAws
-from s3sentinel_assets.s3.reader import WHOLE_BYTES, open_object
+from s3sentinel_assets.s3.reader import WHOLE_BYTES, Breaker, open_object
 
 RECORDS = [
     {
@@ -39,12 +42,12 @@ def etags(bucket) -> dict[str, str]:
     return {key: bucket.put(key, body) for key, body in (("a", SMALL), ("big", LARGE), ("z", SMALL))}
 
 
-def read(bucket, etags: dict[str, str], client=None) -> tuple[PartParser, dict[str, int]]:
+def read(bucket, etags: dict[str, str], client=None, breaker=None) -> tuple[PartParser, dict[str, int]]:
     """The parser, and the rows of each object that may be used."""
     keys = list(etags)
 
     def opened(key: str) -> Iterator[bytes]:
-        return open_object(client or bucket.client, bucket.name, key, etags[key], access=bucket.access)
+        return open_object(client or bucket.client, bucket.name, key, etags[key], access=bucket.access, breaker=breaker)
 
     parser = PartParser("auto", file_decoded_bytes=1 << 20)
     rows = dict.fromkeys(keys, 0)
@@ -57,23 +60,27 @@ def read(bucket, etags: dict[str, str], client=None) -> tuple[PartParser, dict[s
 
 
 @pytest.mark.parametrize(
-    ("then", "words"),
+    ("then", "state", "words"),
     [
-        (Fault("internal_error", keys="big"), "internal error"),
-        (Fault("access_denied", keys="big"), "access is denied"),
-        (Fault("broken_body", keys="big", after_bytes=0), "breaks off at byte"),
+        (Fault("internal_error", keys="big"), "broken", "internal error"),
+        (Fault("access_denied", keys="big"), "denied", "access is denied"),
+        (Fault("kms_disabled", keys="big"), "kms_denied", "enable it"),
+        (Fault("archived", keys="big"), "archived", "restore it"),
+        (Fault("slow_down", keys="big"), "throttled", "throttles"),
+        (Fault("broken_body", keys="big", after_bytes=0), "broken", "breaks off at byte"),
+        (Fault("range_ignored", keys="big"), "broken", "ignores the Range header"),
     ],
-    ids=["internal error", "denied", "broken"],
+    ids=lambda value: value.kind if isinstance(value, Fault) else "",
 )
-def test_an_object_that_breaks_off_for_good_is_denied_and_read_whole_later(
-    bucket, etags, local_aws: LocalAws, then, words
+def test_an_object_that_breaks_off_for_good_counts_nothing_and_is_read_whole_later(
+    bucket, etags, local_aws: LocalAws, then, state, words
 ) -> None:
     local_aws.set_faults(Fault("broken_body", keys="big", after_bytes=WHOLE_BYTES + 77, times=1), then)
     parser, rows = read(bucket, etags)
     assert rows == {"a": 3, "big": 0, "z": 3}
     assert parser.discarded == {1}
     report = parser.reports[1]
-    assert (report.state, report.records) == ("denied", 0)
+    assert (report.state, report.records) == (state, 0)
     assert words in (report.note or "")
     assert parser.rejects.is_empty()
     local_aws.set_faults()
@@ -81,12 +88,14 @@ def test_an_object_that_breaks_off_for_good_is_denied_and_read_whole_later(
     assert (rows["big"], parser.discarded) == (8_000, set())
 
 
-def test_throttling_half_way_fails_the_attempt(bucket, etags, local_aws: LocalAws) -> None:
-    local_aws.set_faults(
-        Fault("broken_body", keys="big", after_bytes=WHOLE_BYTES + 77, times=1), Fault("slow_down", keys="big")
-    )
+def test_several_throttled_objects_fail_the_attempt(bucket, etags, local_aws: LocalAws) -> None:
+    local_aws.set_faults(Fault("slow_down", keys="[az]"))
+    breaker = Breaker(2)
+    _, rows = read(bucket, etags, breaker=breaker)  # big between them is served
+    assert rows == {"a": 0, "big": 8_000, "z": 0}
+    local_aws.set_faults(Fault("slow_down"))
     with pytest.raises(UserError, match="throttles"):
-        read(bucket, etags)
+        read(bucket, etags, breaker=breaker)
 
 
 def test_a_connection_that_breaks_once_loses_and_repeats_nothing(bucket, etags, local_aws: LocalAws) -> None:
@@ -124,14 +133,33 @@ class DamagedBody:
 def test_nothing_of_a_damaged_object_is_used(bucket, etags) -> None:
     parser, rows = read(bucket, etags, Damaging(bucket.client, "big"))
     assert rows == {"a": 3, "big": 0, "z": 3}
-    assert parser.reports[1].state == "denied"
-    assert "its ETag is" in (parser.reports[1].note or "")
+    assert parser.reports[1].state == "broken"
+    assert "S3's checksum is" in (parser.reports[1].note or "")
 
 
 def test_damage_of_a_large_object_is_told_after_the_last_byte(bucket, etags) -> None:
     stream = open_object(Damaging(bucket.client, "big"), bucket.name, "big", etags["big"], access=bucket.access)
     size = 0
-    with pytest.raises(ReadFailure, match="the MD5 of its") as caught:
+    with pytest.raises(ReadFailure, match="the CRC32 is") as caught:
         for chunk in stream:
             size += len(chunk)
-    assert (size, caught.value.state) == (len(LARGE), "denied")
+    assert (size, caught.value.state) == (len(LARGE), "broken")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="memory is read from /proc")
+@pytest.mark.slow
+def test_cloudtrail_150_mb_single_array_in_bounded_memory() -> None:
+    """One ``{"Records":[…]}`` of 150 MB on one line; in a process of its own, whose memory is counted."""
+    options = ["--gigabytes", "0.15", "--format", "cloudtrail", "--frame-mib", "8", "--ahead-mib", "8"]
+    done = subprocess.run(
+        [sys.executable, "-m", "benchmarks.large_object", *options],
+        capture_output=True,
+        text=True,
+        cwd=Path(__file__).resolve().parent.parent.parent,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    figures = json.loads(done.stdout.splitlines()[-1].partition(": ")[2])
+    assert figures["decoded_bytes"] >= 150_000_000
+    assert figures["rows"] > 250_000
+    assert figures["over_imports_mib"] < 143  # less than the text alone

@@ -8,7 +8,17 @@ from hypothesis import strategies as st
 
 from s3sentinel_assets.errors import UserError
 from s3sentinel_assets.local.aws import Fault, LocalAws
-from s3sentinel_assets.s3.listing import DIGESTS, FOLDER_MARKERS, OTHER_FOLDERS, ListedObject, list_objects
+from s3sentinel_assets.s3.key_grammar import KeyFilter
+from s3sentinel_assets.s3.listing import (
+    DIGESTS,
+    FOLDER_MARKERS,
+    OTHER_FOLDERS,
+    OTHER_KEYS,
+    TEST_FILES,
+    ListedObject,
+    left_out,
+    list_objects,
+)
 from s3sentinel_assets.s3.session import s3_client
 
 HOUR = datetime(2026, 11, 3, 0, tzinfo=UTC)
@@ -58,9 +68,44 @@ def test_what_is_left_out_is_counted(bucket) -> None:
     bucket.put("logs/deep/", b"")
     bucket.put("logs/not-empty/", b"bytes")
     bucket.put("logs/empty.gz", b"")
+    bucket.put("logs/deep_$folder$", b"")
+    bucket.put("logs/AWSLogs/111122223333/ELBAccessLogTestFile", b"Enable AccessLog for ELB: x")
+    bucket.put("logs/AWSLogs/111122223333/Config/ConfigWritabilityCheckFile", b"")
     skipped: dict[str, int] = {}
     assert [entry.key for entry in listed(bucket, "logs/", skipped=skipped)] == ["logs/empty.gz", "logs/not-empty/"]
-    assert skipped == {DIGESTS: 1, FOLDER_MARKERS: 2}
+    assert skipped == {DIGESTS: 1, FOLDER_MARKERS: 3, TEST_FILES: 2}
+
+
+_LOG = "111122223333_CloudTrail_us-east-1_20261103T0000Z_x.json.gz"
+_DIGEST = "111122223333_CloudTrail-Digest_us-east-1_trail_us-east-1_20261103T000000Z.json.gz"
+
+
+@pytest.mark.parametrize(
+    ("key", "size", "name"),
+    [
+        (f"AWSLogs/111122223333/CloudTrail-Digest/us-east-1/2026/11/03/{_DIGEST}", 9, DIGESTS),
+        ("CloudTrail-Digest/us-east-1/any", 9, DIGESTS),
+        (f"moved/{_DIGEST}", 9, DIGESTS),
+        ("a/CloudTrail-Digest/", 0, DIGESTS),
+        (f"AWSLogs/111122223333/CloudTrail-Insight/us-east-1/2026/11/03/{_LOG}", 9, None),
+        (f"AWSLogs/111122223333/CloudTrail/us-east-1/2026/11/03/{_LOG}", 9, None),
+        (f"My-CloudTrail-Digest-Folder/{_LOG}", 9, None),
+        (f"a_CloudTrail-Digest_b/{_LOG}", 9, None),
+        ("CloudTrail-Digest", 9, None),
+        ("a/", 0, FOLDER_MARKERS),
+        ("a_$folder$", 0, FOLDER_MARKERS),
+        ("a/", 1, None),
+        ("a/", None, None),
+        ("a", 0, None),
+        ("", 0, None),
+        ("ELBAccessLogTestFile", 9, TEST_FILES),
+        ("a/ELBConnectionLogTestFile", None, TEST_FILES),
+        ("a/MyELBAccessLogTestFile", 9, None),
+        ("ELBAccessLogTestFile/f", 9, None),
+    ],
+)
+def test_what_is_never_a_log_is_told_by_its_path(key, size, name) -> None:
+    assert left_out(key, size) == name
 
 
 def test_folders_that_do_not_match_are_counted(bucket) -> None:
@@ -68,6 +113,51 @@ def test_folders_that_do_not_match_are_counted(bucket) -> None:
     skipped: dict[str, int] = {}
     assert listed(bucket, skipped=skipped) == []
     assert skipped == {OTHER_FOLDERS: 1}
+
+
+def test_days_of_one_region_are_one_range_for_a_real_client_too(bucket) -> None:
+    for day in ("01", "02", "03", "04"):
+        bucket.put(f"{FOLDER}/2026/11/{day}/é+%2F f")
+    bucket.put(f"{FOLDER}/2026/11/02extra/f")
+    asked, skipped = [], dict[str, int]()
+    bucket.client.meta.events.register(
+        "before-parameter-build.s3.ListObjectsV2", lambda params, **_: asked.append(params), unique_id="spy"
+    )
+    try:
+        found = listed(bucket, look_back=timedelta(hours=24), skipped=skipped)
+    finally:
+        bucket.client.meta.events.unregister("before-parameter-build.s3.ListObjectsV2", unique_id="spy")
+    assert [entry.key for entry in found] == [f"{FOLDER}/2026/11/{day}/é+%2F f" for day in ("02", "03")]
+    assert skipped == {OTHER_KEYS: 1}
+    assert [request.get("StartAfter") for request in asked] == [None, None, f"{FOLDER}/2026/11/02.~"]
+
+
+def test_several_workers_find_the_same_with_a_real_client(bucket) -> None:
+    for account in range(6):
+        for region in ("us-east-1", "eu-west-1"):
+            bucket.put(f"AWSLogs/{account:012d}/CloudTrail/{region}/2026/11/03/f")
+    options = {"first": HOUR, "last": HOUR, "look_back": timedelta(hours=24)}
+    alone = list(list_objects(bucket.client, bucket.source(PREFIX), bucket.access, **options))
+    together = list(list_objects(bucket.client, bucket.source(PREFIX), bucket.access, **options, workers=8))
+    assert sorted(together) == sorted(alone)
+    assert len(alone) == 12
+
+
+def test_config_writes_days_without_zeros_and_folders_of_any_name(bucket) -> None:
+    keys = [f"AWSLogs/111122223333/Config/us-east-1/2026/{day}/ConfigHistory/f" for day in ("11/2", "11/3", "11/30")]
+    for key in keys:
+        bucket.put(key)
+    found = listed(bucket, "AWSLogs/{account}/Config/{region}/{yyyy}/{m}/{d}/{folder}/", look_back=timedelta(days=1))
+    assert [entry.key for entry in found] == keys[:2]
+
+
+def test_an_account_is_narrowed_to_with_a_real_client(bucket) -> None:
+    for account in ("111122223333", "444455556666"):
+        bucket.put(f"AWSLogs/{account}/CloudTrail/us-east-1/2026/11/03/f")
+    only = KeyFilter(account="444455556666")
+    options = {"first": HOUR, "last": HOUR, "look_back": timedelta(0), "only": only}
+    (found,) = list_objects(bucket.client, bucket.source(PREFIX), bucket.access, **options)
+    assert "/444455556666/" in found.key
 
 
 KEYS = [
@@ -176,18 +266,19 @@ def test_memory_is_flat_however_many_keys(bucket) -> None:
     assert peak < 4 << 20
 
 
-def test_owner_is_asked_for_in_every_request(bucket) -> None:
+def test_owner_and_payer_go_with_every_request(bucket) -> None:
     asked = []
     bucket.put(f"{FOLDER}/2026/11/03/f")
     bucket.client.meta.events.register(
         "before-parameter-build.s3.ListObjectsV2", lambda params, **_: asked.append(params), unique_id="spy"
     )
     try:
-        listed(bucket, expected_bucket_owner="123456789012")
+        listed(bucket, expected_bucket_owner="123456789012", requester_pays=True)
     finally:
         bucket.client.meta.events.unregister("before-parameter-build.s3.ListObjectsV2", unique_id="spy")
-    assert len(asked) == 4
+    assert [request["Prefix"] for request in asked] == ["AWSLogs/", f"{FOLDER[:32]}", f"{FOLDER}/2026/11/0"]
     assert {request["ExpectedBucketOwner"] for request in asked} == {"123456789012"}
+    assert {request["RequestPayer"] for request in asked} == {"requester"}
 
 
 @pytest.mark.parametrize(
@@ -214,9 +305,10 @@ def test_a_missing_bucket(bucket) -> None:
 
 
 def test_a_refusal_in_the_middle_is_raised_not_taken_for_the_end(bucket, local_aws: LocalAws) -> None:
+    other = FOLDER.replace("us-east-1", "us-east-2")
     bucket.put(f"{FOLDER}/2026/11/02/f")
-    bucket.put(f"{FOLDER}/2026/11/03/f")
-    local_aws.set_faults(Fault("access_denied", keys="*/11/03/*", operations=("list",)))
+    bucket.put(f"{other}/2026/11/03/f")
+    local_aws.set_faults(Fault("access_denied", keys=f"{other}/*", operations=("list",)))
     entries = list_objects(
         bucket.client,
         bucket.source(PREFIX),

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from s3sentinel_assets.s3.key_grammar import KeyFilter
 from s3sentinel_assets.s3.prefixes import expand
 
 FIRST, LAST = datetime(2026, 10, 31, 22, tzinfo=UTC), datetime(2026, 11, 1, 1, tzinfo=UTC)
@@ -123,6 +124,52 @@ def test_dates_before_accounts_and_a_field_used_twice() -> None:
 def test_braces_and_pattern_characters_in_literals_are_literal() -> None:
     prefixes, _ = run("a+b(1)/{{x}}/{account}.d/", "a+b(1)/{x}/111122223333.d/f", "a+b(1)/{x}/111122223333xd/f")
     assert prefixes == ["a+b(1)/{x}/111122223333.d/"]
+
+
+def test_days_and_months_without_leading_zeros() -> None:
+    assert run("x/{yyyy}/{m}/{d}/")[0] == ["x/2026/10/31/", "x/2026/11/1/"]
+    assert run("x/{yyyy}-{m}-")[0] == ["x/2026-10-", "x/2026-11-"]
+
+
+def test_any_folder_is_found_each_time_with_a_value_of_its_own() -> None:
+    skipped: list[str] = []
+    prefixes, asked = run(
+        "WAF/{folder}/acl={folder}/{yyyy}/{mm}/",
+        "WAF/cloudfront/acl=b c/2026/11/f",
+        "WAF/us-east-1/acl=é/2026/11/f",
+        "WAF/us-east-1/acl=/2026/11/f",
+        "WAF/us-east-1/other/2026/11/f",
+        "WAF//acl=x/2026/11/f",
+        on_skipped=skipped.append,
+    )
+    assert prefixes == [
+        "WAF/cloudfront/acl=b c/2026/10/", "WAF/cloudfront/acl=b c/2026/11/",
+        "WAF/us-east-1/acl=é/2026/10/", "WAF/us-east-1/acl=é/2026/11/",
+    ]  # fmt: skip
+    assert asked == ["WAF/", "WAF/cloudfront/acl=", "WAF/us-east-1/acl="]
+    assert skipped == ["WAF//", "WAF/us-east-1/acl=/"]
+
+
+def test_a_date_behind_an_account_in_one_folder_asks_once_and_takes_no_other_date_for_a_strange_folder() -> None:
+    skipped: list[str] = []
+    prefixes, asked = run(
+        "{account}-{yyyy}{mm}{dd}/",
+        "111122223333-20261030/f",
+        "111122223333-20261031/f",
+        "444455556666-20261101/f",
+        "444455556666-2026110/f",
+        on_skipped=skipped.append,
+    )
+    assert prefixes == ["111122223333-20261031/", "444455556666-20261101/"]
+    assert asked == [""]
+    assert skipped == ["444455556666-2026110/"]
+
+
+def test_a_filter_narrows_the_prefixes() -> None:
+    key = "AWSLogs/111122223333/CloudTrail/us-east-1/2026/11/01/f"
+    prefixes, asked = run("AWSLogs/{account}/CloudTrail/{region}/", key, only=KeyFilter(account="111122223333"))
+    assert prefixes == ["AWSLogs/111122223333/CloudTrail/us-east-1/"]
+    assert asked == ["AWSLogs/111122223333/CloudTrail/"]
 
 
 @pytest.mark.parametrize("name", ["us-east-1", "cn-northwest-1", "us-iso-east-1", "mx-central-1", "il-central-1"])

@@ -1,4 +1,4 @@
-"""Clients: where credentials come from, what is cached, what is said when something is missing."""
+"""Clients: where credentials come from, which endpoint is asked, what is cached, what is said of something missing."""
 
 import os
 from concurrent.futures import ThreadPoolExecutor
@@ -8,8 +8,14 @@ import pytest
 
 from s3sentinel_assets.config import AwsAccess
 from s3sentinel_assets.errors import ConfigurationError, UserError
-from s3sentinel_assets.local.aws import LocalAws
-from s3sentinel_assets.s3.session import s3_client
+from s3sentinel_assets.local.aws import Fault, LocalAws
+from s3sentinel_assets.s3.errors import s3_errors
+from s3sentinel_assets.s3.session import aws_client, s3_client
+
+VPC_ENDPOINT = "https://bucket.vpce-0a1b.s3.eu-west-1.vpce.amazonaws.com"
+POINT_ENDPOINT = "https://accesspoint.vpce-0a1b.s3.eu-west-1.vpce.amazonaws.com"
+POINT = "arn:aws:s3:eu-west-1:111122223333:accesspoint/logs"
+STAND_IN = "http://127.0.0.1:9"
 
 
 def credentials_of(client):
@@ -82,38 +88,6 @@ def test_an_unknown_profile_is_named(tmp_path) -> None:
         s3_client(AwsAccess(credentials_file=file, profile="absent"))
 
 
-def test_a_role_is_assumed_with_the_external_id(local_aws: LocalAws, monkeypatch) -> None:
-    access = AwsAccess(
-        endpoint_url=local_aws.url,
-        sts_endpoint_url=local_aws.url,
-        credentials_file=local_aws.credentials_file,
-        role_arn="arn:aws:iam::111122223333:role/reader",
-        external_id="the-external-id",
-    )
-    from botocore.client import BaseClient
-
-    seen = []
-    original = BaseClient._make_api_call
-
-    def spy(self, operation, parameters):
-        seen.append((operation, parameters))
-        return original(self, operation, parameters)
-
-    monkeypatch.setattr(BaseClient, "_make_api_call", spy)
-    client = s3_client(access)
-    assert seen == []  # nothing is asked before it is needed
-    client.list_buckets()
-    assert seen[1] == (
-        "AssumeRole",
-        {
-            "RoleArn": "arn:aws:iam::111122223333:role/reader",
-            "RoleSessionName": "s3sentinel",
-            "ExternalId": "the-external-id",
-        },
-    )
-    assert credentials_of(client).token
-
-
 def test_a_role_without_a_caller_says_so(monkeypatch) -> None:
     with pytest.raises(UserError, match=r"no AWS credentials were found; set aws\.profile"):
         s3_client(AwsAccess(role_arn="arn:aws:iam::111122223333:role/reader", region="ca-west-1"))
@@ -126,3 +100,154 @@ def test_nothing_of_a_secret_in_a_sentence(tmp_path) -> None:
         s3_client(AwsAccess(credentials_file=file)).list_buckets()
     assert "TOPSECRET" not in str(caught.value)
     assert os.fspath(file) in str(caught.value)
+
+
+class _NotSentError(Exception):
+    """Ends a request before it leaves."""
+
+
+def asked(client, call) -> str:
+    """The URL that a call would have asked."""
+    urls = []
+
+    def stop(request, **_):
+        urls.append(request.url)
+        raise _NotSentError
+
+    client.meta.events.register("before-send", stop, unique_id="asked")
+    with pytest.raises(_NotSentError):
+        call(client)
+    client.meta.events.unregister("before-send", stop, unique_id="asked")
+    return urls[0]
+
+
+@pytest.mark.parametrize(
+    ("settings", "bucket", "url"),
+    [
+        ({}, "logs", "https://logs.s3.eu-west-1.amazonaws.com/k"),
+        ({}, "dotted.logs", "https://s3.eu-west-1.amazonaws.com/dotted.logs/k"),
+        ({"region": "us-east-1"}, "logs", "https://logs.s3.us-east-1.amazonaws.com/k"),
+        ({"region": "cn-north-1"}, "logs", "https://logs.s3.cn-north-1.amazonaws.com.cn/k"),
+        ({"addressing_style": "path"}, "logs", "https://s3.eu-west-1.amazonaws.com/logs/k"),
+        ({}, POINT, "https://logs-111122223333.s3-accesspoint.eu-west-1.amazonaws.com/k"),
+        ({"region": "us-east-1"}, POINT, "https://logs-111122223333.s3-accesspoint.eu-west-1.amazonaws.com/k"),
+        ({"endpoint_url": STAND_IN}, "logs", "http://127.0.0.1:9/logs/k"),
+        ({"endpoint_url": VPC_ENDPOINT}, "logs", f"{VPC_ENDPOINT}/logs/k"),
+        (
+            {"endpoint_url": VPC_ENDPOINT, "addressing_style": "virtual"},
+            "logs",
+            "https://logs.bucket.vpce-0a1b.s3.eu-west-1.vpce.amazonaws.com/k",
+        ),
+        (
+            {"endpoint_url": POINT_ENDPOINT},
+            POINT,
+            "https://logs-111122223333.accesspoint.vpce-0a1b.s3.eu-west-1.vpce.amazonaws.com/k",
+        ),
+        ({"region": "us-west-2", "use_fips": True}, "logs", "https://logs.s3-fips.us-west-2.amazonaws.com/k"),
+        ({"use_dual_stack": True}, "logs", "https://logs.s3.dualstack.eu-west-1.amazonaws.com/k"),
+        (
+            {"region": "us-west-2", "use_fips": True, "use_dual_stack": True},
+            "logs",
+            "https://logs.s3-fips.dualstack.us-west-2.amazonaws.com/k",
+        ),
+    ],
+)
+def test_the_address_of_an_object(monkeypatch, settings, bucket, url) -> None:
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "FROMENVIRONMENT")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
+    client = s3_client(AwsAccess(**{"region": "eu-west-1", **settings}))
+    assert asked(client, lambda client: client.get_object(Bucket=bucket, Key="k")) == url
+
+
+CALLS = {
+    "sts": lambda client: client.get_caller_identity(),
+    "sqs": lambda client: client.receive_message(QueueUrl="https://sqs.eu-west-1.amazonaws.com/111122223333/logs"),
+    "cloudtrail": lambda client: client.list_public_keys(),
+}
+
+
+@pytest.mark.parametrize(
+    ("settings", "urls"),
+    [
+        ({}, ["sts.eu-west-1.amazonaws.com", "sqs.eu-west-1.amazonaws.com", "cloudtrail.eu-west-1.amazonaws.com"]),
+        (
+            {"endpoint_url": VPC_ENDPOINT, "sqs_endpoint_url": "https://vpce-1.sqs.eu-west-1.vpce.amazonaws.com"},
+            [
+                "sts.eu-west-1.amazonaws.com",
+                "vpce-1.sqs.eu-west-1.vpce.amazonaws.com",
+                "cloudtrail.eu-west-1.amazonaws.com",
+            ],
+        ),
+        (
+            {"region": "us-west-2", "use_fips": True},
+            [
+                "sts-fips.us-west-2.amazonaws.com",
+                "sqs-fips.us-west-2.amazonaws.com",
+                "cloudtrail-fips.us-west-2.amazonaws.com",
+            ],
+        ),
+        (
+            {"use_dual_stack": True},
+            ["sts.eu-west-1.api.aws", "sqs.eu-west-1.api.aws", "cloudtrail.eu-west-1.api.aws"],
+        ),
+        ({"endpoint_url": STAND_IN}, ["127.0.0.1:9"] * 3),
+        ({"endpoint_url": STAND_IN, "sts_endpoint_url": "http://127.0.0.1:10"}, ["127.0.0.1:10", *["127.0.0.1:9"] * 2]),
+    ],
+    ids=["AWS", "VPC endpoints", "FIPS", "dual stack", "stand-in", "two stand-ins"],
+)
+def test_other_services_are_asked_in_the_region_and_all_of_them_at_a_stand_in(monkeypatch, settings, urls) -> None:
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "FROMENVIRONMENT")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
+    access = AwsAccess(**{"region": "eu-west-1", "max_connections": 9, **settings})
+    for (service, call), host in zip(CALLS.items(), urls, strict=True):
+        assert asked(aws_client(access, service), call).partition("://")[2] == f"{host}/"
+
+
+@pytest.mark.parametrize("wish", ["use_fips", "use_dual_stack"])
+def test_an_endpoint_of_the_environment_cannot_undo_fips(monkeypatch, wish) -> None:
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "https://elsewhere.example.org")
+    assert "elsewhere" in s3_client(AwsAccess(region="us-east-2")).meta.endpoint_url
+    assert "elsewhere" not in s3_client(AwsAccess(region="us-east-2", **{wish: True})).meta.endpoint_url
+
+
+def test_another_region_is_another_client_with_the_same_credentials(local_aws: LocalAws) -> None:
+    role = {"role_arn": "arn:aws:iam::111122223333:role/one-chain"}
+    access = AwsAccess(endpoint_url=local_aws.url, credentials_file=local_aws.credentials_file, **role)
+    clients = [aws_client(access, "sts"), aws_client(access, "cloudtrail", "eu-west-2"), s3_client(access)]
+    assert [client.meta.region_name for client in clients] == ["us-east-1", "eu-west-2", "us-east-1"]
+    assert aws_client(access, "cloudtrail", "eu-west-2") is clients[1]
+    assert "one-chain" in clients[0].get_caller_identity()["Arn"]
+    assert len({credentials_of(client).access_key for client in clients}) == 1
+
+
+def test_a_long_poll_is_not_cut_off_by_a_short_time_out() -> None:
+    access = AwsAccess(endpoint_url=STAND_IN, read_timeout_seconds=5)
+    assert aws_client(access, "sqs").meta.config.read_timeout == 30
+    assert s3_client(access).meta.config.read_timeout == 5
+
+
+def test_a_stand_in_is_never_asked_through_a_proxy(local_aws: LocalAws, monkeypatch) -> None:
+    for name in ("http_proxy", "HTTP_PROXY"):
+        monkeypatch.setenv(name, "http://127.0.0.1:9")
+    for name in ("no_proxy", "NO_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+    access = AwsAccess(
+        endpoint_url=local_aws.url, credentials_file=local_aws.credentials_file, max_attempts=1, max_connections=11
+    )
+    assert s3_client(access).list_buckets()["ResponseMetadata"]["HTTPStatusCode"] == 200
+
+
+def test_a_role_of_an_aws_profile_is_asked_for_at_the_stand_in_too(local_aws: LocalAws, tmp_path, monkeypatch) -> None:
+    config = tmp_path / "config"
+    config.write_text("[profile audit]\nrole_arn = arn:aws:iam::111122223333:role/audit\nsource_profile = default\n")
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(config))
+    access = AwsAccess(
+        endpoint_url=local_aws.url, credentials_file=local_aws.credentials_file, profile="audit", max_attempts=1
+    )
+    assert "role/audit" in aws_client(access, "sts").get_caller_identity()["Arn"].replace("assumed-role", "role")
+    local_aws.set_faults(Fault("access_denied", keys="*/audit", operations=("assume_role",)))
+    client = s3_client(access.model_copy(update={"max_connections": 12}))
+    sentence = "the role that profile audit names cannot be assumed .*; allow sts:AssumeRole to the caller in its trust"
+    with pytest.raises(UserError, match=sentence), s3_errors(bucket="logs", access=access):
+        client.list_objects_v2(Bucket="logs")
+    local_aws.set_faults()

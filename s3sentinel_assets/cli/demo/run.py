@@ -137,8 +137,8 @@ def _work(laptop: "Laptop", scenario: "Scenario", result: DemoResult, progress: 
     from s3sentinel_assets.backfill import folder_instance, run_hours
     from s3sentinel_assets.definitions import build_defs
     from s3sentinel_assets.local.generator import SOURCES
-    from s3sentinel_assets.pipeline.discovery import touched_hours
     from s3sentinel_assets.pipeline.runtime import Runtime
+    from s3sentinel_assets.pipeline.work import touched_hours
 
     runtime = Runtime(laptop.config())
     defs = build_defs(runtime.config, runtime)

@@ -3,6 +3,8 @@
 Belongs here: recognising the format, headers, cutting into lines, quarantining bad ones. Does not belong here: the
 table's columns (``columns``) and the entities (``entities``).
 
+JSON lines, which Parquet files decode to, are turned into text lines first (``json_lines``).
+
 Without a header a file has the default fields of version 2. A header in the middle (files joined together) is obeyed.
 Lines of many small files with one field order are parsed together.
 """
@@ -19,6 +21,7 @@ from s3sentinel_assets.formats.model import FormatParser, ParsedFrame, Reading, 
 from s3sentinel_assets.formats.vpc_flow.columns import to_rows
 from s3sentinel_assets.formats.vpc_flow.entities import to_entities
 from s3sentinel_assets.formats.vpc_flow.fields import DEFAULT_ORDER, FieldOrder, default_order, read_header
+from s3sentinel_assets.formats.vpc_flow.json_lines import as_text, count_known, starts_object
 from s3sentinel_assets.formats.vpc_flow.lines import parse_fast, parse_lines
 from s3sentinel_assets.formats.vpc_flow.stretches import HeldLines, ParsedLines, in_order
 
@@ -30,7 +33,7 @@ _DIGIT = re.compile(rb"[0-9]")
 
 
 class VpcFlowParser(FormatParser):
-    """Parses VPC flow logs in text form."""
+    """Parses VPC flow logs: text, Parquet, JSON lines."""
 
     name: ClassVar[str] = "vpc_flow"
     title: ClassVar[str] = "a VPC flow log"
@@ -55,6 +58,9 @@ class VpcFlowParser(FormatParser):
         first = next(filled, None)
         if first is None:
             return Verdict(0.0, "it has no line")
+        if starts_object(first):
+            known = count_known(first)
+            return Verdict(0.98 if known else 0.0, f"JSON lines with {known} flow log fields")
         order = read_header(first)
         if order is not None:
             return Verdict(0.99, f"a header with {len(order.fields) - len(order.unplaced)} flow log fields")
@@ -72,6 +78,7 @@ class VpcFlowParser(FormatParser):
         self._identities[reading.object_id] = reading.identity
         self._order, self._object_id = default_order(), reading.object_id
         offset, first = 0, True
+        chunks = as_text(chunks, reading, self._block)
         begun: list[bytes] = []  # of a line whose end has not come yet
         size = 0
         for chunk in chunks:

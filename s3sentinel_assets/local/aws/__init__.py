@@ -7,7 +7,9 @@ Differences from AWS, on purpose:
 
 * An object put with user metadata ``local-last-modified: 2026-11-23T14:05:00Z`` reports that instant as LastModified.
   Nobody can set it on AWS; here it lets a past hour be seeded. A copy keeps it, as replication does.
-* Credentials and policies are not checked; denials are switched on with faults.
+* Credentials and policies are not checked; denials and expired keys are switched on with faults. Roles can be assumed
+  without being made first. Of a customer's key (SSE-C) only the MD5 is compared; nothing is encrypted.
+* CloudTrail answers ``ListPublicKeys`` only, with the keys of a file in the server's folder.
 * Objects, their versions and buckets are kept on disk. Everything else (tags, policies, queues, unfinished multipart
   uploads) is in memory and gone after a restart.
 

@@ -11,11 +11,13 @@ import json
 import threading
 import urllib.parse
 from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
 from typing import Any
 from xml.sax.saxutils import escape
 
-from s3sentinel_assets.local.aws.faults import ERRORS, Fault, FaultTable, error_body
+from s3sentinel_assets.local.aws.faults import ERRORS, KEYS_ACTION, Fault, FaultTable, error_body, spoiled
 from s3sentinel_assets.local.aws.mirror import Mirror
+from s3sentinel_assets.local.aws.public_keys import list_public_keys
 
 __all__ = ["CONTROL_PATH", "LAST_MODIFIED_METADATA", "LOOPBACK", "LocalAwsApplication"]
 
@@ -27,6 +29,8 @@ LAST_MODIFIED_METADATA = "local-last-modified"
 
 _HEADER = f"x-amz-meta-{LAST_MODIFIED_METADATA}"
 _ENVIRON_HEADER = "HTTP_" + _HEADER.upper().replace("-", "_")
+_CUSTOMER = "x-amz-server-side-encryption-customer-"
+_CUSTOMER_KEY_MD5 = "HTTP_" + (_CUSTOMER + "key-MD5").upper().replace("-", "_")
 _MUTATIONS = {"PUT", "POST", "DELETE"}
 
 StartResponse = Callable[..., Any]
@@ -51,14 +55,16 @@ class LocalAwsApplication:
     Args:
         mirror: keeps the disk equal to memory.
         token: what the control endpoint asks for.
+        folder: where the public keys of CloudTrail are kept; None: it has none.
     """
 
-    def __init__(self, mirror: Mirror, token: str) -> None:
+    def __init__(self, mirror: Mirror, token: str, folder: Path | None = None) -> None:
         from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
 
         self._moto = DomainDispatcherApplication(create_backend_app)
         self._mirror = mirror
         self._token = token
+        self._folder = folder
         self._faults = FaultTable()
         # One request at a time inside moto: its stores are not made for concurrent changes, and nobody may see an
         # object between its arrival and the setting of its LastModified.
@@ -72,21 +78,33 @@ class LocalAwsApplication:
             return self._control(environ, start_response)
         if path.startswith("/moto-api"):  # unauthenticated switches of moto; ours are behind the token
             return _answer(start_response, "404 Not Found", b"", "text/plain")
+        if environ.get("HTTP_X_AMZ_TARGET", "").endswith(".ListPublicKeys"):  # moto has no such operation
+            return self._public_keys(environ, start_response)
         bucket, _, key = path.lstrip("/").partition("/")
         operation = _operation(environ, key)
         if self._owned_by_another(environ, bucket):
             status, body = error_body("access_denied", operation, bucket, key)
             _drain(environ)
             return _answer(start_response, status, b"" if operation == "head" else body, "application/xml")
-        fault = self._faults.take(operation, bucket, _listed_prefix(environ) if operation == "list" else key)
+        if role := _role_to_assume(environ):
+            operation, key = "assume_role", role
+        about = _listed_prefix(environ) if operation == "list" else key
+        fault = self._faults.take(operation, bucket, about, _access_key(environ), ranged="HTTP_RANGE" in environ)
         if fault is not None and fault.kind in ERRORS:
             status, body = error_body(fault.kind, operation, bucket, key)
             _drain(environ)
             return _answer(start_response, status, b"" if operation == "head" else body, "application/xml")
-        status, headers, body = self._run(environ, bucket, key)
-        start_response(status, headers)
+        if operation in ("get", "head") and (refused := _wrong_customer_key(environ, bucket, key)):
+            status, body = refused
+            return _answer(start_response, status, b"" if operation == "head" else body, "application/xml")
+        if fault is not None and fault.kind == "range_ignored":
+            del environ["HTTP_RANGE"]
+        status, headers, body = self._run(environ, bucket, "" if operation == "assume_role" else key)
         if fault is not None:
-            return self._spoil(fault, body)
+            headers, body = spoiled(fault, headers, body)
+        start_response(status, headers)
+        if fault is not None and fault.kind in ("broken_body", "stalled_body"):
+            return self._break_off(fault, body)
         return [body]
 
     @staticmethod
@@ -100,6 +118,7 @@ class LocalAwsApplication:
     def _run(self, environ: Environ, bucket: str, key: str) -> tuple[str, list[tuple[str, str]], bytes]:
         """Lets moto answer, then brings LastModified and the disk in line."""
         environ["wsgi.input"] = io.BytesIO(_drain(environ))
+        _name_checksum(environ)
         if header := environ.get(_ENVIRON_HEADER):
             try:
                 parse_instant(header)
@@ -113,14 +132,17 @@ class LocalAwsApplication:
             captured[:] = [status, headers]
             return lambda _data: None
 
+        customer_key = environ.get(_CUSTOMER_KEY_MD5)
         with self._lock:
             chunks = self._moto(environ, capture)
             body = b"".join(chunks)
             if close := getattr(chunks, "close", None):
                 close()
             status, headers = captured
-            if environ["REQUEST_METHOD"] in _MUTATIONS and status.startswith("2") and _is_s3(environ):
+            if bucket and environ["REQUEST_METHOD"] in _MUTATIONS and status.startswith("2") and _is_s3(environ):
                 self._after_change(environ, bucket, key, body)
+        if customer_key and key:
+            headers = [*headers, *(((_CUSTOMER + "algorithm"), "AES256"), ((_CUSTOMER + "key-MD5"), customer_key))]
         return status, headers, body
 
     def _after_change(self, environ: Environ, bucket: str, key: str, body: bytes) -> None:
@@ -144,17 +166,29 @@ class LocalAwsApplication:
             stored = s3_backends[account][partition].get_bucket(bucket).keys.get(key)
             began = self._began.pop(query.get("uploadId", [""])[0], None)
             wanted = stored.metadata.get(_HEADER) if stored is not None and hasattr(stored, "metadata") else None
+            if method == "PUT" and stored is not None:
+                stored.sse_customer_key_md5 = environ.get(_CUSTOMER_KEY_MD5)
             if stored is not None and (wanted or began):
                 stored.last_modified = parse_instant(wanted) if wanted else began
         self._mirror.sync_key(bucket, key)
 
-    def _spoil(self, fault: Fault, body: bytes) -> Iterator[bytes]:
+    def _break_off(self, fault: Fault, body: bytes) -> Iterator[bytes]:
         """Sends the first bytes only; then the connection breaks, or stays silent until the faults are replaced."""
         released = self._faults.release()
         yield body[: fault.after_bytes]
         if fault.kind == "stalled_body":
             released.wait()
         raise ConnectionAbortedError("fault: the connection breaks here")
+
+    def _public_keys(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
+        """CloudTrail's ``ListPublicKeys``; a fault on the operation ``keys`` denies it."""
+        request = json.loads(_drain(environ) or b"{}")
+        kind = "application/x-amz-json-1.1"
+        if self._faults.take("keys", "", "") is not None:
+            refusal = {"__type": "AccessDeniedException", "Message": "not authorized to perform: " + KEYS_ACTION}
+            return _answer(start_response, "400 Bad Request", json.dumps(refusal).encode(), kind)
+        answer = list_public_keys(self._folder, request) if self._folder else {"PublicKeyList": []}
+        return _answer(start_response, "200 OK", json.dumps(answer).encode(), kind)
 
     def _control(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
         """``GET`` reports the rules in force, ``PUT`` replaces them with a JSON array."""
@@ -179,8 +213,58 @@ def _operation(environ: Environ, key: str) -> str:
     return {"GET": "get", "HEAD": "head", "PUT": "put", "POST": "put", "DELETE": "delete"}.get(method, "other")
 
 
+def _access_key(environ: Environ) -> str:
+    """The id of the key that signed the request; empty where none did."""
+    return environ.get("HTTP_AUTHORIZATION", "").partition("Credential=")[2].partition("/")[0]
+
+
+def _role_to_assume(environ: Environ) -> str:
+    """The ARN in a request to STS that assumes a role; empty for any other request. The body stays readable."""
+    if environ["REQUEST_METHOD"] != "POST" or environ.get("PATH_INFO") != "/":
+        return ""
+    body = _drain(environ)
+    environ["wsgi.input"], environ["CONTENT_LENGTH"] = io.BytesIO(body), str(len(body))
+    form = urllib.parse.parse_qs(body.decode("utf-8", "replace"))
+    return form.get("RoleArn", [""])[0] if form.get("Action", [""])[0].startswith("AssumeRole") else ""
+
+
+def _name_checksum(environ: Environ) -> None:
+    """Names the algorithm of a checksum that comes without, as S3 allows; moto would forget the checksum."""
+    prefix, algorithm = "HTTP_X_AMZ_CHECKSUM_", "HTTP_X_AMZ_SDK_CHECKSUM_ALGORITHM"
+    given = [name.removeprefix(prefix) for name in environ if name.startswith(prefix)]
+    if environ["REQUEST_METHOD"] == "PUT" and algorithm not in environ:
+        for name in given:
+            if name not in ("ALGORITHM", "MODE", "TYPE"):
+                environ[algorithm] = name
+
+
 def _listed_prefix(environ: Environ) -> str:
     return urllib.parse.parse_qs(environ.get("QUERY_STRING", "")).get("prefix", [""])[0]
+
+
+def _wrong_customer_key(environ: Environ, bucket: str, key: str) -> tuple[str, bytes] | None:
+    """Status and body where an object was put with a customer's key (SSE-C) and the request has not that key.
+
+    Nothing is encrypted here; only the key's MD5 is compared.
+    """
+    from moto.s3.models import s3_backends
+
+    if bucket not in s3_backends.bucket_accounts:
+        return None
+    partition, account = s3_backends.bucket_accounts[bucket]
+    stored = s3_backends[account][partition].get_bucket(bucket).keys.get(key)
+    expected, offered = getattr(stored, "sse_customer_key_md5", None), environ.get(_CUSTOMER_KEY_MD5)
+    if not expected and offered and stored is not None:
+        message = "The encryption parameters are not applicable to this object."
+        return "400 Bad Request", f"<Error><Code>InvalidRequest</Code><Message>{message}</Message></Error>".encode()
+    if not expected or hmac.compare_digest(expected.encode(), (offered or "").encode("latin-1")):
+        return None
+    if offered:
+        status, code, message = "403 Forbidden", "AccessDenied", "The key given is not the one it was encrypted with."
+    else:
+        status, code = "400 Bad Request", "InvalidRequest"
+        message = "The object was stored using a form of Server Side Encryption. The right parameters must be given."
+    return status, f"<Error><Code>{code}</Code><Message>{message}</Message></Error>".encode()
 
 
 def _is_s3(environ: Environ) -> bool:

@@ -23,7 +23,10 @@ __all__ = ["Mirror"]
 _ACCOUNT = "123456789012"
 _PARTITION = "aws"
 #: Attributes of moto's key that are kept beside the body.
-_KEPT = ("encryption", "kms_key_id", "checksum_algorithm", "checksum_value", "checksum_type", "checksum_parts")
+_KEPT = (
+    *("encryption", "kms_key_id", "sse_customer_key_md5"),
+    *("checksum_algorithm", "checksum_value", "checksum_type", "checksum_parts"),
+)
 
 
 class Mirror:
@@ -78,6 +81,8 @@ class Mirror:
 
     def sync_bucket(self, name: str) -> None:
         """Makes the bucket's own file, or removes the whole folder when the bucket is gone."""
+        if not name:
+            raise ValueError("a bucket without a name would be the folder of all buckets")
         bucket = _find_bucket(name)
         folder = self._root / name
         if bucket is None:

@@ -17,6 +17,7 @@ from typing import IO, Any
 from s3sentinel_assets.errors import UserError
 from s3sentinel_assets.local.aws.application import CONTROL_PATH, LOOPBACK
 from s3sentinel_assets.local.aws.faults import Fault
+from s3sentinel_assets.local.aws.public_keys import write_public_keys
 from s3sentinel_assets.local.aws.server import TOKEN_FILE
 
 __all__ = ["LocalAws", "start_aws", "write_credentials"]
@@ -99,6 +100,10 @@ class LocalAws:
     def faults(self) -> list[dict[str, Any]]:
         """The faults in force, each with ``fired``, the number of requests it has hit."""
         return self._control("GET")
+
+    def set_public_keys(self, text: str) -> None:
+        """Makes CloudTrail list these keys, in every region; JSON as ``aws cloudtrail list-public-keys`` prints it."""
+        write_public_keys(self.data_dir, text)
 
     def stop(self) -> None:
         """Ends the server in an orderly way. Harmless when it has ended already."""

@@ -73,7 +73,7 @@ def run_server(
         server = make_server(
             LOOPBACK,
             listener.getsockname()[1],
-            LocalAwsApplication(mirror, token),
+            LocalAwsApplication(mirror, token, folder),
             threaded=True,
             request_handler=MotoRequestHandler,
             fd=listener.fileno(),

@@ -10,7 +10,9 @@ import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
+import boto3
 import pytest
+from botocore import UNSIGNED
 from botocore.config import Config
 from botocore.exceptions import ClientError, IncompleteReadError, ReadTimeoutError, ResponseStreamingError
 
@@ -190,6 +192,9 @@ def test_a_second_server_on_the_same_folder_or_port_says_why(aws: LocalAws, tmp_
     [
         ("access_denied", (403, "AccessDenied")),
         ("kms_denied", (403, "AccessDenied")),
+        ("kms_disabled", (400, "KMS.DisabledException")),
+        ("kms_missing", (400, "KMS.NotFoundException")),
+        ("kms_pending_deletion", (400, "KMS.KMSInvalidStateException")),
         ("no_such_key", (404, "NoSuchKey")),
         ("slow_down", (503, "SlowDown")),
         ("internal_error", (500, "InternalError")),
@@ -247,6 +252,56 @@ def test_a_stalled_body_runs_into_the_read_timeout(aws: LocalAws) -> None:
     client = aws.client(config=Config(retries={"total_max_attempts": 1}, read_timeout=0.2))
     with pytest.raises(ReadTimeoutError):
         client.get_object(Bucket=BUCKET, Key="stalled")["Body"].read()
+
+
+@pytest.mark.parametrize(
+    ("kind", "details"),
+    [
+        ("archived", {"StorageClass": "GLACIER"}),
+        ("archived_tier", {"StorageClass": "INTELLIGENT_TIERING", "AccessTier": "ARCHIVE_ACCESS"}),
+    ],
+)
+def test_an_archived_object_says_where_it_is(aws: LocalAws, kind, details: dict[str, str]) -> None:
+    _put(aws, "cold", b"x")
+    aws.set_faults(Fault(kind, keys="cold"))
+    with pytest.raises(ClientError) as error:
+        aws.client(config=ONCE).get_object(Bucket=BUCKET, Key="cold")
+    assert _code(error) == (403, "InvalidObjectState")
+    assert error.value.response.items() >= details.items()
+
+
+@pytest.mark.parametrize("at", [0, 1_234, 10**9])
+def test_a_flipped_byte_keeps_the_length(aws: LocalAws, at: int) -> None:
+    body = bytes(range(250)) * 10
+    _put(aws, "damaged", body)
+    aws.set_faults(Fault("flipped_byte", keys="damaged", after_bytes=at))
+    client = aws.client(config=Config(response_checksum_validation="when_required"))
+    received = client.get_object(Bucket=BUCKET, Key="damaged")["Body"].read()
+    differing = [index for index, pair in enumerate(zip(received, body, strict=True)) if pair[0] != pair[1]]
+    assert differing == [min(at, len(body) - 1)]
+
+
+def test_faults_of_ranges_hit_only_requests_for_a_range(aws: LocalAws) -> None:
+    body = bytes(range(256))
+    _put(aws, "ranged", body)
+    client = aws.client()
+    for kind in ("range_ignored", "wrong_range"):
+        aws.set_faults(Fault(kind, keys="ranged"))
+        assert client.get_object(Bucket=BUCKET, Key="ranged")["Body"].read() == body
+        assert aws.faults()[0]["fired"] == 0
+        answer = client.get_object(Bucket=BUCKET, Key="ranged", Range="bytes=100-")
+        if kind == "wrong_range":
+            assert (answer["ContentRange"], answer["Body"].read()) == ("bytes 101-255/256", body[100:])
+        else:
+            assert ("ContentRange" in answer, answer["Body"].read()) == (False, body)
+        assert aws.faults()[0]["fired"] == 1
+
+
+def test_a_checksum_given_without_its_algorithm_is_kept(aws: LocalAws) -> None:
+    given = "rosUhgp5mYg="  # CRC-64/NVME of "123456789"
+    aws.client().put_object(Bucket=BUCKET, Key="checked", Body=b"123456789", ChecksumCRC64NVME=given)
+    answer = aws.client().get_object(Bucket=BUCKET, Key="checked", ChecksumMode="ENABLED")
+    assert answer["ChecksumCRC64NVME"] == given
 
 
 def test_a_bucket_of_another_owner_is_denied(aws: LocalAws) -> None:
@@ -311,3 +366,48 @@ def test_a_copy_keeps_its_source_instant_as_replication_does(aws: LocalAws) -> N
     client = aws.client()
     client.copy_object(Bucket=BUCKET, Key="replica", CopySource={"Bucket": BUCKET, "Key": "source"})
     assert client.head_object(Bucket=BUCKET, Key="replica")["LastModified"].hour == 13
+
+
+ROLE = "arn:aws:iam::111122223333:role/reader"
+
+
+def test_a_role_can_be_denied_and_its_keys_can_expire(aws: LocalAws) -> None:
+    sts = aws.client("sts", config=ONCE)
+    aws.set_faults(Fault("access_denied", operations=("assume_role",), keys="*role/reader"))
+    with pytest.raises(ClientError, match=f"sts:AssumeRole on resource: {ROLE}") as error:
+        sts.assume_role(RoleArn=ROLE, RoleSessionName="test")
+    assert _code(error) == (403, "AccessDenied")
+    other = sts.assume_role(RoleArn=ROLE + "-2", RoleSessionName="test")["Credentials"]  # the fault names one role only
+    aws.set_faults(Fault("expired_token", operations=("list",), access_keys=other["AccessKeyId"]))
+    assert aws.client(config=ONCE).list_objects_v2(Bucket=BUCKET)["ResponseMetadata"]["HTTPStatusCode"] == 200
+    session = boto3.Session(other["AccessKeyId"], other["SecretAccessKey"], other["SessionToken"], "us-east-1")
+    with pytest.raises(ClientError) as error:
+        session.client("s3", endpoint_url=aws.url, config=ONCE).list_objects_v2(Bucket=BUCKET)
+    assert _code(error) == (400, "ExpiredToken")
+
+
+def test_a_request_that_nobody_signed_leaves_the_files_alone(aws: LocalAws) -> None:
+    _put(aws, "stays", b"x")
+    unsigned = aws.client("sts", config=Config(signature_version=UNSIGNED))
+    unsigned.assume_role_with_web_identity(RoleArn=ROLE, RoleSessionName="test", WebIdentityToken="token")
+    assert list((aws.data_dir / "s3" / BUCKET).glob("*/*.object"))
+
+
+def test_the_key_of_a_customer_is_asked_for_also_after_a_restart(tmp_path: Path) -> None:
+    key = {"SSECustomerAlgorithm": "AES256", "SSECustomerKey": "k" * 32}
+    with start_aws(tmp_path) as aws:
+        client = aws.client(config=ONCE)
+        client.create_bucket(Bucket=BUCKET)
+        client.put_object(Bucket=BUCKET, Key="a", Body=b"x", **key)
+        client.put_object(Bucket=BUCKET, Key="plain", Body=b"x")
+    with start_aws(tmp_path) as aws:
+        client = aws.client(config=ONCE)
+        assert client.get_object(Bucket=BUCKET, Key="a", **key)["Body"].read() == b"x"
+        with pytest.raises(ClientError) as error:
+            client.get_object(Bucket=BUCKET, Key="a")
+        assert _code(error) == (400, "InvalidRequest")
+        with pytest.raises(ClientError) as error:
+            client.get_object(Bucket=BUCKET, Key="a", **(key | {"SSECustomerKey": "x" * 32}))
+        assert _code(error) == (403, "AccessDenied")
+        with pytest.raises(ClientError, match="not applicable to this object") as error:
+            client.get_object(Bucket=BUCKET, Key="plain", **key)
