@@ -30,8 +30,6 @@ __all__ = ["HourIntegrity", "IntegrityReport", "hour_integrity", "judge_objects"
 _PAGE = 500
 _TOLD = 50
 _CHECK_AGAIN = timedelta(hours=1)
-#: Reasons that another look may clear away without a change of the object.
-_KEY_REASONS = frozenset({Reason.UNKNOWN_KEY.value, Reason.KEYS_UNAVAILABLE.value})
 
 
 @dataclass
@@ -126,7 +124,6 @@ def _check_new(ledger: Ledger, reader: DigestReader, chunk: Sequence["ListedFile
         before = known.get((entry.key, entry.etag))
         if before is None or (
             before.state is DigestState.UNPROVED
-            and before.reason in _KEY_REASONS
             and (before.checked_at < recently or before.reason == Reason.KEYS_UNAVAILABLE.value)
             and not _refused(reader, entry.key)
         ):

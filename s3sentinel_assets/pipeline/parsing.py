@@ -34,7 +34,7 @@ from s3sentinel_assets.store import StoredFile
 
 if TYPE_CHECKING:
     from s3sentinel_assets.formats import ObjectInput, ObjectReport, ParsedFrame
-    from s3sentinel_assets.s3.breaker import Breaker
+    from s3sentinel_assets.s3.reader import Breaker, ReadFacts
 
 __all__ = ["object_identity", "parse_hour"]
 
@@ -160,10 +160,11 @@ def _read_part(runtime: Runtime, part: Part, entries: list[LedgerObject]) -> Par
     objects. So the part is read again without it: nothing of a refused object goes out, everything of the others does.
     """
     from s3sentinel_assets.formats import PartParser
-    from s3sentinel_assets.s3.breaker import Breaker
+    from s3sentinel_assets.s3.reader import Breaker
 
     limits = runtime.config.limits
     given_up: dict[int, ObjectReport] = {}
+    facts: dict[int, ReadFacts] = {}
     breaker = Breaker()
     while True:
         parser = PartParser(
@@ -175,8 +176,10 @@ def _read_part(runtime: Runtime, part: Part, entries: list[LedgerObject]) -> Par
         )
         parsed = ParsedPart()
         wanted = [entry for entry in entries if entry.id not in given_up]
-        for ordinal, frame in enumerate(parser.frames(_inputs(runtime, part.source, wanted, breaker, parsed))):
-            _keep(runtime, part, parsed, ordinal, frame)
+        parsed.facts = facts
+        for frame in parser.frames(_inputs(runtime, part.source, wanted, breaker, facts)):
+            _keep(runtime, part, parsed, frame)
+            del frame  # or it would lie in memory while the next one is made
         parsed.rejects = parser.rejects
         parsed.reports = [*parser.reports, *given_up.values()]
         if not parser.discarded:
@@ -185,7 +188,7 @@ def _read_part(runtime: Runtime, part: Part, entries: list[LedgerObject]) -> Par
 
 
 def _inputs(
-    runtime: Runtime, source: str, entries: list[LedgerObject], breaker: "Breaker", parsed: ParsedPart
+    runtime: Runtime, source: str, entries: list[LedgerObject], breaker: "Breaker", facts: "dict[int, ReadFacts]"
 ) -> "Iterator[ObjectInput]":
     """The part's objects with their bytes fetched ahead, in the recorded order."""
     from s3sentinel_assets.formats import ObjectInput
@@ -193,7 +196,7 @@ def _inputs(
 
     client, access = runtime.s3(source), runtime.config.aws_access(runtime.source(source))
     limits = runtime.config.limits
-    parsed.facts = {entry.id: ReadFacts() for entry in entries}
+    facts |= {entry.id: ReadFacts() for entry in entries}
 
     def opener(entry: LedgerObject) -> Callable[[], Iterable[bytes]]:
         return lambda: open_object(
@@ -204,18 +207,20 @@ def _inputs(
             access=access,
             version_id=entry.version_id,
             breaker=breaker,
-            facts=parsed.facts[entry.id],
+            facts=facts[entry.id],
         )
 
-    # More threads than connections would only wait for each other.
-    workers = min(limits.read_ahead_objects, access.max_connections)
-    openers = [opener(entry) for entry in entries]
-    with read_ahead(openers, workers=workers, bytes_bound=limits.read_ahead_bytes) as opened:
+    with read_ahead(
+        [opener(entry) for entry in entries],
+        workers=limits.read_ahead_objects,
+        bytes_bound=limits.read_ahead_bytes,
+        connections=access.max_connections,
+    ) as opened:
         for entry, stream in zip(entries, opened, strict=True):
             yield ObjectInput(object_id=entry.id, key=entry.key, identity=object_identity(entry), open=stream)
 
 
-def _keep(runtime: Runtime, part: Part, parsed: ParsedPart, ordinal: int, frame: "ParsedFrame") -> None:
+def _keep(runtime: Runtime, part: Part, parsed: ParsedPart, frame: "ParsedFrame") -> None:
     """Writes one frame, without events that this part has seen already."""
     from s3sentinel_assets.formats import format_parser
 
@@ -225,7 +230,7 @@ def _keep(runtime: Runtime, part: Part, parsed: ParsedPart, ordinal: int, frame:
         fresh = first_occurrences(entities["event_id"], parsed.seen)
         rows, entities = _without(parsed, rows, entities, ~fresh)
         parsed.seen = pl.concat([parsed.seen, entities["event_id"]])
-    parsed.files.append(_write(runtime, part, ordinal, frame.format, frame.table, rows, entities, native))
+    parsed.files.append(_write(runtime, part, len(parsed.files), frame.format, frame.table, rows, entities, native))
 
 
 def _without(

@@ -12,6 +12,7 @@ from typer.testing import CliRunner
 
 from s3sentinel_assets.cli.verify_digests import verify_digests
 from s3sentinel_assets.errors import ConfigurationError, UserError
+from s3sentinel_assets.integrity import log_name
 from s3sentinel_assets.local.aws import Fault, start_aws
 from tests.integrity.chains import START, chain, key_entry, printed
 from tests.integrity.worlds import HOURS, SOURCE, TEMPLATE, World
@@ -259,3 +260,31 @@ def test_wrong_options_are_told(made, run):
         run("--source", "nothing")
     with pytest.raises(ConfigurationError, match=r"digests\.prefix"):
         run(prefix="logs/")
+
+
+def test_the_shared_chain_is_proved_until_two_digests_are_deleted(run, world, shared_dir):
+    folder = shared_dir / "data/formats/cloudtrail_digest/generated_chain"
+    if not folder.is_dir():
+        pytest.skip("no chain among the shared data")
+    index = json.loads((folder / "index.json").read_text())
+    bucket = world.bucket = "example-cloudtrail-bucket"
+    world.client.create_bucket(Bucket=bucket)
+    signatures = {entry["key"]: entry["x_amz_meta_signature"] for entry in index["digests"]}
+    for file in (folder / bucket).rglob("*.json.gz"):
+        key = str(file.relative_to(folder / bucket))
+        if key in signatures:
+            world.put(key, file.read_bytes(), START, signature=signatures[key])
+        else:
+            name = log_name(key)
+            assert name is not None
+            world.put(key, file.read_bytes(), name.delivered_at)
+    file = world.folder / "keys.json"
+    file.write_text(json.dumps({"PublicKeyList": [index["public_key"]]}))
+    span = ["--keys", str(file), "--from", "2023-07-10-10", "--to", "2023-07-10-13"]
+    code, told = run(*span)
+    assert (code, told["problems"]) == (0, [])
+    assert counts(told)["logs"] == {"verified": sum(entry["log_files"] for entry in index["digests"])}
+    for entry in index["digests"][2:4]:
+        world.delete(entry["key"])
+    code, told = run(*span)
+    assert (code, counts(told)["missing_hours"]) == (1, 2)

@@ -32,7 +32,7 @@ FaultKind = Literal[
     "stalled_body",
     "wrong_range",
 ]
-Operation = Literal["get", "head", "list", "put", "delete", "assume_role", "other"]
+Operation = Literal["get", "head", "list", "put", "delete", "assume_role", "keys", "other"]
 
 _DENIED = "User: arn:aws:iam::123456789012:user/local is not authorized to perform: "
 _KEY = "arn:aws:kms:us-east-1:123456789012:key/0000aaaa-11bb-22cc-33dd-444444eeeeee"
