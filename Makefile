@@ -14,10 +14,10 @@ ARGS   ?=
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help venv demo dev emit latency local ui rules test bench lint types contracts tests format clean
+.PHONY: help venv demo dev emit latency local ui rules test bench bench-reading lint types contracts tests format clean
 
 help: ## Lists the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 venv: $(READY) ## Makes .venv with the exact versions of requirements.lock
 
@@ -68,6 +68,11 @@ rules: $(READY) ## Runs the example rules on the last demo's workspace (ARGS="--
 
 bench: $(READY) ## Measures the whole chain on one core, next to the ordinary Python way (ARGS="--size small --rounds 3")
 	@$(BIN)/python -m benchmarks --chart docs/bench.svg $(ARGS)
+
+bench-reading: $(READY) ## Measures a listing of three million keys and an object of 2 GB: cost and memory
+	@$(BIN)/python -m benchmarks.listing $(ARGS)
+	@$(BIN)/python -m benchmarks.large_object --gigabytes 2
+	@$(BIN)/python -m benchmarks.large_object --gigabytes 2 --container gzip
 
 test: lint types contracts tests ## Checks everything: style, types, layers, tests
 

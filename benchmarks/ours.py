@@ -15,8 +15,9 @@ from benchmarks.inputs import HISTORY, InputSet, Source
 from benchmarks.job import MODELS, Job
 from s3sentinel_assets.config import Config
 from s3sentinel_assets.ledger import hours as ledger_hours
-from s3sentinel_assets.ledger.objects import SeenObject, record_seen
+from s3sentinel_assets.ledger.objects import SeenObject
 from s3sentinel_assets.ledger.parts import assign_parts
+from s3sentinel_assets.ledger.seen import record_seen
 from s3sentinel_assets.pipeline import delivery, parsing, scoring, states
 from s3sentinel_assets.pipeline.runtime import Runtime
 

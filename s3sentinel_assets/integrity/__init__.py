@@ -16,7 +16,14 @@ What is signed, and by whom, is described in the user guide of CloudTrail ("Vali
 """
 
 from s3sentinel_assets.integrity.chain import Coverage, Gap, GapKind, Link, LinkVerdict, find_gaps, judge_links
-from s3sentinel_assets.integrity.check import CheckedDigest, FindKey, FoundDigest, KeysUnavailableError, check_digest
+from s3sentinel_assets.integrity.check import (
+    SIGNING_MARGIN,
+    CheckedDigest,
+    FindKey,
+    FoundDigest,
+    KeysUnavailableError,
+    check_digest,
+)
 from s3sentinel_assets.integrity.content import Content, read_content
 from s3sentinel_assets.integrity.digest import Digest, DigestError, LogFile, Previous, parse_digest
 from s3sentinel_assets.integrity.logs import judge_log, judge_unlisted, object_problem
@@ -25,6 +32,7 @@ from s3sentinel_assets.integrity.signature import PublicKey, load_keys_file, mak
 from s3sentinel_assets.integrity.verdicts import Reason, sentence
 
 __all__ = [
+    "SIGNING_MARGIN",
     "CheckedDigest",
     "Content",
     "Coverage",

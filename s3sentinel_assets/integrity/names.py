@@ -14,7 +14,8 @@ from datetime import UTC, datetime
 
 __all__ = ["DigestName", "LogName", "digest_name", "log_name", "scope_of_digest", "scope_of_log"]
 
-_REGION = r"[a-z0-9-]{1,32}"
+#: Nothing else: the region becomes part of a host name, and whoever writes to the bucket chooses the key.
+_REGION = r"[a-z]{2,5}(?:-[a-z]{1,12}){1,3}-\d{1,2}"
 _DIGEST = re.compile(
     rf"(?P<account>\d{{12}})_CloudTrail-Digest_(?P<region>{_REGION})_(?P<trail>[^/]{{1,128}})_(?P<home>{_REGION})"
     r"_(?P<end>\d{8}T\d{6}Z)(?P<backfill>_backfill)?\.json\.gz",

