@@ -29,8 +29,8 @@ def raw_text(source: SourceSettings) -> str:
         f"The objects that arrived in `s3://{source.bucket}/{source.prefix}` in the hour (UTC, by LastModified). The "
         "logs stay in S3; the *ledger*, the database of this project, records key, size and version of each object and "
         "puts them into *parts*, the pieces of work of all later steps.",
-        "lists the bucket and adds what is new. Nothing is read or changed in S3. The launchpad narrows it to an account, "
-        "a region or a prefix, and asks again at once for objects that were refused.",
+        "lists the bucket and adds what is new. Nothing is read or changed in S3. The launchpad narrows it to an "
+        "account, a region or a prefix, and asks again at once for objects that were refused.",
         "the run's error names what S3 refuses: bucket, role or network. Nothing is lost; the next listing finds it.",
     )
 
@@ -42,8 +42,9 @@ def parsed_text(source: SourceSettings) -> str:
         "project. What cannot be parsed is in *quarantine* with the reason and its bytes; a repeated event is "
         "*filtered* and counted.",
         "reads the parts that are not parsed yet, and no other.",
-        "`problems` in the hour's metadata names objects, reasons and what to do. A refused object holds up no other; it "
-        "is asked for again where that helps. Check *integrity* is red when a log file was changed, added or deleted.",
+        "`problems` in the hour's metadata names objects, reasons and what to do. A refused object holds up no other; "
+        "it is asked for again where that helps. Check *integrity* is red when a log file was changed, added or "
+        "deleted.",
     )
 
 

@@ -47,9 +47,7 @@ def _check_fields(pieces: list[tuple[str, str | None, str | None, str | None]]) 
             raise ValueError(f"has {{{written}}} without {{{coarser}}}; add {{{coarser}}}, or leave {{{written}}} out")
     for (_, name, _, _), (behind, *_) in itertools.pairwise([*pieces, ("", None, None, None)]):
         if name in _UNPADDED_FIELDS and (not behind or behind[0].isdigit()):
-            raise ValueError(
-                f"needs a character that is no digit right behind {{{name}}}, which has one digit or two"
-            )
+            raise ValueError(f"needs a character that is no digit right behind {{{name}}}, which has one digit or two")
     folders: list[list[str]] = [[]]  # the fields in each folder's name; the last is no folder
     for text, name, _, _ in pieces:
         folders.extend([] for _ in range(text.count("/")))

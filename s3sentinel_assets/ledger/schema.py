@@ -62,7 +62,7 @@ class Integrity(enum.StrEnum):
     VERIFIED = "verified"  # its content is what a verified digest says
     FAILED = "failed"  # its content differs from what the digest says
     UNCOVERED = "uncovered"  # the digests of its time are all there, and none lists it
-    UNPROVED = "unproved"  # a digest lists it that is not proved itself
+    UNPROVED = "unproved"  # a digest that lists it, or that should, is missing or not proved itself
 
 
 class DigestState(enum.StrEnum):
@@ -353,7 +353,7 @@ digest = sa.Table(
     sa.Column("files", sa.Integer, nullable=False),
     sa.Column("checked_at", _Instant, nullable=False),
     sa.UniqueConstraint("source", "bucket", "key", "etag"),
-    sa.Index("ix_digest_source_chain_end_at", "source", "chain", "end_at"),
+    sa.Index("ix_digest_source_end_at", "source", "end_at"),
 )
 
 # The log files that digests list, with the hash of the content that CloudTrail wrote.

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import sqlalchemy as sa
 
+from s3sentinel_assets.errors import UserError
 from s3sentinel_assets.hours import hour_end, hour_key, hour_range, hour_start, utc_now
 from s3sentinel_assets.ledger.accounts import account_of_hour
 from s3sentinel_assets.ledger.comparison import compare_listing, found_by
@@ -212,7 +213,10 @@ def _digest_problems(runtime: Runtime, source: str, hours: Sequence[str]) -> lis
         return []
     from s3sentinel_assets.pipeline.integrity import verify_digests
 
-    return verify_digests(runtime, source, closed[0], closed[-1]).problems
+    try:
+        return verify_digests(runtime, source, closed[0], closed[-1]).problems
+    except UserError as error:
+        return [f"CloudTrail's digests could not be verified: {error}"]  # delivery does not wait for them
 
 
 def _key_test(runtime: Runtime, source: str, only: "KeyFilter | None"):

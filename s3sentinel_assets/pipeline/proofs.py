@@ -39,7 +39,7 @@ __all__ = [
 _LATEST_BEFORE_HOUR = timedelta(days=1)
 _EARLIEST_AFTER_HOUR = timedelta(hours=1)
 # CloudTrail writes the digest of an hour within about another one.
-_DIGESTS_DUE = timedelta(hours=3)
+_DIGESTS_DUE = timedelta(hours=4)
 _UNREADABLE = (OSError, UserError, pl.exceptions.PolarsError)
 
 
@@ -96,6 +96,9 @@ def integrity_report(runtime: Runtime, source: str, hour: str) -> CheckReport:
         problems.insert(0, f"{failed} log files are not what CloudTrail wrote; s3sentinel verify-digests names them")
     if added := counts.get(Integrity.UNCOVERED.value):
         problems.insert(0, f"{added} log files were added: no digest of their time lists them")
+    pending = counts.get(Integrity.PENDING.value)
+    if pending and hour_end(hour) + _DIGESTS_DUE < utc_now():
+        problems.append(f"{pending} log files are covered by no digest, and it is time that they were")
     digests = runtime.source(source).digests
     if digests and digests.verify == "required" and not found.digests and hour_end(hour) + _DIGESTS_DUE < utc_now():
         problems.append("no digest file of the hour was found; turn on log file validation of the trail")

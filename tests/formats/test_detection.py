@@ -49,6 +49,13 @@ def test_content_decides(head, expected):
     assert sorted(name for name, _, _ in found.considered) == format_names()
 
 
+@pytest.mark.parametrize("planted", ['{"digestStartTime":"x","digestS3Object":"y"}', '{"eventSource":"aws:s3"}'])
+def test_what_a_caller_plants_in_an_event_does_not_hide_the_file(planted):
+    event = '{"eventVersion":"1.09","eventTime":"t","eventSource":"ssm.amazonaws.com","eventName":"PutParameter",'
+    event += f'"requestParameters":{{"tags":{planted}}},"eventID":"e"}}'
+    assert detect(f'{{"Records":[{event}]}}'.encode()).format == "cloudtrail"
+
+
 def test_the_key_does_not_overrule_the_content():
     assert detect(FLOW, "AWSLogs/1/CloudTrail/eu/2026/x.json.gz").format == "vpc_flow"
 

@@ -28,8 +28,9 @@ __all__ = ["CloudTrailParser"]
 
 _RECORD_START = re.compile(rb'\{\s*"eventVersion"\s*:')
 _ENVELOPE = re.compile(rb'^\{\s*"Records"\s*:\s*\[')
-# S3 and other services notify in records that look much alike, but name the source "aws:s3".
-_NOTIFICATION = re.compile(rb'"eventSource"\s*:\s*"aws:')
+# S3 and other services notify in records that look much alike, but name the source "aws:s3" and have no event id. What
+# stands deeper in an event (tags, parameters) is written by whoever made the call: it must not decide.
+_SOURCE = re.compile(rb'"eventSource"\s*:\s*"([^"]*)')
 # In this many bytes a CloudTrail record would have shown one of its keys.
 _TELLING_BYTES = 256
 _KEYS = (b'"eventVersion"', b'"eventSource"', b'"eventName"', b'"eventTime"', b'"awsRegion"', b'"userIdentity"')
@@ -84,9 +85,10 @@ class CloudTrailParser(FormatParser):
         if not text.startswith((b"{", b"[")):
             return Verdict(0.0, "it is not JSON")
         found = sum(name in text for name in _KEYS)
-        if b'"digestS3Object"' in text or b'"digestStartTime"' in text:
+        if not found and (b'"digestS3Object"' in text or b'"digestStartTime"' in text):
             return Verdict(0.1, "it is a CloudTrail digest file")
-        if _NOTIFICATION.search(text):
+        source = _SOURCE.search(text)
+        if source and source[1].startswith(b"aws:") and b'"eventID"' not in text:
             return Verdict(0.1, "it is an event notification")
         if found >= 3:
             return Verdict(0.99 if _ENVELOPE.match(text) else 0.9, f"JSON with {found} of CloudTrail's keys")

@@ -115,7 +115,7 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_digest")),
         sa.UniqueConstraint("source", "bucket", "key", "etag", name=op.f("uq_digest_source_bucket_key_etag")),
     )
-    op.create_index("ix_digest_source_chain_end_at", "digest", ["source", "chain", "end_at"], unique=False)
+    op.create_index("ix_digest_source_end_at", "digest", ["source", "end_at"], unique=False)
     op.create_table(
         "digest_file",
         sa.Column("digest_id", _Id, nullable=False),
