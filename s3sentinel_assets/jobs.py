@@ -10,6 +10,8 @@ from typing import TypeVar
 
 import dagster as dg
 from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition
+from dagster._core.event_api import PartitionKeyFilter
+from dagster._core.storage.asset_check_execution_record import AssetCheckExecutionRecordStatus
 
 from s3sentinel_assets.assets.progress import report_progress
 from s3sentinel_assets.checks import check_delivered, check_integrity, check_listed
@@ -99,9 +101,9 @@ def sweep_job(source: str) -> dg.JobDefinition:
             return otherwise
 
         settled = attempt(stages.sweep_unknown, StageSummary(source, ""))
-        touched = attempt(stages.reconcile, {})
+        look = attempt(stages.reconcile, None)
         judged, digest_problems = attempt(stages.verify_digests, ([], []))
-        _say_again(context, stages, source, judged)
+        _say_again(context, stages, source, judged, listed=look is not None)
         unproved = _this_hours_share(attempt(stages.unproved_hours, []))
         orphans = attempt(lambda _: stages.sweep_store(), [])
         for sentence in (*settled.problems, *digest_problems):
@@ -112,8 +114,9 @@ def sweep_job(source: str) -> dg.JobDefinition:
             for evaluation in evaluations:
                 context.log_event(evaluation)  # type: ignore[arg-type] - accepted since 1.8, missing in the alias
             good += all(evaluation.passed for evaluation in evaluations)
+        waiting = len(look.hours) if look else "an unknown number of"
         context.log.info(
-            f"{source} at {utc_now():%Y-%m-%d %H:%M} UTC: unknown batches: {settled.counts}; {len(touched)} hours have "
+            f"{source} at {utc_now():%Y-%m-%d %H:%M} UTC: unknown batches: {settled.counts}; {waiting} hours have "
             f"work for {source}_live; {good} of {len(unproved)} hours that lacked a proof have one; "
             f"{len(orphans)} orphaned stage files deleted"
         )
@@ -133,13 +136,33 @@ def sweep_job(source: str) -> dg.JobDefinition:
     return job
 
 
-def _say_again(context: dg.OpExecutionContext, stages: Stages, source: str, judged: Sequence[str]) -> None:
-    """Verdicts that a sweep may change: listings of the last hours that do not agree, and hours judged by digests."""
+def _say_again(
+    context: dg.OpExecutionContext, stages: Stages, source: str, judged: Sequence[str], *, listed: bool
+) -> None:
+    """Verdicts that a sweep may change: hours judged by digests, and listings that do not agree, or agree again.
+
+    Args:
+        context: of the sweep.
+        stages: the pipeline.
+        source: the source's name.
+        judged: hours in which digests judged log files.
+        listed: whether the sweep's own listing worked; without it nothing new is known of the others.
+    """
     evaluations = [check_integrity(stages, source, hour) for hour in judged]
-    for hour in stages.recent_hours():
-        evaluations += [found for found in check_listed(stages, source, hour) if not found.passed]
+    for hour in stages.recent_hours() if listed else ():
+        for found in check_listed(stages, source, hour):
+            if not found.passed or _failed_before(context.instance, found):
+                evaluations.append(found)
     for evaluation in evaluations:
         context.log_event(evaluation)  # type: ignore[arg-type] - accepted since 1.8, missing in the alias
+
+
+def _failed_before(instance: dg.DagsterInstance, evaluation: dg.AssetCheckEvaluation) -> bool:
+    """Whether the newest recorded verdict of this check and hour is a failure."""
+    records = instance.event_log_storage.get_asset_check_execution_history(
+        evaluation.asset_check_key, limit=1, partition_filter=PartitionKeyFilter(key=evaluation.partition)
+    )
+    return bool(records) and records[0].status is AssetCheckExecutionRecordStatus.FAILED
 
 
 def _this_hours_share(hours: Sequence[str]) -> Sequence[str]:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from s3sentinel_assets.ledger.accounts import Account, Proof
     from s3sentinel_assets.pipeline.progress import DeliveryProgress, Figure
     from s3sentinel_assets.pipeline.proofs import CheckReport
+    from s3sentinel_assets.pipeline.work import Touched
     from s3sentinel_assets.s3.key_grammar import KeyFilter
 
 __all__ = ["S3_POOL", "SENTINEL_POOL", "Stages"]
@@ -41,14 +42,14 @@ class Stages:
 
         return discovery.discover(self.runtime, source, hours, only, ask_again=ask_again)
 
-    def touched_hours(self, source: str) -> dict[str, str]:
-        """Looks into queue and bucket; hours with something to do → a digest of it."""
+    def touched_hours(self, source: str) -> "Touched":
+        """Looks into queue and bucket; the hours with something to do."""
         from s3sentinel_assets.pipeline import work
 
         return work.touched_hours(self.runtime, source)
 
-    def reconcile(self, source: str) -> dict[str, str]:
-        """Lists the look-back window and compares it with the ledger; hours with something to do → a digest of it."""
+    def reconcile(self, source: str) -> "Touched":
+        """Lists the look-back window and compares it with the ledger; the hours with something to do."""
         from s3sentinel_assets.pipeline import work
 
         return work.reconcile(self.runtime, source)

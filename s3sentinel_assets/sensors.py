@@ -86,10 +86,13 @@ def listing_sensor(
         began = time.monotonic()
         fail_orphans(context.instance)
         try:
-            touched = stages.touched_hours(source)
+            look = stages.touched_hours(source)
         except UserError as error:
             context.log.warning(str(error))
             return dg.SkipReason(f"{source} could not be listed: {error}")
+        for problem in look.problems:
+            context.log.warning(f"{source}: {problem}")
+        touched = look.hours
         if (seconds := time.monotonic() - began) > _SLOW_SECONDS:
             context.log.warning(
                 f"listing {source} took {seconds:.0f} s; narrow its prefix or lower look_back_hours, or raise "

@@ -11,6 +11,7 @@ from s3sentinel_assets.ledger.accounts import Account, Proof
 from s3sentinel_assets.pipeline.progress import DeliveryProgress
 from s3sentinel_assets.pipeline.proofs import CheckReport
 from s3sentinel_assets.pipeline.summary import StageSummary
+from s3sentinel_assets.pipeline.work import Touched
 from s3sentinel_assets.resources import Stages
 
 __all__ = ["FakeStages", "config_of", "hour"]
@@ -54,6 +55,7 @@ class FakeStages(Stages):
         narrowed: what each discovery was narrowed to, and whether it asked again.
         judged: hours in which objects were judged by newly verified digests.
         digest_problems: what was wrong with digests.
+        look_problems: what a look for new objects could not do.
     """
 
     def __init__(self) -> None:
@@ -69,6 +71,7 @@ class FakeStages(Stages):
         self.narrowed: list[tuple] = []
         self.judged: list[str] = []
         self.digest_problems: list[str] = []
+        self.look_problems: list[str] = []
 
     def sweep_store(self) -> list[str]:
         self.calls.append(("sweep_store", "", ""))
@@ -99,13 +102,13 @@ class FakeStages(Stages):
         self.narrowed.append((only, ask_again))
         return {key: self._call("raw", source, key) for key in hours}
 
-    def touched_hours(self, source: str) -> dict[str, str]:
+    def touched_hours(self, source: str) -> Touched:
         self._call("touched", source)
-        return dict(self.touched)
+        return Touched(dict(self.touched), list(self.look_problems))
 
-    def reconcile(self, source: str) -> dict[str, str]:
+    def reconcile(self, source: str) -> Touched:
         self._call("reconcile", source)
-        return dict(self.touched)
+        return Touched(dict(self.touched))
 
     def verify_digests(self, source: str) -> tuple[list[str], list[str]]:
         self._call("verify_digests", source)

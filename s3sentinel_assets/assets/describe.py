@@ -37,14 +37,14 @@ def raw_text(source: SourceSettings) -> str:
 
 def parsed_text(source: SourceSettings) -> str:
     """About ``parsed_logs``."""
+    tampered = " Check *integrity* is red when a log file was changed, added or deleted."
     return _text(
         f"Every record of the hour's objects as a row of the Sentinel table `{source.table}`, in Parquet files of this "
         "project. What cannot be parsed is in *quarantine* with the reason and its bytes; a repeated event is "
         "*filtered* and counted.",
         "reads the parts that are not parsed yet, and no other.",
         "`problems` in the hour's metadata names objects, reasons and what to do. A refused object holds up no other; "
-        "it is asked for again where that helps. Check *integrity* is red when a log file was changed, added or "
-        "deleted.",
+        "it is asked for again where that helps." + (tampered if source.verifies_digests else ""),
     )
 
 

@@ -16,7 +16,7 @@ from s3sentinel_assets.cli.backfill import parse_hour
 from s3sentinel_assets.errors import UserError
 
 if TYPE_CHECKING:
-    from s3sentinel_assets.pipeline.digest_audit import ChainAudit
+    from s3sentinel_assets.pipeline.chain_audit import ChainAudit
 
 __all__ = ["verify_digests"]
 

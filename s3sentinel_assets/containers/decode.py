@@ -95,7 +95,9 @@ class _Stored:
 
     def __iter__(self) -> Iterator[bytes]:
         try:
-            yield from self._chunks
+            # Not ``yield from``, which would close the caller's stream with this one: it is read on after an error.
+            for chunk in self._chunks:  # noqa: UP028
+                yield chunk
         except ReadFailure as failure:
             self.failure = failure
             raise

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from s3sentinel_assets.containers.errors import ContainerError, CorruptContainer, TruncatedContainer
 from s3sentinel_assets.containers.layer import Layer
 from s3sentinel_assets.containers.ndjson import to_ndjson
+from s3sentinel_assets.containers.parquet_footer import Footer, FooterError, read_footer
 from s3sentinel_assets.containers.source import Source, cut
 from s3sentinel_assets.containers.spool import Spooled
 
@@ -21,7 +22,7 @@ __all__ = ["decode_parquet", "is_parquet"]
 
 _MAGIC, _ENCRYPTED_MAGIC = b"PAR1", b"PARE"
 _SHORTEST = 12
-_FOOTER_LIMIT = 64 << 20
+_FOOTER_LIMIT = 16 << 20
 _BATCH_BYTES = 4 << 20
 _BATCH_ROWS = 8_192
 _BUFFER = 1 << 20
@@ -46,17 +47,18 @@ def decode_parquet(source: Source, layer: Layer) -> Iterator[bytes]:
     Raises:
         TruncatedContainer: ``truncated_parquet``, the file has no end; nothing of it can be read.
         CorruptContainer: ``corrupt_parquet``, after the rows before the damage; ``encrypted_parquet``.
-        LimitExceeded: ``spool_limit``; ``decompression_bomb`` by what the file says about itself.
+        LimitExceeded: ``spool_limit``; ``decompression_bomb`` and ``too_many_bytes`` by what the footer says.
     """
     with layer.spooling.spool(source) as file:
         if file.failure is not None:
             raise file.failure
-        _check_end(file)
-        yield from _rows(file, layer)
+        footer = _footer(file)
+        layer.expect(max(_LEAST_VALUE * footer.values, footer.uncompressed))
+        yield from _rows(file, footer)
         layer.facts.members = 1
 
 
-def _check_end(file: Spooled) -> None:
+def _footer(file: Spooled) -> Footer:
     end = file.read(max(0, file.size - 8), 8)
     if end[4:] == _ENCRYPTED_MAGIC:
         raise _encrypted()
@@ -64,9 +66,16 @@ def _check_end(file: Spooled) -> None:
         raise TruncatedContainer(
             "truncated_parquet", "the Parquet file does not end with its footer, without which it cannot be read"
         )
-    footer = int.from_bytes(end[:4], "little")
-    if footer > min(file.size - _SHORTEST, _FOOTER_LIMIT):
-        raise CorruptContainer("corrupt_parquet", f"the Parquet footer cannot have {footer:,} bytes")
+    size = int.from_bytes(end[:4], "little")
+    if size > min(file.size - _SHORTEST, _FOOTER_LIMIT):
+        raise CorruptContainer("corrupt_parquet", f"the Parquet footer cannot have {size:,} bytes")
+    try:
+        footer = read_footer(file.read(file.size - 8 - size, size))
+    except FooterError as error:
+        raise CorruptContainer("corrupt_parquet", f"the Parquet footer is damaged: {error}") from error
+    if footer.encrypted:
+        raise _encrypted()
+    return footer
 
 
 def _encrypted() -> CorruptContainer:
@@ -75,8 +84,6 @@ def _encrypted() -> CorruptContainer:
 
 def _damaged(error: BaseException, rows: int) -> ContainerError:
     text = " ".join(str(error).split())[:300]
-    if "crypt" in text:
-        return _encrypted()
     return CorruptContainer("corrupt_parquet", f"the Parquet file is damaged after {rows:,} rows: {text}")
 
 
@@ -94,51 +101,70 @@ def _open(file: Spooled) -> "pq.ParquetFile":
     return pq.ParquetFile(file.file, metadata=opened.metadata, read_dictionary=texts, **options)
 
 
-def _declared(metadata: "pq.FileMetaData") -> int:
-    """The fewest bytes of JSON that the file can decode to."""
-    groups = (metadata.row_group(at) for at in range(metadata.num_row_groups))
-    return _LEAST_VALUE * sum(group.column(at).num_values for group in groups for at in range(group.num_columns))
-
-
-def _batch_rows(opened: "pq.ParquetFile") -> int:
+def _batch_rows(opened: "pq.ParquetFile", footer: Footer) -> int:
     """Rows to decode at once: fewer where there are many columns, or many values a row."""
-    metadata = opened.metadata
     names = sum(len(opened.schema.column(at).path) + 16 for at in range(len(opened.schema)))
-    declared = _declared(metadata) // max(metadata.num_rows, 1)
-    return max(1, min(_BATCH_ROWS, _BATCH_BYTES // max(names, 8 * declared, 1)))
+    values = footer.values // max(footer.rows, 1)
+    return max(1, min(_BATCH_ROWS, _BATCH_BYTES // max(names, 16 * values, 1)))
 
 
-def _rows(file: Spooled, layer: Layer) -> Iterator[bytes]:
+def _rows(file: Spooled, footer: Footer) -> Iterator[bytes]:
     import polars as pl
     import pyarrow as pa
 
-    failures = (pa.ArrowException, pl.exceptions.PolarsError, OSError, ValueError, OverflowError, KeyError)
+    # A panic of Polars is no ordinary exception, but damaged values may well bring one about.
+    failures = (pa.ArrowException, pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError, ValueError)
     rows = 0
     try:
         opened = _open(file)
-        metadata = opened.metadata
-        layer.expect(_declared(metadata))
-        batches = opened.iter_batches(batch_size=_batch_rows(opened), use_threads=False) if metadata.num_columns else ()
-        for batch in batches:
-            for part in _bounded(_renamed(batch)):
-                lines = _lines(part)
-                rows += part.num_rows
-                yield from cut(lines)
+        size = _batch_rows(opened, footer)
+        # Group by group: a batch that reached into a damaged group would take good rows with it.
+        for group in range(opened.metadata.num_row_groups if opened.metadata.num_columns else 0):
+            for batch in opened.iter_batches(size, row_groups=[group], use_threads=False):
+                for part in _bounded(_renamed(batch)):
+                    lines = to_ndjson(_checked(part))
+                    rows += part.num_rows
+                    yield from cut(lines)
     except failures as error:
         raise _damaged(error, rows) from error
 
 
-def _lines(batch: "pa.RecordBatch") -> bytes:
-    import polars as pl
+def _checked(batch: "pa.RecordBatch") -> "pa.RecordBatch":
+    """``batch`` with what it is made of checked: text that is no UTF-8 would bring down whoever takes it for text."""
     import pyarrow as pa
 
-    # Damaged offsets or text would bring down whoever reads them.
-    batch.validate(full=True)
-    columns = []
-    for column in batch.columns:
-        columns.append(column.storage if isinstance(column.type, pa.BaseExtensionType) else column)
-    frame = pl.DataFrame(pa.RecordBatch.from_arrays(columns, batch.schema.names))
-    return to_ndjson(frame)
+    columns = [column.storage if isinstance(column, pa.ExtensionArray) else column for column in batch.columns]
+    checked = pa.RecordBatch.from_arrays(columns, batch.schema.names)
+    try:
+        checked.validate(full=True)
+    except pa.ArrowInvalid:
+        checked = pa.RecordBatch.from_arrays([_as_bytes(column) for column in columns], batch.schema.names)
+        checked.validate(full=True)
+    return checked
+
+
+def _as_bytes(column: "pa.Array") -> "pa.Array":
+    """``column`` with text, also nested text, as bytes."""
+    import pyarrow as pa
+
+    plain = column.dictionary_decode() if isinstance(column, pa.DictionaryArray) else column
+    return plain.cast(_bytes_type(plain.type))
+
+
+def _bytes_type(kind: "pa.DataType") -> "pa.DataType":
+    import pyarrow as pa
+
+    if pa.types.is_string(kind):
+        return pa.binary()
+    if pa.types.is_large_string(kind):
+        return pa.large_binary()
+    if pa.types.is_struct(kind):
+        return pa.struct([field.with_type(_bytes_type(field.type)) for field in kind])
+    if pa.types.is_list(kind):
+        return pa.list_(kind.value_field.with_type(_bytes_type(kind.value_type)))
+    if pa.types.is_map(kind):
+        return pa.map_(_bytes_type(kind.key_type), _bytes_type(kind.item_type))
+    return kind
 
 
 def _renamed(batch: "pa.RecordBatch") -> "pa.RecordBatch":

@@ -53,6 +53,7 @@ class ObjectReport:
         sha256: hex digest of the stored bytes; empty when they could not be read to the end.
         content_sha256: hex digest of the decoded bytes, where that was asked for.
         packing: the containers it came in.
+        cut_short: whether a container of it ended badly.
         note: a remark for people, else None.
     """
 
@@ -69,6 +70,7 @@ class ObjectReport:
     sha256: str = ""
     content_sha256: str | None = None
     packing: Facts = field(default_factory=Facts)
+    cut_short: bool = False
     note: str | None = None
 
     def remark(self, note: str) -> None:

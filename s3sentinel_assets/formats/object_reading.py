@@ -69,6 +69,7 @@ class ObjectReading(Reading):
                 yield piece
         except ContainerError as error:
             self._cut = error.reason, error.detail
+            self.report.cut_short = True
         except ReadFailure as failure:
             self._cut = failure.state, failure.reason
             self._fail(failure)

@@ -23,6 +23,8 @@ from s3sentinel_assets.ledger.schema import DigestState
 
 __all__ = ["Coverage", "Gap", "GapKind", "Link", "LinkVerdict", "find_gaps", "judge_links"]
 
+_HOUR = 3_600_000_000
+
 
 @dataclass(frozen=True, slots=True)
 class Link:
@@ -83,12 +85,14 @@ class Gap:
         start: of the stretch.
         end: of the stretch; equal to ``start`` where no time is missing although a digest is.
         key: of the digest that is named and not there.
+        proved: whether the digest that goes on behind it is verified: then it is no forger's who says so.
     """
 
     kind: GapKind
     start: int
     end: int
     key: str | None = None
+    proved: bool = False
 
     @property
     def hours(self) -> float:
@@ -192,6 +196,13 @@ def _one_for_each_key(links: Iterable[Link]) -> list[Link]:
     return sorted(best.values(), key=lambda each: (each.end, each.start, each.key))
 
 
+def _at_most_an_hour(link: Link) -> Link:
+    """A digest that is not verified fills the hour that its name says and no more, whatever time it claims."""
+    if link.state is DigestState.VERIFIED:
+        return link
+    return replace(link, start=max(link.start, link.end - _HOUR))
+
+
 def find_gaps(links: Iterable[Link], first: int, last: int, *, backfill: bool = False) -> list[Gap]:
     """Where the digests of one chain do not follow each other.
 
@@ -201,7 +212,7 @@ def find_gaps(links: Iterable[Link], first: int, last: int, *, backfill: bool = 
         last: its end, no later than the present minus the time that digests take to arrive.
         backfill: the chain is one of backfill digests, which have no rhythm.
     """
-    ordered = _one_for_each_key(links)
+    ordered = [_at_most_an_hour(link) for link in _one_for_each_key(links)]
     if backfill:
         return _unlinked(ordered, first, last)
     gaps: list[Gap] = []
@@ -209,7 +220,7 @@ def find_gaps(links: Iterable[Link], first: int, last: int, *, backfill: bool = 
     for link in ordered:
         if before is None:
             if link.start > first and link.previous_key is not None:
-                gaps.append(Gap(_named_kind(link), first, link.start, link.previous_key))
+                gaps.append(Gap(_named_kind(link), first, link.start, link.previous_key, _verified(link)))
         else:
             gaps += _between(before, link)
         before = link if before is None or link.end >= before.end else before
@@ -220,6 +231,10 @@ def find_gaps(links: Iterable[Link], first: int, last: int, *, backfill: bool = 
         for gap in gaps
         if gap.end >= first and gap.start <= last and (gap.start == gap.end or (gap.end > first and gap.start < last))
     ]
+
+
+def _verified(link: Link) -> bool:
+    return link.state is DigestState.VERIFIED
 
 
 def _begins(link: Link) -> bool:
@@ -237,12 +252,12 @@ def _between(before: Link, link: Link) -> list[Gap]:
         return [Gap(GapKind.OVERLAP, link.start, min(before.end, link.end))]
     if link.start == before.end:
         missing = not follows and link.previous_key is not None and link.state is DigestState.VERIFIED
-        return [Gap(_named_kind(link), link.start, link.start, link.previous_key)] if missing else []
+        return [Gap(_named_kind(link), link.start, link.start, link.previous_key, True)] if missing else []
     if _begins(link):
         return [Gap(GapKind.RESTARTED, before.end, link.start)]
     if follows and link.state is DigestState.VERIFIED:
         return [Gap(GapKind.SKIPPED, before.end, link.start)]
-    return [Gap(_named_kind(link), before.end, link.start, link.previous_key)]
+    return [Gap(_named_kind(link), before.end, link.start, link.previous_key, _verified(link))]
 
 
 def _unlinked(ordered: Sequence[Link], first: int, last: int) -> list[Gap]:
@@ -254,23 +269,25 @@ def _unlinked(ordered: Sequence[Link], first: int, last: int) -> list[Gap]:
             continue
         name = digest_name(link.previous_key)
         if name is not None and first <= to_micros(name.end) <= last:
-            gaps.append(Gap(GapKind.MISSING, to_micros(name.end), to_micros(name.end), link.previous_key))
+            at = to_micros(name.end)
+            gaps.append(Gap(GapKind.MISSING, at, at, link.previous_key, _verified(link)))
     return gaps
 
 
 class Coverage:
-    """The time that the verified digests of one chain cover without a break."""
+    """The time that the verified digests of one chain cover without a break.
+
+    Others count for nothing: whoever may write to the bucket can put digests there that claim any time and any trail.
+    """
 
     def __init__(self, links: Iterable[Link]) -> None:
-        ordered = _one_for_each_key(links)
+        ordered = [link for link in _one_for_each_key(links) if _verified(link)]
         self.begins = min((link.start for link in ordered), default=0)
         self.ends = max((link.end for link in ordered), default=0)
         self._begun = bool(ordered) and _begins(min(ordered, key=lambda each: each.start))
         self._starts: list[int] = []
         self._stops: list[int] = []
         for link in sorted(ordered, key=lambda each: each.start):
-            if link.state is not DigestState.VERIFIED:
-                continue
             if self._stops and link.start <= self._stops[-1]:
                 self._stops[-1] = max(self._stops[-1], link.end)
             else:
@@ -282,8 +299,10 @@ class Coverage:
 
         Returns:
             ``whole``; ``later`` (whole so far, and the digests to come may cover the rest); ``broken`` (a digest of
-            this time is missing or not verified); ``before`` (the chain did not exist then).
+            this time is missing or not verified); ``before`` (the chain did not exist then, as far as is proved).
         """
+        if not self._starts:
+            return "before"
         if last <= self.begins and self._begun:
             return "before"
         until = min(last, self.ends)

@@ -4,7 +4,8 @@ Belongs here: the checks that need this digest alone. Does not belong here: its 
 
 A digest names its own bucket and key, and both are signed, so that a digest copied over another one fails. Where a
 whole source is a copy of the bucket that CloudTrail writes to (``hour_from: key``), the bucket may differ, and the key
-may have a prefix more; the log files are then looked for in the copy, under the same prefix.
+may have a prefix more; the log files are then looked for in the copy, under the same prefix. Where the source is read
+through an access point, the digests name the bucket behind it, one and the same for all of them.
 """
 
 from collections.abc import Callable
@@ -33,6 +34,9 @@ DECODED_LIMIT = 64 << 20
 #: A digest is signed after the end of its time, perhaps with a key that was not valid yet at that end.
 SIGNING_MARGIN = timedelta(hours=2)
 _BACKFILL_MARGIN = timedelta(hours=1)
+#: CloudTrail began to write digests in 2015; its clock and ours may differ a little.
+_EARLIEST = datetime(2015, 1, 1, tzinfo=UTC)
+_CLOCKS = timedelta(days=1)
 
 
 class KeysUnavailableError(Exception):
@@ -141,7 +145,15 @@ class CheckedDigest:
         return f"s3://{previous.bucket}/{previous.key}"
 
 
-def check_digest(found: FoundDigest, find_key: FindKey, *, now: datetime, copied: bool = False) -> CheckedDigest:
+def check_digest(
+    found: FoundDigest,
+    find_key: FindKey,
+    *,
+    now: datetime,
+    copied: bool = False,
+    access_point: bool = False,
+    real_bucket: str | None = None,
+) -> CheckedDigest:
     """Checks one digest by itself.
 
     Args:
@@ -149,6 +161,8 @@ def check_digest(found: FoundDigest, find_key: FindKey, *, now: datetime, copied
         find_key: where keys come from; may raise `KeysUnavailableError`.
         now: the present.
         copied: the whole source is a copy of the bucket that CloudTrail writes to.
+        access_point: the source's bucket is the ARN or the alias of an access point: CloudTrail knows another name.
+        real_bucket: the bucket behind it, as earlier verified digests named it; None as long as there is none.
     """
     name = digest_name(found.key)
     sha256: str | None = None
@@ -157,7 +171,8 @@ def check_digest(found: FoundDigest, find_key: FindKey, *, now: datetime, copied
     try:
         sha256, content = _decoded(found)
         digest = parse_digest(content)
-        prefix = _added_prefix(found, digest, copied=copied)
+        real = real_bucket if access_point else found.bucket
+        prefix = _added_prefix(found, digest, real, copied=copied)
         _check_signature(found, digest, name, sha256, find_key, now)
     except DigestError as error:
         state = DigestState.UNPROVED if error.reason is Reason.UNKNOWN_ALGORITHM else DigestState.FAILED
@@ -193,6 +208,10 @@ def _check_signature(
 ) -> None:
     if name is None:
         raise _Verdict(DigestState.FAILED, Reason.STRANGE_NAME)
+    if digest.start < _EARLIEST or digest.end > now + _CLOCKS:
+        # Nor is CloudTrail asked for the keys of such a time: it would refuse, and its keys would seem not to be had.
+        detail = f"it claims a time of which CloudTrail cannot have written a digest: {digest.start} to {digest.end}"
+        raise _Verdict(DigestState.FAILED, Reason.BAD_DIGEST, detail)
     if not found.signature:
         raise _Verdict(DigestState.UNPROVED, Reason.NO_SIGNATURE)
     if digest.algorithm != SIGNED_WITH:
@@ -214,16 +233,18 @@ def _check_signature(
         raise _Verdict(DigestState.FAILED, Reason.KEY_NOT_VALID, detail)
 
 
-def _added_prefix(found: FoundDigest, digest: Digest, *, copied: bool) -> str:
+def _added_prefix(found: FoundDigest, digest: Digest, real_bucket: str | None, *, copied: bool) -> str:
     """What the found key has in front of CloudTrail's own."""
-    if found.key == digest.key and (copied or found.bucket == digest.bucket):
+    if found.key == digest.key and (copied or real_bucket in (None, digest.bucket)):
         return ""
     if copied and found.key.endswith("/" + digest.key):
         return found.key.removesuffix(digest.key)
     detail = (
         f"it says that CloudTrail put it at s3://{digest.bucket[:80]}/{digest.key[:400]}, but it was found elsewhere"
     )
-    if digest.key == found.key:
+    if digest.key == found.key and real_bucket != found.bucket:
+        detail += f"; the source's other digests are of the bucket {real_bucket}"
+    elif digest.key == found.key:
         detail += "; if this bucket is a copy, set hour_from: key for the source"
     raise _Verdict(DigestState.FAILED, Reason.WRONG_PLACE, detail)
 

@@ -23,18 +23,25 @@ def _status(integrity: Integrity, reason: Reason | None = None) -> Status:
     return integrity, reason, sentence(reason) if reason else None
 
 
-def object_problem(container: str | None, members: int, *, extra_bytes: bool = False) -> Reason | None:
-    """What is wrong with a log object whatever its digest says.
+def object_problem(
+    containers: Sequence[str], members: int, *, extra_bytes: bool = False, cut: bool = False
+) -> Reason | None:
+    """What is wrong with a log object whatever its digest says: CloudTrail writes exactly one whole gzip member.
 
     Args:
-        container: how it is stored, such as ``gzip``; None for plain bytes.
-        members: gzip members in it.
+        containers: how it is stored, outermost first, such as ``gzip``; empty for plain bytes.
+        members: gzip members in it that end.
         extra_bytes: whether anything, even zeros, follows the last member.
+        cut: whether its bytes end before a container does, such as after a further member's header.
     """
-    if container != "gzip":
+    if list(containers) != ["gzip"]:
         return Reason.NOT_GZIP
     if members > 1:
         return Reason.MORE_THAN_ONE_MEMBER
+    if cut and members == 1:
+        return Reason.TRAILING_BYTES
+    if cut or members != 1:
+        return Reason.CORRUPT_GZIP
     return Reason.TRAILING_BYTES if extra_bytes else None
 
 
@@ -67,16 +74,24 @@ def judge_log(
     return _status(Integrity.FAILED, Reason.CONTENT_CHANGED)
 
 
-def judge_unlisted(delivered_at: int, chains: Iterable[Coverage]) -> Status:
-    """The status of a log file that no digest lists.
+def judge_unlisted(delivered_at: int, chains: Iterable[Coverage], *, named: bool = False) -> Status:
+    """The status of a log file that no verified digest lists.
+
+    A digest that is not verified never makes it better than ``uncovered``: anybody may have put that digest there. It
+    only says why the status is open as long as the verified digests of the time are not all there, such as while
+    CloudTrail's keys are not to be had.
 
     Args:
         delivered_at: when it was delivered, microseconds.
         chains: the chains of its account and region, backfill ones left out. A log file does not say which trail it
             belongs to, so that all of them must be whole before one may say that none lists it.
+        named: whether a digest that is not verified lists it.
     """
     answers = {chain.over(delivered_at, delivered_at + COVER_MARGIN) for chain in chains} - {"before"}
-    if not answers or "later" in answers:
+    open_yet = not answers or "later" in answers
+    if named and (open_yet or "broken" in answers):
+        return _status(Integrity.UNPROVED, Reason.DIGEST_NOT_PROVED)
+    if open_yet:
         return _status(Integrity.PENDING)
     if "broken" in answers:
         return _status(Integrity.UNPROVED, Reason.NO_DIGEST)

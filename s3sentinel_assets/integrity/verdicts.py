@@ -63,7 +63,8 @@ _SENTENCES: dict[Reason, str] = {
     Reason.DIGESTS_DISAGREE: "two verified digests name different contents for it",
     Reason.DIGEST_NOT_PROVED: "the digest that lists it is not proved itself",
     Reason.NOT_HASHED: "its content was not hashed when it was read",
-    Reason.NOT_LISTED: "the digests of its time are all there and verified, and none lists it",
+    Reason.NOT_LISTED: "the digests of its time are all there and verified, and none lists it: it was added, or it is "
+    "of a trail of the same account, region and prefix that has no log file validation",
     Reason.NO_DIGEST: "a digest that could list it is missing or not proved",
 }
 

@@ -6,7 +6,7 @@ what listings and what notifications found. Does not belong here: listing, verdi
 Both sides are compared by number and by a sum over identities, which needs no memory for the keys.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 import sqlalchemy as sa
@@ -50,7 +50,9 @@ def _digest(number: int) -> str:
     return f"{number & _MASK:032x}"
 
 
-def _held(connection: Connection, source: str, key: str, began: int) -> tuple[int, int, int, int]:
+def _held(
+    connection: Connection, source: str, key: str, began: int, covers: Callable[[str], bool] | None
+) -> tuple[int, int, int, int]:
     """Count and sum of the hour's identities known before ``began``, and since."""
     before = after = before_number = after_number = last = 0
     page = (
@@ -63,16 +65,25 @@ def _held(connection: Connection, source: str, key: str, began: int) -> tuple[in
     )
     while rows := connection.execute(page, {"last": last}).all():
         for object_id, bucket, name, etag, discovered_at in rows:
+            last = object_id
+            if covers is not None and not covers(name):
+                continue
             number = identity_number(bucket, name, etag)
             if discovered_at < began:
                 before, before_number = before + 1, before_number + number
             else:
                 after, after_number = after + 1, after_number + number
-            last = object_id
     return before, before_number, after, after_number
 
 
-def compare_listing(ledger: Ledger, source: str, tallies: dict[str, Tally], hours: Iterable[str], began: int) -> None:
+def compare_listing(
+    ledger: Ledger,
+    source: str,
+    tallies: dict[str, Tally],
+    hours: Iterable[str],
+    began: int,
+    covers: Callable[[str], bool] | None = None,
+) -> None:
     """Compares a whole listing with the ledger and records the outcome of each hour.
 
     Args:
@@ -81,11 +92,13 @@ def compare_listing(ledger: Ledger, source: str, tallies: dict[str, Tally], hour
         tallies: what the listing showed, by hour.
         hours: the hours that it covered whole.
         began: when it began, microseconds.
+        covers: whether a key lies in the range that was listed; an object that came long after the date in its key
+            was found by a longer listing, and this one says nothing of it. None: every key does.
     """
     for key in hours:
         tally = tallies.get(key) or Tally()
         with ledger.read() as connection:
-            before, before_number, after, after_number = _held(connection, source, key, began)
+            before, before_number, after, after_number = _held(connection, source, key, began, covers)
         gone = max(before - tally.known, 0)
         # What others recorded meanwhile need not have been listed yet.
         unseen = max(after - tally.new - tally.since, 0)

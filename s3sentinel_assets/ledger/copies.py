@@ -21,17 +21,26 @@ _DATE = re.compile(r"\d{8}|\d{4}-\d{2}-\d{2}")
 _TIME_TOKEN = re.compile(r"\d{8}T\d{4,6}Z?")
 _TOKEN = re.compile(r"[0-9A-Za-z]{8,}")
 
-_READ = (ObjectState.READ.value, ObjectState.PARTLY_READ.value)
-
 
 @dataclass(frozen=True)
 class Candidate:
-    """An object that has just been read. ``sha256`` is of its stored bytes."""
+    """An object that has been read.
+
+    Attributes:
+        object_id: the ledger's id.
+        bucket: the bucket.
+        key: the key.
+        sha256: of its stored bytes.
+        records: records read.
+        quarantined: of these, not parsed.
+    """
 
     object_id: int
     bucket: str
     key: str
     sha256: str
+    records: int
+    quarantined: int
 
     @property
     def name(self) -> str:
@@ -49,7 +58,12 @@ def _is_unique(name: str) -> bool:
 
 
 def _same_log(left: Candidate, right: Candidate) -> bool:
-    """Whether equal bytes under these keys are one log: the same object again, or a copy that kept a unique name."""
+    """Whether equal bytes under these keys are one log: the same object again, or a copy that kept a unique name.
+
+    One that gave less, read under a lower limit or by an older parser, does not stand for one that gives more.
+    """
+    if left.records != right.records or left.quarantined > right.quarantined:
+        return False
     if (left.bucket, left.key) == (right.bucket, right.key):
         return True
     return left.name == right.name and _is_unique(left.name)
@@ -71,11 +85,19 @@ def find_copies(connection: Connection, sources: Collection[str], read: Sequence
     mine = {candidate.object_id for candidate in read}
     for start in range(0, len(hashes), 400):
         rows = connection.execute(
-            sa.select(objects.c.id, objects.c.bucket, objects.c.key, objects.c.sha256)
+            sa.select(
+                objects.c.id,
+                objects.c.bucket,
+                objects.c.key,
+                objects.c.sha256,
+                objects.c.records,
+                objects.c.quarantined,
+            )
             .where(
                 objects.c.sha256.in_(hashes[start : start + 400]),
                 objects.c.source.in_(sources),
-                objects.c.state.in_(_READ),
+                # What was cut off by a limit may be read further the next time.
+                objects.c.state == ObjectState.READ.value,
             )
             .order_by(objects.c.id)
         )

@@ -24,12 +24,14 @@ __all__ = [
     "count_digests",
     "count_integrity",
     "digest_rows",
+    "digests_beside",
     "expected_content",
     "has_digests",
     "integrity_by_hour",
     "judge_listed",
     "known_digests",
     "missing_files",
+    "note_of_verified",
     "record_digest",
     "set_integrity",
     "unlisted_objects",
@@ -94,13 +96,14 @@ class DigestRow:
 
 @dataclass(frozen=True, slots=True)
 class OpenObject:
-    """A log file that no digest lists so far."""
+    """A log file that no verified digest lists so far; ``named``: one that is not verified does."""
 
     id: int
     key: str
     last_modified: int
     integrity: Integrity | None
     note: str | None
+    named: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,13 +124,11 @@ class ProblemTexts:
     Attributes:
         changed: their content is not what a verified digest says.
         disagree: verified digests contradict each other.
-        not_proved: only digests list them that are not proved.
         not_hashed: their content was not hashed.
     """
 
     changed: str
     disagree: str
-    not_proved: str
     not_hashed: str
 
 
@@ -195,8 +196,64 @@ def digest_rows(connection: Connection, source: str, first: int, last: int) -> I
         .order_by(digest.c.chain, digest.c.end_at, digest.c.id)
     )
     for row in rows:
-        values = dict(zip(names, row, strict=True))
-        yield DigestRow(**{**values, "state": DigestState(values["state"])})
+        yield _digest_row(row)
+
+
+def _digest_row(row: sa.Row) -> DigestRow:
+    values = {name: row._mapping[name] for name in DigestRow.__dataclass_fields__}
+    return DigestRow(**{**values, "state": DigestState(values["state"])})
+
+
+def digests_beside(connection: Connection, source: str, first: int, last: int) -> Iterator[DigestRow]:
+    """For each chain the last verified digest that ends before ``first`` and the first one that ends after ``last``.
+
+    They may be far away: that is how a hole of any length is seen from its middle. A few steps in an index for each
+    chain, however many digests there are.
+    """
+    other = digest.alias()
+    least = sa.select(sa.func.min(digest.c.chain).label("chain")).where(digest.c.source == source)
+    chains = least.cte("chains", recursive=True)
+    following = (
+        sa.select(sa.func.min(other.c.chain))
+        .where(other.c.source == source, other.c.chain > chains.c.chain)
+        .scalar_subquery()
+    )
+    chains = chains.union_all(sa.select(following).where(chains.c.chain.is_not(None)))
+    verified = sa.and_(
+        other.c.source == source, other.c.chain == chains.c.chain, other.c.state == DigestState.VERIFIED.value
+    )
+    before = sa.select(other.c.id).where(verified, other.c.end_at < first).order_by(other.c.end_at.desc(), other.c.id)
+    after = sa.select(other.c.id).where(verified, other.c.end_at > last).order_by(other.c.end_at, other.c.id)
+    found = connection.execute(
+        sa.select(
+            before.limit(1).correlate(chains).scalar_subquery(), after.limit(1).correlate(chains).scalar_subquery()
+        ).select_from(chains)
+    ).all()
+    ids = [each for row in found for each in row if each is not None]
+    for start in range(0, len(ids), _CHUNK):
+        rows = connection.execute(
+            sa.select(*(digest.c[name] for name in DigestRow.__dataclass_fields__)).where(
+                digest.c.id.in_(ids[start : start + _CHUNK])
+            )
+        )
+        for row in rows:
+            yield _digest_row(row)
+
+
+def note_of_verified(connection: Connection, source: str, bucket: str) -> str | None:
+    """The oldest remark on a verified digest of a source that is so by its own signature; None if there is none."""
+    return connection.execute(
+        sa.select(digest.c.note)
+        .where(
+            digest.c.source == source,
+            digest.c.bucket == bucket,
+            digest.c.state == DigestState.VERIFIED.value,
+            digest.c.reason.is_(None),
+            digest.c.note.is_not(None),
+        )
+        .order_by(digest.c.end_at, digest.c.id)
+        .limit(1)
+    ).scalar()
 
 
 def count_digests(connection: Connection, source: str, first: int, last: int) -> dict[DigestState, int]:
@@ -277,9 +334,9 @@ def _open(source: str, hour: str) -> list[sa.ColumnElement[bool]]:
 
 
 def judge_listed(ledger: Ledger, source: str, hour: str, texts: ProblemTexts) -> dict[Integrity, int]:
-    """Gives each read object of an hour that digests list its status, with a few statements for all of them.
+    """Gives each read object of an hour that verified digests list its status, with a few statements for all of them.
 
-    The rules are those of `integrity.judge_log`.
+    The rules are those of `integrity.judge_log`. What only other digests list is among the `unlisted_objects`.
 
     Returns:
         How many objects got a new status.
@@ -289,13 +346,11 @@ def judge_listed(ledger: Ledger, source: str, hour: str, texts: ProblemTexts) ->
     named = _listing(only_verified=True)
     lowest = named.with_only_columns(sa.func.min(digest_file.c.content_sha256)).scalar_subquery()
     highest = named.with_only_columns(sa.func.max(digest_file.c.content_sha256)).scalar_subquery()
-    listed = _listing(only_verified=False).exists()
     steps: list[tuple[Integrity, str | None, list[sa.ColumnElement[bool]]]] = [
         (Integrity.FAILED, texts.disagree, [hashed, lowest != highest]),
         (Integrity.FAILED, texts.changed, [hashed, _listing(differs, only_verified=True).exists()]),
         (Integrity.VERIFIED, None, [hashed, named.exists()]),
-        (Integrity.UNPROVED, texts.not_hashed, [~hashed, listed]),
-        (Integrity.UNPROVED, texts.not_proved, [hashed, listed]),
+        (Integrity.UNPROVED, texts.not_hashed, [~hashed, named.exists()]),
     ]
     changed: dict[Integrity, int] = {}
     with ledger.write() as connection:
@@ -318,15 +373,29 @@ def judge_listed(ledger: Ledger, source: str, hour: str, texts: ProblemTexts) ->
 def unlisted_objects(
     connection: Connection, source: str, hour: str, after: int, limit: int = 5_000
 ) -> list[OpenObject]:
-    """A page of the hour's read objects whose status is open and that no digest lists, in order of their ids."""
+    """A page of the hour's read objects whose status is open and that no verified digest lists, by their ids."""
     rows = connection.execute(
-        sa.select(objects.c.id, objects.c.key, objects.c.last_modified, objects.c.integrity, objects.c.integrity_note)
-        .where(*_open(source, hour), objects.c.id > after, ~_listing(only_verified=False).exists())
+        sa.select(
+            objects.c.id,
+            objects.c.key,
+            objects.c.last_modified,
+            objects.c.integrity,
+            objects.c.integrity_note,
+            _listing(only_verified=False).exists().label("named"),
+        )
+        .where(*_open(source, hour), objects.c.id > after, ~_listing(only_verified=True).exists())
         .order_by(objects.c.id)
         .limit(limit)
     )
     return [
-        OpenObject(row.id, row.key, row.last_modified, Integrity(row.integrity) if row.integrity else None, row[4])
+        OpenObject(
+            id=row.id,
+            key=row.key,
+            last_modified=row.last_modified,
+            integrity=Integrity(row.integrity) if row.integrity else None,
+            note=row.integrity_note,
+            named=bool(row.named),
+        )
         for row in rows
     ]
 

@@ -19,25 +19,40 @@ __all__ = ["KeptNotification", "drop_notification", "keep_notifications", "kept_
 
 @dataclass(frozen=True)
 class KeptNotification:
-    """A notification to keep. ``body`` is the message, or the record of it that is meant."""
+    """A notification to keep.
+
+    Attributes:
+        queue_url: the queue.
+        message_id: the message, or what else names it.
+        reason: short slug.
+        detail: a sentence for people.
+        body: the message, or the record of it that is meant.
+        once: one entry stands for all of this ``message_id`` and reason, whatever their bodies; they are counted.
+    """
 
     queue_url: str
     message_id: str
     reason: str
     detail: str | None
     body: str
+    once: bool = False
 
 
 def keep_notifications(connection: Connection, kept: Sequence[KeptNotification], now: int) -> None:
-    """Keeps notifications; a message that comes a second time is kept once."""
+    """Keeps notifications; what comes again is counted, not kept a second time."""
     for entry in kept:
         body = entry.body.replace("\0", "�")  # PostgreSQL has no NUL in text
-        same = (
+        same = [
             notification.c.queue_url == entry.queue_url,
-            notification.c.message_id == entry.message_id,
-            notification.c.body == body,
-        )
-        if connection.execute(sa.select(notification.c.id).where(*same)).first() is None:
+            notification.c.message_id == entry.message_id[:128],
+            notification.c.reason == entry.reason[:64],
+        ]
+        if not entry.once:
+            same.append(notification.c.body == body)
+        counted = connection.execute(
+            sa.update(notification).where(*same).values(times=notification.c.times + 1)
+        ).rowcount
+        if not counted:
             connection.execute(
                 sa.insert(notification).values(
                     queue_url=entry.queue_url,
@@ -46,6 +61,7 @@ def keep_notifications(connection: Connection, kept: Sequence[KeptNotification],
                     reason=entry.reason[:64],
                     detail=entry.detail,
                     body=body,
+                    times=1,
                 )
             )
 

@@ -14,6 +14,7 @@ from sqlalchemy.engine import Connection
 
 from s3sentinel_assets.hours import hour_key
 from s3sentinel_assets.ledger.engine import from_micros
+from s3sentinel_assets.ledger.refused import RETRIES, next_try
 from s3sentinel_assets.ledger.schema import ObjectState, objects
 
 __all__ = [
@@ -153,8 +154,14 @@ def integrity_of_part(connection: Connection, part_id: int) -> dict[int, str]:
     return {row[0]: row[1] for row in rows}
 
 
-def settle_object(connection: Connection, outcome: ObjectOutcome) -> None:
+def settle_object(connection: Connection, outcome: ObjectOutcome, now: int) -> None:
     """Writes what reading an object gave, in the transaction that commits its part."""
+    ask_at = None
+    if outcome.state in RETRIES:
+        tried = connection.execute(
+            sa.select(objects.c.tries, objects.c.tried_for).where(objects.c.id == outcome.object_id)
+        ).one()
+        ask_at = next_try(outcome.state, tried.tries, tried.tried_for, now)
     connection.execute(
         sa.update(objects)
         .where(objects.c.id == outcome.object_id)
@@ -173,5 +180,6 @@ def settle_object(connection: Connection, outcome: ObjectOutcome) -> None:
             content_sha256=outcome.content_sha256,
             integrity=outcome.integrity,
             integrity_note=outcome.integrity_note,
+            ask_at=ask_at,
         )
     )

@@ -7,18 +7,20 @@ A part's membership never changes, so the refused row stays, marked ``retried``,
 for a new part.
 """
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from typing import Any
 
 import sqlalchemy as sa
+from sqlalchemy.engine import Connection
 
 from s3sentinel_assets.ledger.engine import Ledger
 from s3sentinel_assets.ledger.schema import ObjectState, objects
 
-__all__ = ["RETRIES", "Retries", "requeue_refused"]
+__all__ = ["RETRIES", "Retries", "next_try", "requeue_refused"]
 
 _RETRY_MARK = "~"
+_PAGE = 500
 
 
 @dataclass(frozen=True)
@@ -53,6 +55,25 @@ RETRIES: dict[ObjectState, Retries] = {
 }
 
 
+def next_try(state: ObjectState, tries: int, tried_for: str | None, now: int) -> int | None:
+    """When an object that has just been refused is asked for again on its own.
+
+    Args:
+        state: what it was refused for.
+        tries: how often it was asked for again on its own, because of ``tried_for``.
+        tried_for: the state that these tries were made for; another state starts anew.
+        now: the present, microseconds.
+
+    Returns:
+        An instant in microseconds; None when its tries are used up, or asking again is of no use.
+    """
+    retries = RETRIES.get(state)
+    number = (tries if tried_for == state.value else 0) + 1
+    if retries is None or number > retries.tries:
+        return None
+    return now + round(retries.wait(number) * 1_000_000)
+
+
 def requeue_refused(
     ledger: Ledger,
     source: str,
@@ -61,6 +82,7 @@ def requeue_refused(
     *,
     at_once: bool = False,
     keys: Collection[tuple[str, str]] | None = None,
+    matches: Callable[[str], bool] | None = None,
 ) -> int:
     """Gives refused objects of some hours another chance, as new rows for a new part.
 
@@ -69,8 +91,9 @@ def requeue_refused(
         source: the source's name.
         first_hour: objects of earlier hours stay as they are.
         last_hour: so do those of later ones.
-        at_once: do not wait, and do not count tries: somebody asked, or the cause is known to be gone.
+        at_once: do not wait, and do not count the try: somebody asked, or the cause is known to be gone.
         keys: only these (bucket, key).
+        matches: only objects whose key it is true for.
 
     Returns:
         How many objects were queued again.
@@ -79,34 +102,32 @@ def requeue_refused(
         objects.c.source == source,
         objects.c.hour >= first_hour,
         objects.c.hour <= last_hour,
+        objects.c.id > sa.bindparam("after"),
         objects.c.state.in_([state.value for state in RETRIES]),
     )
+    if not at_once:
+        refused = refused.where(objects.c.ask_at <= ledger.now())
     if keys is not None:
         refused = refused.where(objects.c.key.in_({key for _, key in keys}))
-    now, queued = ledger.now(), 0
-    with ledger.read() as connection:
-        if connection.execute(refused.limit(1)).first() is None:
-            return 0
-    with ledger.write() as connection:
-        ledger.guard(connection, source)
-        for row in connection.execute(refused).all():
-            if keys is not None and (row.bucket, row.key) not in keys:
-                continue
-            tries = int(row.version.partition(_RETRY_MARK)[2] or 0) + 1
-            if not at_once and not _due(row, tries, now):
-                continue
-            connection.execute(sa.update(objects).where(objects.c.id == row.id).values(state=ObjectState.RETRIED.value))
-            connection.execute(sa.insert(objects).values(_again(row, tries, now)))
-            queued += 1
-    return queued
+    page = refused.order_by(objects.c.id).limit(_PAGE)
+    queued = after = 0
+    while True:
+        with ledger.read() as connection:
+            if connection.execute(page, {"after": after}).first() is None:
+                return queued
+        with ledger.write() as connection:
+            ledger.guard(connection, source)
+            rows = connection.execute(page, {"after": after}).all()
+            for row in rows:
+                wanted = keys is None or (row.bucket, row.key) in keys
+                if wanted and (matches is None or matches(row.key)):
+                    _queue(connection, row, ledger.now(), counted=not at_once)
+                    queued += 1
+            after = rows[-1].id if rows else after
 
 
-def _due(row: sa.Row[Any], tries: int, now: int) -> bool:
-    retries = RETRIES[ObjectState(row.state)]
-    return tries <= retries.tries and now - row.discovered_at >= retries.wait(tries) * 1_000_000
-
-
-def _again(row: sa.Row[Any], tries: int, now: int) -> dict[str, Any]:
+def _queue(connection: Connection, row: sa.Row[Any], now: int, *, counted: bool) -> None:
+    """Puts another row of the object in place of a refused one."""
     kept = (
         "source",
         "bucket",
@@ -122,8 +143,20 @@ def _again(row: sa.Row[Any], tries: int, now: int) -> dict[str, Any]:
         "listed",
         "notified_at",
     )
-    return {column: getattr(row, column) for column in kept} | {
-        "version": f"{row.version.partition(_RETRY_MARK)[0]}{_RETRY_MARK}{tries}",
-        "discovered_at": now,
-        "state": ObjectState.LISTED.value,
-    }
+    version, _, serial = row.version.partition(_RETRY_MARK)
+    before = row.tries if row.tried_for == row.state else 0
+    connection.execute(
+        sa.update(objects).where(objects.c.id == row.id).values(state=ObjectState.RETRIED.value, ask_at=None)
+    )
+    connection.execute(
+        sa.insert(objects).values(
+            {column: getattr(row, column) for column in kept}
+            | {
+                "version": f"{version}{_RETRY_MARK}{int(serial or 0) + 1}",
+                "tries": before + 1 if counted else before,
+                "tried_for": row.state,
+                "discovered_at": now,
+                "state": ObjectState.LISTED.value,
+            }
+        )
+    )

@@ -178,12 +178,16 @@ objects = sa.Table(
     sa.Column("content_sha256", sa.String(64)),  # of its decoded content
     sa.Column("integrity", sa.String(16)),
     sa.Column("integrity_note", sa.Text),
+    sa.Column("tries", sa.Integer, nullable=False, server_default="0"),  # asked for again on its own…
+    sa.Column("tried_for", sa.String(16)),  # …because of this state
+    sa.Column("ask_at", _Instant),  # of a refused object: when it is asked for again; null: never on its own
     sa.UniqueConstraint("source", "bucket", "key", "version"),
     sa.Index("ix_object_source_hour", "source", "hour"),
     sa.Index("ix_object_part_id", "part_id"),
     sa.Index("ix_object_source_state", "source", "state"),
     sa.Index("ix_object_sha256", "sha256"),
     sa.Index("ix_object_integrity", "source", "integrity"),
+    sa.Index("ix_object_source_ask_at", "source", "ask_at"),
 )
 
 part = sa.Table(
@@ -326,8 +330,10 @@ notification = sa.Table(
     sa.Column("reason", sa.String(64), nullable=False),
     sa.Column("detail", sa.Text),
     sa.Column("body", sa.Text, nullable=False),  # the message, or the record of it that is meant
+    sa.Column("times", sa.BigInteger, nullable=False),  # it came
     sa.Column("dropped_at", _Instant),  # when somebody said that it needs no attention
     sa.Column("dropped_because", sa.Text),
+    sa.Index("ix_notification_message_id", "message_id"),
 )
 
 # CloudTrail's digest files: one an hour, account, region and trail.
@@ -354,6 +360,7 @@ digest = sa.Table(
     sa.Column("checked_at", _Instant, nullable=False),
     sa.UniqueConstraint("source", "bucket", "key", "etag"),
     sa.Index("ix_digest_source_end_at", "source", "end_at"),
+    sa.Index("ix_digest_source_chain_end_at", "source", "chain", "end_at"),
 )
 
 # The log files that digests list, with the hash of the content that CloudTrail wrote.

@@ -129,7 +129,7 @@ def record_seen(
         with ledger.read() as connection:
             known = _known(connection, source, chunk)
         fresh = [entry for entry in chunk if entry[:3] not in known]  # bucket, key, version
-        if fresh or _to_mark(known, found_by):
+        if fresh or _to_mark(known, chunk, found_by):
             known, fresh = _write(ledger, source, chunk, found_by)
         new = {entry[:3] for entry in fresh}
         recorded.new += len(new)
@@ -141,11 +141,12 @@ def record_seen(
     return recorded
 
 
-def _to_mark(known: dict[_Identity, Any], found_by: FoundBy) -> list[int]:
-    """Objects that are known from the other side only."""
+def _to_mark(known: dict[_Identity, Any], chunk: Sequence[SeenObject], found_by: FoundBy) -> list[int]:
+    """The objects of a chunk that are known from the other side only."""
+    rows = [row for entry in chunk if (row := known.get(entry[:3])) is not None]
     if found_by == "listing":
-        return [row.id for row in known.values() if not row.listed]
-    return [row.id for row in known.values() if row.notified_at is None]
+        return [row.id for row in rows if not row.listed]
+    return [row.id for row in rows if row.notified_at is None]
 
 
 def _write(
@@ -159,7 +160,7 @@ def _write(
         unique = {entry[:3]: entry for entry in chunk}
         fresh = [entry for identity, entry in unique.items() if identity not in known]
         now = ledger.now()
-        if marked := _to_mark(known, found_by):
+        if marked := _to_mark(known, chunk, found_by):
             values = {"listed": True} if found_by == "listing" else {"notified_at": now}
             connection.execute(sa.update(objects).where(objects.c.id.in_(marked)).values(values))
         if fresh:

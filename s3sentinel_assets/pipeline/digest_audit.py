@@ -10,12 +10,11 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from s3sentinel_assets.errors import UserError
 from s3sentinel_assets.integrity import (
     Coverage,
-    GapKind,
     Link,
     LogFile,
     Reason,
@@ -31,64 +30,19 @@ from s3sentinel_assets.integrity import (
 )
 from s3sentinel_assets.ledger.engine import to_micros
 from s3sentinel_assets.ledger.schema import DigestState, Integrity
+from s3sentinel_assets.pipeline.chain_audit import COUNTED, ChainAudit, Tell
 from s3sentinel_assets.pipeline.digest_reading import DIGEST_DELAY, DigestReader, ahead, as_link
+from s3sentinel_assets.pipeline.digest_silence import audit_silence, delivered
 
 if TYPE_CHECKING:
     from s3sentinel_assets.s3.digests import ListedFile
 
-__all__ = ["ChainAudit", "audit_digests"]
+__all__ = ["audit_digests"]
 
 _DOWNLOADS = 16
 _UNLISTED_LIMIT = 100_000
 _TOLD_A_DIGEST = 20
-_COUNTED = frozenset({GapKind.MISSING, GapKind.RESTARTED, GapKind.ENDED})
-
-Tell = Callable[[str], object]
 Step = Callable[[int, int], object]
-
-
-@dataclass
-class ChainAudit:
-    """What was found of one chain of digests.
-
-    Attributes:
-        chain: account, region and trail.
-        digests: digests of the time, by state; ``unread`` are those that S3 does not hand over.
-        missing_hours: hours of the time without a digest although there should be one.
-        missing_digests: predecessors that are named and not there although no hour is missing.
-        logs: log files that its digests list: ``verified``, ``failed``, ``missing``, ``unproved`` (by the digest),
-            ``unread`` (S3 does not hand them over).
-        uncovered: log files of its account and region that no digest lists although those of their time are all there.
-            Log files do not tell their trail; they are counted with the first chain of the account and region.
-        unsure: the same, where a digest that could list them is missing or not proved.
-    """
-
-    chain: str
-    digests: Counter[str] = field(default_factory=Counter)
-    missing_hours: float = 0.0
-    missing_digests: int = 0
-    logs: Counter[str] = field(default_factory=Counter)
-    uncovered: int = 0
-    unsure: int = 0
-
-    @property
-    def proved(self) -> bool:
-        """Whether everything is verified and nothing is missing."""
-        trouble = self.missing_hours or self.missing_digests or self.uncovered or self.unsure
-        return not trouble and set(+self.digests) <= {"verified"} and set(+self.logs) <= {"verified"}
-
-    def as_dict(self) -> dict[str, Any]:
-        """Everything, for JSON; counts of nothing left out."""
-        return {
-            "chain": self.chain,
-            "proved": self.proved,
-            "digests": dict(+self.digests),
-            "missing_hours": round(self.missing_hours, 3),
-            "missing_digests": self.missing_digests,
-            "logs": dict(+self.logs),
-            "uncovered": self.uncovered,
-            "unsure": self.unsure,
-        }
 
 
 @dataclass
@@ -124,8 +78,13 @@ class _Scope:
         self.kept: list[_Seen] = []
         self.daily = "{dd}" in reader.template  # else digests of several trails may not come day by day
         self.days = [first.date() + timedelta(days=n) for n in range((last.date() - first.date()).days + 1)]
-        self.listed: dict[date, set[int]] = {}
-        self.unlisted: list[tuple[str, int]] = []
+        self.listed: dict[date, set[int]] = {}  # by verified digests
+        self.claimed: dict[
+            date, dict[int, list[int]]
+        ] = {}  # by others: which of them; a successor may still prove them
+        self.inside: set[int] = set()
+        self.unlisted: list[tuple[str, int, tuple[int, ...]]] = []
+        self.not_kept = 0
 
     def files(self, group: Iterable["ListedFile"], tell: Tell) -> Iterator[tuple[_Seen, LogFile]]:
         """Checks the digests one after another and gives the log files to be hashed."""
@@ -143,16 +102,21 @@ class _Scope:
             inside = checked.end > self.first and checked.start < self.last
             if inside:
                 self.kept.append(seen)
+                self.inside.add(seen.number)
             for file in checked.files if self.logs else ():
-                self._list(file)
+                self._list(file, seen)
                 if inside:
                     yield seen, file
 
-    def _list(self, file: LogFile) -> None:
+    def _list(self, file: LogFile, seen: _Seen) -> None:
         name = log_name(file.key)
         day = name.delivered_at.date() if name else self.first.date()
         # Python's own hash is keyed anew in each process: nobody can make a key that is taken for a listed one.
-        self.listed.setdefault(day, set()).add(hash((file.bucket, file.key)))
+        known = hash((file.bucket, file.key))
+        if seen.state is DigestState.VERIFIED:
+            self.listed.setdefault(day, set()).add(known)
+        else:
+            self.claimed.setdefault(day, {}).setdefault(known, []).append(seen.number)
 
     def _finish_days(self, until: date) -> None:
         """Looks for log files of days whose digests have all been seen, and forgets what they list."""
@@ -160,29 +124,36 @@ class _Scope:
             day = self.days.pop(0)
             if self.logs:
                 self._look_for_unlisted(day)
-            for old in [each for each in self.listed if each < day]:
-                del self.listed[old]
+            for kept in (self.listed, self.claimed):
+                for old in [each for each in kept if each < day]:
+                    del kept[old]
 
     def _look_for_unlisted(self, day: date) -> None:
-        from s3sentinel_assets.s3.digests import list_files, log_template
+        from s3sentinel_assets.s3.digests import in_scope, list_files, log_template
 
         template = log_template(self.reader.source)
         if template is None:
             return
-        for field_name, value in zip(("region", "account", "organization"), self.scope.split("/")[::-1], strict=False):
-            template = template.replace(f"{{{field_name}}}", value)
+        template = in_scope(template, self.scope)
         noon = datetime(day.year, day.month, day.day, 12, tzinfo=self.first.tzinfo)
-        near = [self.listed.get(day + timedelta(days=n), set()) for n in (-1, 0, 1)]
+        days = [day + timedelta(days=n) for n in (-1, 0, 1)]
+        near = [self.listed.get(each, set()) for each in days]
+        claims = [self.claimed.get(each, {}) for each in days]
         listing = list_files(
             self.reader.client, self.reader.source.bucket, template, self.reader.access, first=noon, last=noon
         )
         for entry in listing:
-            if scope_of_log(entry.key) != self.scope or any(hash((entry.bucket, entry.key)) in keys for keys in near):
+            known = hash((entry.bucket, entry.key))
+            if scope_of_log(entry.key) != self.scope or any(known in keys for keys in near):
                 continue
-            name = log_name(entry.key)
-            delivered = name.delivered_at if self.reader.copied and name else entry.last_modified
-            if self.first <= delivered < self.last and len(self.unlisted) < _UNLISTED_LIMIT:
-                self.unlisted.append((entry.key, to_micros(delivered)))
+            at = delivered(self.reader, entry)
+            if not self.first <= at < self.last:
+                continue
+            numbers = tuple(number for each in claims for number in each.get(known, ()))
+            if len(self.unlisted) < _UNLISTED_LIMIT:
+                self.unlisted.append((entry.key, to_micros(at), numbers))
+            else:
+                self.not_kept += 1
 
     def finish(self, tell: Tell) -> list[ChainAudit]:
         """Judges links, holes and unlisted log files once all digests have been seen."""
@@ -200,7 +171,7 @@ class _Scope:
                 continue
             for gap in find_gaps(links, first, last, backfill=backfill):
                 tell(f"chain {chain}: {gap.text}")
-                if gap.kind in _COUNTED:
+                if gap.kind in COUNTED:
                     audits[chain].missing_hours += gap.hours
                     audits[chain].missing_digests += not gap.hours
             if not backfill:
@@ -209,15 +180,23 @@ class _Scope:
         for seen in self.kept:
             state, note = settled.get(seen.number, (seen.state, seen.note))
             _account(audits[seen.chain], seen, state, note, tell)
-        self._judge_unlisted(next(iter(audits.values())), covers, tell)
+        states = {number: state for number, (state, _) in settled.items()}
+        self._judge_unlisted(next(iter(audits.values())), covers, states, tell)
         return list(audits.values())
 
-    def _judge_unlisted(self, counted: ChainAudit, covers: list[Coverage], tell: Tell) -> None:
-        for key, delivered in self.unlisted:
-            status, _, note = judge_unlisted(delivered, covers)
+    def _judge_unlisted(
+        self, counted: ChainAudit, covers: list[Coverage], settled: dict[int, DigestState], tell: Tell
+    ) -> None:
+        if self.not_kept:
+            counted.unsure += self.not_kept
+            tell(f"{self.scope}: {self.not_kept} more log files that no verified digest lists; verify a shorter time")
+        for key, at, numbers in self.unlisted:
+            if any(settled.get(number) is DigestState.VERIFIED for number in numbers):
+                continue  # its digest was proved by the one that followed
+            status, _, note = judge_unlisted(at, covers, named=bool(numbers))
             if status is Integrity.UNCOVERED:
                 counted.uncovered += 1
-            elif status is Integrity.UNPROVED:
+            elif status is Integrity.UNPROVED and self.inside.isdisjoint(numbers):  # else counted with its digest
                 counted.unsure += 1
             else:
                 continue  # its digest has not arrived yet, or there was no trail at its time
@@ -286,6 +265,8 @@ def audit_digests(
         UserError: S3 cannot be reached or refuses to list.
     """
     digests = hashed = 0
+    scopes: set[str] = set()
+    chains: set[str] = set()
 
     def scope_of(entry: "ListedFile") -> str:
         return scope_of_digest(entry.key) or "?"
@@ -303,4 +284,7 @@ def audit_digests(
             digests += work.digests
             step(digests, hashed)
             if work.digests or work.unread:
+                scopes.add(scope)
+                chains.update(work.links)
                 yield from work.finish(tell)
+    yield from audit_silence(reader, first, last, scopes, chains, logs=logs, tell=tell)

@@ -119,9 +119,15 @@ def key_ring(access: AwsAccess, keys_file: Path | None) -> KeyRing:
 
     def list_keys(region: str, first: datetime, last: datetime) -> list[dict[str, Any]]:
         from s3sentinel_assets.errors import UserError
-        from s3sentinel_assets.s3.digests import KeysRefusedError, list_public_keys
+        from s3sentinel_assets.s3.digests import KeysRefusedError, known_regions, list_public_keys
         from s3sentinel_assets.s3.session import aws_client
 
+        if region not in known_regions():
+            raise KeysUnavailableError(
+                f"CloudTrail has no region {region} as far as the installed botocore knows, so it is not asked for the "
+                "keys of that region; if the region is new, update botocore, or name a file with the keys in "
+                "digests.public_keys_file"
+            )
         try:
             return list_public_keys(aws_client(access, "cloudtrail", region), first, last)
         except (KeysRefusedError, UserError) as error:

@@ -6,7 +6,7 @@ Belongs here: what the verification with the ledger (``integrity``) and the one 
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -54,7 +54,17 @@ def ahead(
 
 @dataclass(frozen=True)
 class DigestReader:
-    """How the digests of one source are reached and checked. Make one with `of`."""
+    """How the digests of one source are reached and checked. Make one with `of`.
+
+    Attributes:
+        source: the source.
+        access: to AWS.
+        client: the S3 client.
+        template: of the digests' keys.
+        keys: CloudTrail's public keys.
+        now: the present.
+        real_buckets: the bucket that the first verified digest named, where the source is read through an access point.
+    """
 
     source: SourceSettings
     access: AwsAccess
@@ -62,6 +72,7 @@ class DigestReader:
     template: str
     keys: KeyRing
     now: datetime
+    real_buckets: list[str] = field(default_factory=list)
 
     @classmethod
     def of(cls, runtime: "Runtime", source: str, keys_file: Path | None = None) -> "DigestReader":
@@ -92,6 +103,13 @@ class DigestReader:
     def copied(self) -> bool:
         """Whether the bucket is a copy of the one that CloudTrail writes to."""
         return self.source.hour_from == "key"
+
+    @property
+    def through_access_point(self) -> bool:
+        """Whether digests name another bucket than the source does, although they lie where CloudTrail put them."""
+        from s3sentinel_assets.s3.digests import is_access_point
+
+        return is_access_point(self.source.bucket)
 
     def listed(self, first: datetime, last: datetime) -> Iterator["ListedFile"]:
         """The digest objects that may say something of log files delivered from ``first`` to ``last``.
@@ -130,7 +148,18 @@ class DigestReader:
                     signature=fetched.metadata.get("signature"),
                     generated_at=fetched.metadata.get("backfill-generation-timestamp"),
                 )
-                yield entry, check_digest(found, self.keys.find, now=self.now, copied=self.copied)
+                checked = check_digest(
+                    found,
+                    self.keys.find,
+                    now=self.now,
+                    copied=self.copied,
+                    access_point=self.through_access_point,
+                    real_bucket=self.real_buckets[0] if self.real_buckets else None,
+                )
+                if self.through_access_point and not self.real_buckets:
+                    verified = checked.digest if checked.state is DigestState.VERIFIED else None
+                    self.real_buckets.extend([verified.bucket] if verified else [])
+                yield entry, checked
 
     def _fetch(self, entry: "ListedFile") -> "FetchedDigest | str | None":
         from s3sentinel_assets.s3.digests import ObjectGoneError, fetch_digest

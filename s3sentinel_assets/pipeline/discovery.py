@@ -4,8 +4,9 @@ Belongs here: one listing into the ledger, and ``raw_logs`` of some hours. Does 
 (`s3.listing`), notifications (``notified``), which hours have work (``work``).
 """
 
+import logging
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import TYPE_CHECKING
@@ -13,7 +14,7 @@ from typing import TYPE_CHECKING
 import sqlalchemy as sa
 
 from s3sentinel_assets.errors import UserError
-from s3sentinel_assets.hours import hour_end, hour_key, hour_range, hour_start, utc_now
+from s3sentinel_assets.hours import hour_end, hour_key, hour_range, hour_start, shift_hour, utc_now
 from s3sentinel_assets.ledger.accounts import account_of_hour
 from s3sentinel_assets.ledger.comparison import compare_listing, found_by
 from s3sentinel_assets.ledger.engine import from_micros
@@ -32,9 +33,11 @@ if TYPE_CHECKING:
 
 __all__ = ["Listing", "as_seen", "discover", "list_into_ledger", "listed_objects"]
 
+_log = logging.getLogger(__name__)
+
 #: Names under which objects that are not taken are counted, next to those of `s3.listing`.
 BEFORE_START = "before the first partition"
-NO_TIME_IN_KEY = "no time in the key, taken by LastModified"
+NO_TIME_IN_KEY = "no past time in the key, taken by LastModified"
 
 # Digests of an hour are written about an hour after it; before that there is nothing to look at.
 _DIGESTS_AFTER = timedelta(hours=1)
@@ -67,6 +70,9 @@ def as_seen(runtime: Runtime, source: str, entry: "ListedObject", counts: dict[s
     settings, hour = runtime.source(source), None
     if settings.hour_from == "key":
         hour = key_hour(settings, entry.key)
+        # A log cannot be written before its time: such a key means something else, and its hour may never come.
+        if hour is not None and hour > shift_hour(hour_key(entry.last_modified), 1):
+            hour = None
         if hour is None:
             counts[NO_TIME_IN_KEY] = counts.get(NO_TIME_IN_KEY, 0) + 1
     hour = hour or hour_key(entry.last_modified)
@@ -155,8 +161,33 @@ def list_into_ledger(
         hours = list(hour_range(first, last))
         mark_listed(runtime.ledger, source, hours, began)
         if compare:
-            compare_listing(runtime.ledger, source, recorded.tallies, hours, began)
+            covers = _range_test(runtime, source, first, last, look_back)
+            compare_listing(runtime.ledger, source, recorded.tallies, hours, began, covers)
     return Listing(recorded, skipped)
+
+
+def _range_test(
+    runtime: Runtime, source: str, first: str, last: str, look_back: timedelta | None
+) -> Callable[[str], bool] | None:
+    """Whether a listing of these hours covers a key, by the date in it; None where keys have none."""
+    from s3sentinel_assets.s3.key_grammar import KeyGrammar
+
+    grammar = KeyGrammar(runtime.source(source).prefix)
+    if grammar.precision is None:
+        return None
+    back = timedelta(hours=runtime.config.look_back_hours) if look_back is None else look_back
+    begin, end = hour_start(first) - back, hour_end(last)
+    if grammar.precision != "hour":
+        begin = begin.replace(hour=0)  # whole days are listed
+
+    def covers(key: str) -> bool:
+        parts = grammar.match(key)
+        if parts is None or parts.instant is None:
+            return False
+        # A year or a month is listed whole as soon as one day of it is.
+        return parts.precision in ("year", "month") or begin <= parts.instant <= end
+
+    return covers
 
 
 def discover(
@@ -182,11 +213,9 @@ def discover(
     began, limits = time.monotonic(), runtime.config.limits
     ordered = sorted(hours)
     listing = list_into_ledger(runtime, source, ordered[0], ordered[-1], only=only)
-    requeue_refused(runtime.ledger, source, ordered[0])
-    if ask_again:
-        requeue_refused(runtime.ledger, source, ordered[0], ordered[-1], at_once=True)
-    problems = _digest_problems(runtime, source, ordered)
     keys = _key_test(runtime, source, only)
+    requeue_refused(runtime.ledger, source, ordered[0], ordered[-1], at_once=ask_again, matches=keys)
+    problems = _digest_problems(runtime, source, ordered)
     listing_seconds = time.monotonic() - began
     summaries = {}
     for hour in ordered:
@@ -217,9 +246,12 @@ def _digest_problems(runtime: Runtime, source: str, hours: Sequence[str]) -> lis
         return verify_digests(runtime, source, closed[0], closed[-1]).problems
     except UserError as error:
         return [f"CloudTrail's digests could not be verified: {error}"]  # delivery does not wait for them
+    except Exception as error:  # noqa: BLE001 - told in the problems; delivery does not wait for proof
+        _log.exception("unforeseen while verifying digests of %s", source)
+        return [f"CloudTrail's digests could not be verified: {type(error).__name__}: {error}"]
 
 
-def _key_test(runtime: Runtime, source: str, only: "KeyFilter | None"):
+def _key_test(runtime: Runtime, source: str, only: "KeyFilter | None") -> Callable[[str], bool] | None:
     if only is None:
         return None
     from s3sentinel_assets.s3.key_grammar import KeyGrammar

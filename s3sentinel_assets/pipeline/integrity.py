@@ -14,7 +14,14 @@ from typing import TYPE_CHECKING
 from s3sentinel_assets.errors import ConfigurationError, UserError
 from s3sentinel_assets.hours import hour_end, hour_start
 from s3sentinel_assets.integrity import CheckedDigest, Gap, Reason, digest_name, judge_links
-from s3sentinel_assets.ledger.digests import DigestRecord, change_digest, digest_rows, known_digests, record_digest
+from s3sentinel_assets.ledger.digests import (
+    DigestRecord,
+    change_digest,
+    digest_rows,
+    known_digests,
+    note_of_verified,
+    record_digest,
+)
 from s3sentinel_assets.ledger.engine import Ledger, to_micros
 from s3sentinel_assets.ledger.schema import DigestState, Integrity
 from s3sentinel_assets.pipeline.digest_chains import chains_between, gaps_of, link_of
@@ -30,6 +37,8 @@ __all__ = ["HourIntegrity", "IntegrityReport", "hour_integrity", "judge_objects"
 _PAGE = 500
 _TOLD = 50
 _CHECK_AGAIN = timedelta(hours=1)
+#: Remark on a verified digest of a source that is read through an access point.
+_BEHIND = "CloudTrail put it into the bucket "
 
 
 @dataclass
@@ -95,6 +104,10 @@ def verify_digests(runtime: Runtime, source: str, first_hour: str, last_hour: st
     except ConfigurationError as error:
         report.tell(str(error))
         return report
+    if reader.through_access_point:
+        with runtime.ledger.read() as connection:
+            note = note_of_verified(connection, source, reader.source.bucket) or ""
+        reader.real_buckets.extend([note.removeprefix(_BEHIND)] if note.startswith(_BEHIND) else [])
     first, last = hour_start(first_hour), hour_end(last_hour)
     seen: set[str] = set()
     try:
@@ -146,7 +159,12 @@ def _refused(reader: DigestReader, key: str) -> bool:
 
 
 def _record(source: str, etag: str, checked: CheckedDigest) -> DigestRecord:
+    from s3sentinel_assets.s3.digests import is_access_point
+
     previous = checked.digest.previous if checked.digest and checked.state is not DigestState.FAILED else None
+    note = checked.note
+    if checked.state is DigestState.VERIFIED and checked.digest and is_access_point(checked.found.bucket):
+        note = _BEHIND + checked.digest.bucket
     return DigestRecord(
         source=source,
         bucket=checked.found.bucket,
@@ -157,7 +175,7 @@ def _record(source: str, etag: str, checked: CheckedDigest) -> DigestRecord:
         end_at=to_micros(checked.end),
         state=checked.state,
         reason=checked.reason.value if checked.reason else None,
-        note=checked.note,
+        note=note,
         content_sha256=checked.content_sha256,
         signature=checked.found.signature,
         previous_key=checked.previous_key if previous else None,
@@ -182,11 +200,11 @@ def _note_gone(
 def _judge_chains(ledger: Ledger, source: str, first: int, last: int, report: IntegrityReport) -> None:
     """Judges links, and gathers what is to be told of the digests of the time."""
     changes: list[tuple[str, int, DigestState, str, str]] = []
-    for chain, rows in chains_between(ledger, source, first, last):
-        links = [link_of(row) for row in rows]
+    for found in chains_between(ledger, source, first, last):
+        chain, links = found.chain, [link_of(row) for row in found.all_rows]
         verdicts = {verdict.id: verdict for verdict in judge_links(links)}
         changes += [(chain, v.id, v.state, v.reason.value, v.note) for v in verdicts.values()]
-        for row in rows:
+        for row in found.rows:
             verdict = verdicts.get(row.id)
             state = verdict.state if verdict else row.state
             if row.end_at > first:

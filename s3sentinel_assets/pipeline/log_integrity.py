@@ -4,8 +4,6 @@ Belongs here: applying what digests say to the objects of a source. Does not bel
 (``integrity`` beside this module), the rules (the package ``integrity``).
 """
 
-import re
-import string
 from dataclasses import dataclass
 
 from s3sentinel_assets.hours import hour_end, hour_range, hour_start
@@ -20,6 +18,7 @@ from s3sentinel_assets.integrity import (
     sentence,
 )
 from s3sentinel_assets.ledger.digests import (
+    DigestRow,
     ProblemTexts,
     count_digests,
     count_integrity,
@@ -31,7 +30,7 @@ from s3sentinel_assets.ledger.digests import (
 from s3sentinel_assets.ledger.engine import Ledger, to_micros
 from s3sentinel_assets.ledger.hours import listed_at
 from s3sentinel_assets.ledger.schema import DigestState, Integrity
-from s3sentinel_assets.pipeline.digest_chains import HOUR, chains_between, gaps_of, link_of
+from s3sentinel_assets.pipeline.digest_chains import HOUR, ChainRows, chains_between, gaps_of, link_of
 from s3sentinel_assets.pipeline.runtime import Runtime
 
 __all__ = ["HourIntegrity", "hour_integrity", "judge_objects"]
@@ -42,7 +41,6 @@ _HARMLESS = frozenset({GapKind.SKIPPED, GapKind.ELSEWHERE})
 _TEXTS = ProblemTexts(
     changed=sentence(Reason.CONTENT_CHANGED),
     disagree=sentence(Reason.DIGESTS_DISAGREE),
-    not_proved=sentence(Reason.DIGEST_NOT_PROVED),
     not_hashed=sentence(Reason.NOT_HASHED),
 )
 
@@ -59,7 +57,8 @@ class HourIntegrity:
         missing: log files that a verified digest lists and the bucket does not hold.
         missing_keys: the first of them.
         digests: digests that end in the hour, by state.
-        digests_missing: stretches of this hour whose digests are named by their successors and not there.
+        digests_missing: stretches of this hour whose digests are not there although their chain goes on with verified
+            ones, and digests that lie in their place without being proved.
         gap_hours: the part of this hour that no digest covers although there should be one, of all chains together.
         problems: one sentence each.
     """
@@ -118,7 +117,7 @@ def judge_objects(runtime: Runtime, source: str, first_hour: str, last_hour: str
                 if settings.hour_from == "key" and name is not None:
                     delivered = to_micros(name.delivered_at)  # a copy is newer than what it copies
                 chains = covered.get(scope_of_log(entry.key) or "", [])
-                status, _, note = judge_unlisted(delivered, chains)
+                status, _, note = judge_unlisted(delivered, chains, named=entry.named)
                 if (status, note) != (entry.integrity, entry.note):
                     groups.setdefault((status, note), []).append(entry.id)
             for (status, note), ids in groups.items():
@@ -132,32 +131,23 @@ def _coverage(ledger: Ledger, source: str, hour: str, *, copied: bool) -> dict[s
     first, last = to_micros(hour_start(hour)), to_micros(hour_end(hour))
     margin = 2 * HOUR if copied else HOUR
     covered: dict[str, list[Coverage]] = {}
-    for chain, rows in chains_between(ledger, source, first - margin, last + margin):
-        name = digest_name(rows[0].key)
-        if name is not None and not name.backfill and chain != "?":
+    for found in chains_between(ledger, source, first - margin, last + margin):
+        rows = _rows_that_cover(found)
+        name = digest_name(rows[0].key) if rows else None
+        if name is not None and not name.backfill and found.chain != "?":
             covered.setdefault(name.scope, []).append(Coverage(link_of(row) for row in rows))
     return covered
 
 
-_FIELDS = {
-    "account": r"\d{12}",
-    "organization": r"o-[a-z0-9]+",
-    "region": r"[a-z0-9-]+",
-    "yyyy": r"\d{4}",
-    "mm": r"\d{2}",
-    "dd": r"\d{2}",
-    "hh": r"\d{2}",
-}
+def _rows_that_cover(found: ChainRows) -> list[DigestRow]:
+    """The digests of a chain that say whether the log files of a time are all listed; none of a chain that had ended.
 
-
-def _prefix_pattern(template: str) -> re.Pattern[str]:
-    """What the keys of a source begin with: digests may also list what the source does not read."""
-    return re.compile(
-        "".join(
-            re.escape(literal) + (_FIELDS[name] if name else "")
-            for literal, name, _, _ in string.Formatter().parse(template)
-        )
-    )
+    Had it ended, digests that somebody puts there in its name must not make it take part again. Only while CloudTrail's
+    keys are not to be had are they given the benefit of the doubt: nobody can tell then, and later everybody can.
+    """
+    doubtful = any(row.reason == Reason.KEYS_UNAVAILABLE.value for row in found.rows)
+    proved = any(row.state is DigestState.VERIFIED for row in found.rows)
+    return found.all_rows if proved or doubtful or (found.before and found.after) else []
 
 
 def hour_integrity(runtime: Runtime, source: str, hour: str) -> HourIntegrity:
@@ -165,6 +155,8 @@ def hour_integrity(runtime: Runtime, source: str, hour: str) -> HourIntegrity:
 
     A log file counts as missing only after a listing that must have shown it.
     """
+    from s3sentinel_assets.s3.key_grammar import KeyGrammar
+
     settings, ledger = runtime.source(source), runtime.ledger
     first, last = to_micros(hour_start(hour)), to_micros(hour_end(hour))
     with ledger.read() as connection:
@@ -173,7 +165,7 @@ def hour_integrity(runtime: Runtime, source: str, hour: str) -> HourIntegrity:
         watermark = listed_at(connection, source, hour) or 0
         missing: list[str] = []
         count = 0
-        pattern = _prefix_pattern(settings.prefix)
+        grammar = KeyGrammar(settings.prefix)  # digests may also list what the source does not read
         # Names tell the delivery to 5 minutes; what came before the first partition is not in the ledger.
         begin = to_micros(runtime.config.start) + 10 * 60_000_000
         for file in missing_files(connection, source, first - HOUR, last + HOUR):
@@ -181,22 +173,22 @@ def hour_integrity(runtime: Runtime, source: str, hour: str) -> HourIntegrity:
             delivered = to_micros(name.delivered_at) if name else file.start_at
             if not first <= delivered < last or delivered < begin or watermark < file.end_at:
                 continue
-            if file.bucket != settings.bucket or not pattern.match(file.key):
+            if file.bucket != settings.bucket or not grammar.matches(file.key):
                 continue
             count += 1
             if len(missing) < _TOLD:
                 missing.append(file.key)
     problems: list[str] = []
     hours, digests_missing = 0.0, 0
-    for chain, rows in chains_between(ledger, source, first, last):
-        problems += [
-            f"digest {row.key} {row.state.value}: {row.note}"
-            for row in rows
-            if first < row.end_at <= last and row.state is not DigestState.VERIFIED
-        ]
-        for gap in gaps_of(chain, [link_of(row) for row in rows], first, last):
-            problems.append(f"chain {chain}: {gap.text}")
-            digests_missing += gap.kind is GapKind.MISSING
+    for found in chains_between(ledger, source, first, last):
+        for row in found.rows:
+            if first < row.end_at <= last and row.state is not DigestState.VERIFIED:
+                problems.append(f"digest {row.key} {row.state.value}: {row.note}")
+                # A verified successor would have proved it, were it the digest that CloudTrail wrote.
+                digests_missing += row.state is DigestState.UNPROVED and found.goes_on_after(row)
+        for gap in gaps_of(found.chain, [link_of(row) for row in found.all_rows], first, last):
+            problems.append(f"chain {found.chain}: {gap.text}")
+            digests_missing += gap.kind is GapKind.MISSING and gap.proved
             hours += 0 if gap.kind in _HARMLESS or gap.kind is GapKind.OVERLAP else gap.hours
     problems += [f"log file {key} is listed by a verified digest and missing" for key in missing]
     return HourIntegrity(

@@ -139,6 +139,8 @@ def commit_parse(
     }
     wanted = parsed.hours_by_table()
     with ledger.write() as connection:
+        # Before the tables' guards: who marks objects of the source must not lock their rows in another order.
+        ledger.guard(connection, part.source)
         for table in sorted({*wanted, *(entry.table for entry in parsed.files)}):
             ledger.guard(connection, f"table:{table}")
             hours = wanted.get(table)
@@ -160,7 +162,7 @@ def commit_parse(
             now=ledger.now(),
         )
         for outcome in outcomes:
-            settle_object(connection, outcome)
+            settle_object(connection, outcome, ledger.now())
         entries = _quarantine(part, parsed.rejects, outcomes, rejects.uri if rejects else None)
         record_quarantine(connection, stage_id, entries, ledger.now())
 
@@ -183,8 +185,7 @@ def _integrity(runtime: Runtime, part: Part, parsed: ParsedPart) -> "dict[int, t
     verdicts = {}
     for report in read:
         packing = report.packing
-        outermost = packing.containers[0] if packing.containers else None
-        problem = object_problem(outermost, packing.members, extra_bytes=packing.padding)
+        problem = object_problem(packing.containers, packing.members, extra_bytes=packing.padding, cut=report.cut_short)
         status, _, note = judge_log(expected.get(report.key, ()), report.content_sha256, problem)
         verdicts[report.object_id] = (status.value, note)
     return verdicts

@@ -294,9 +294,9 @@ def _candidates(entries: list[LedgerObject], parsed: ParsedPart) -> list[Candida
     """
     reports = {report.object_id: report for report in parsed.reports if report.sha256 and report.rows}
     return [
-        Candidate(entry.id, entry.bucket, entry.key, reports[entry.id].sha256)
+        Candidate(entry.id, entry.bucket, entry.key, report.sha256, report.records, report.rejected)
         for entry in entries
-        if entry.id in reports
+        if (report := reports.get(entry.id)) is not None
     ]
 
 

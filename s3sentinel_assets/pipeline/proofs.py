@@ -90,17 +90,33 @@ def integrity_report(runtime: Runtime, source: str, hour: str) -> CheckReport:
     found = hour_integrity(runtime, source, hour)
     counts: dict[str, int | float] = {status.value: count for status, count in found.objects.items() if status}
     counts |= {f"digests_{state.value}": count for state, count in found.digests.items()}
-    counts |= {"missing": found.missing, "hours_without_digest": found.gap_hours}
+    counts |= {
+        "missing": found.missing,
+        "digests_missing": found.digests_missing,
+        "hours_without_digest": found.gap_hours,
+        "tampered": int(found.tampered),
+    }
+    due = hour_end(hour) + _DIGESTS_DUE < utc_now()
     problems = list(found.problems)
     if failed := counts.get(Integrity.FAILED.value):
         problems.insert(0, f"{failed} log files are not what CloudTrail wrote; s3sentinel verify-digests names them")
     if added := counts.get(Integrity.UNCOVERED.value):
-        problems.insert(0, f"{added} log files were added: no digest of their time lists them")
+        problems.insert(
+            0,
+            f"{added} log files were added, or are of a trail of the same account, region and prefix that has no log "
+            "file validation: no verified digest of their time lists them",
+        )
     pending = counts.get(Integrity.PENDING.value)
-    if pending and hour_end(hour) + _DIGESTS_DUE < utc_now():
+    if pending and due:
         problems.append(f"{pending} log files are covered by no digest, and it is time that they were")
+    unproved = counts.get(Integrity.UNPROVED.value)
+    if unproved and due:
+        problems.append(
+            f"{unproved} log files are not proved: the digests that list them, or should, are missing or not proved "
+            "themselves; s3sentinel verify-digests tells why"
+        )
     digests = runtime.source(source).digests
-    if digests and digests.verify == "required" and not found.digests and hour_end(hour) + _DIGESTS_DUE < utc_now():
+    if digests and digests.verify == "required" and not found.digests and due:
         problems.append("no digest file of the hour was found; turn on log file validation of the trail")
     return CheckReport(not problems, counts, problems)
 

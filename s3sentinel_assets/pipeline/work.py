@@ -4,10 +4,13 @@ Belongs here: when to look, and turning the ledger's open ends into hours. Does 
 (``discovery``), the queue (``notified``), asking for runs (``sensors``).
 """
 
+import logging
+from dataclasses import dataclass, field
 from datetime import timedelta
 
 import sqlalchemy as sa
 
+from s3sentinel_assets.errors import UserError
 from s3sentinel_assets.hours import hour_key, utc_now
 from s3sentinel_assets.ledger.engine import to_micros
 from s3sentinel_assets.ledger.hours import deep_listing_due, listing_due, mark_deep_listed, mark_window_listed
@@ -16,43 +19,72 @@ from s3sentinel_assets.ledger.schema import BatchState, Stage, batch, objects, p
 from s3sentinel_assets.pipeline.discovery import list_into_ledger
 from s3sentinel_assets.pipeline.runtime import Runtime
 
-__all__ = ["pending_work", "reconcile", "touched_hours"]
+__all__ = ["Touched", "pending_work", "reconcile", "touched_hours"]
+
+_log = logging.getLogger(__name__)
 
 _DEEP_LISTING_EVERY = timedelta(days=1)
 
 
-def touched_hours(runtime: Runtime, source: str) -> dict[str, str]:
+@dataclass
+class Touched:
+    """What a look gave.
+
+    Attributes:
+        hours: what `pending_work` says: hour → key of its newest undelivered object, a good run key.
+        problems: what could not be done, in words; objects that wait for it are found by a later look.
+    """
+
+    hours: dict[str, str]
+    problems: list[str] = field(default_factory=list)
+
+
+def touched_hours(runtime: Runtime, source: str) -> Touched:
     """Looks for new objects and names the hours that have something to do.
 
     Where the source has a queue, its notifications are recorded first and the bucket is listed only when the last
-    listing is ``listing_seconds`` old. Refused objects whose time has come count as something to do.
+    listing is ``listing_seconds`` old, or when the queue is of no use. Refused objects whose time has come count as
+    something to do.
 
-    Returns:
-        What `pending_work` says: hour → key of its newest undelivered object, a good run key.
+    Raises:
+        UserError: the bucket or the ledger cannot be reached or refuses.
     """
-    settings = runtime.source(source)
+    settings, problems = runtime.source(source), list[str]()
     if settings.queue_url:
-        from s3sentinel_assets.pipeline.notified import drain_queue
-
-        drain_queue(runtime, settings.queue_url)
-    if listing_due(runtime.ledger, source, to_micros(utc_now() - timedelta(seconds=settings.listing_rest))):
+        problems += _drain(runtime, settings.queue_url)
+    since = to_micros(utc_now() - timedelta(seconds=settings.listing_rest))
+    if problems or listing_due(runtime.ledger, source, since):
         _list_window(runtime, source, compare=False)
     requeue_refused(runtime.ledger, source, hour_key(runtime.config.start))
-    return pending_work(runtime, source)
+    return Touched(pending_work(runtime, source), problems)
 
 
-def reconcile(runtime: Runtime, source: str) -> dict[str, str]:
+def _drain(runtime: Runtime, queue_url: str) -> list[str]:
+    """Takes what the queue holds; returns what went wrong. A queue that fails does not keep the listing waiting."""
+    from s3sentinel_assets.pipeline.notified import drain_queue
+
+    try:
+        drained = drain_queue(runtime, queue_url)
+    except UserError as error:
+        return [f"notifications could not be taken: {error}"]
+    except Exception as error:  # noqa: BLE001 - told in the problems; the listing decides anyway
+        _log.exception("unforeseen while taking notifications of %s", queue_url)
+        return [f"notifications could not be taken: {type(error).__name__}: {error}"]
+    return [f"notifications for {name} wait: {problem}" for name, problem in drained.failures.items()]
+
+
+def reconcile(runtime: Runtime, source: str) -> Touched:
     """The sweep's look: lists the look-back window whatever notifications said, and compares it with the ledger.
 
     Once a day the window is the long one (``deep_look_back_days``), for objects that came long after the date in their
     key.
 
-    Returns:
-        What `pending_work` says.
+    Raises:
+        UserError: the bucket or the ledger cannot be reached or refuses.
     """
     _list_window(runtime, source, compare=True)
     requeue_refused(runtime.ledger, source, hour_key(runtime.config.start))
-    return pending_work(runtime, source)
+    return Touched(pending_work(runtime, source))
 
 
 def _list_window(runtime: Runtime, source: str, *, compare: bool) -> None:

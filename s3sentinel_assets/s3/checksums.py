@@ -23,6 +23,7 @@ LENGTH_ONLY = "length"
 
 _MD5 = re.compile(r"[0-9a-f]{32}")
 _MULTIPART = re.compile(r".*-[0-9]+")
+_MD5_ENCRYPTIONS = (None, "AES256")  # of no other, ``aws:fsx`` or one yet to come, is that promised
 _NO_MD5_CLASSES = frozenset({"EXPRESS_ONEZONE"})  # its ETags look like an MD5 and are none
 
 
@@ -128,9 +129,9 @@ class Checks:
 
 
 def has_plain_etag(response: Mapping[str, Any]) -> bool:
-    """Whether the ETag is computed from the plain bytes: not with SSE-KMS, SSE-C or in a directory bucket."""
+    """Whether the ETag is computed from the plain bytes: only with SSE-S3 or none, and not in a directory bucket."""
     return (
-        not str(response.get("ServerSideEncryption", "")).startswith("aws:kms")
+        response.get("ServerSideEncryption") in _MD5_ENCRYPTIONS
         and "SSECustomerAlgorithm" not in response
         and response.get("StorageClass") not in _NO_MD5_CLASSES
     )

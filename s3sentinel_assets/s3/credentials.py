@@ -136,7 +136,7 @@ class FileCredentials(LiveCredentials):
     Args:
         file: the file.
         load: reads it; raises `BotoCoreError` or gives None where it holds no keys, as while it is being written.
-        keys: what it held first.
+        keys: what it held just before. At the first use it is read once more, in case it changed in between.
     """
 
     method = "shared-credentials-file"
@@ -144,21 +144,33 @@ class FileCredentials(LiveCredentials):
     def __init__(self, file: Path, load: Callable[[], ReadOnlyCredentials | None], keys: ReadOnlyCredentials) -> None:
         self._file, self._load, self._keys = file, load, keys
         self._lock = threading.Lock()
-        self._read = self._state()
+        self._read: tuple[int, int, int] | None = None
+        self._unread: tuple[tuple[int, int, int], datetime] | None = None  # a state without keys; when to look again
 
     def get_frozen_credentials(self) -> ReadOnlyCredentials:
         """The keys that stand in the file, or those that last stood there."""
         state = self._state()
-        if state is not None and state != self._read:
+        if state is not None and self._is_news(state):
             with self._lock:
-                try:
-                    found = self._load()
-                except BotoCoreError as error:
-                    _LOG.warning("%s cannot be read now (%s); its earlier keys are used", self._file, error)
-                    found = None
-                if found is not None:
-                    self._keys, self._read = found, state
+                if self._is_news(state):  # else another thread was quicker
+                    self._take(state)
         return self._keys
+
+    def _is_news(self, state: tuple[int, int, int]) -> bool:
+        unread = self._unread
+        return state != self._read and (unread is None or state != unread[0] or _now() >= unread[1])
+
+    def _take(self, state: tuple[int, int, int]) -> None:
+        """Reads the file. The caller holds the lock."""
+        try:
+            found = self._load()
+        except BotoCoreError as error:
+            _LOG.warning("%s cannot be read now (%s); its earlier keys are used", self._file, error)
+            found = None
+        if found is None:
+            self._unread = (state, _now() + _SHORT_REST)
+        else:
+            self._keys, self._read = found, state
 
     def _state(self) -> tuple[int, int, int] | None:
         """What differs once the file is written anew; None while there is none."""

@@ -3,6 +3,7 @@
 Belongs here: requests to S3 and CloudTrail for verification. Does not belong here: what the files mean (``integrity``).
 """
 
+import functools
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -23,10 +24,15 @@ __all__ = [
     "ObjectGoneError",
     "digest_template",
     "fetch_digest",
+    "in_scope",
+    "is_access_point",
+    "known_regions",
     "list_files",
     "list_public_keys",
     "log_template",
+    "month_template",
     "open_log",
+    "scope_prefixes",
 ]
 
 #: Stored bytes allowed in a digest: one that lists 20,000 log files an hour has about 2 MiB.
@@ -36,6 +42,7 @@ _GONE = frozenset({"NoSuchKey", "NoSuchVersion", "404", "PreconditionFailed", "4
 _DENIED = frozenset({"AccessDenied", "AccessDeniedException", "UnauthorizedOperation", "403"})
 _DAYS = "{yyyy}/{mm}/{dd}/"
 _ACCOUNT = re.compile(r"\{account\}|\d{12}")
+_DATED = re.compile(r"\{(?:yyyy|mm|m|dd|d|hh)\}")
 
 
 class ObjectGoneError(Exception):
@@ -74,8 +81,11 @@ def _standard_tail(parts: list[str]) -> str:
 
 def _folder_template(template: str, folder: str) -> str | None:
     parts = template.split("/")
-    if "CloudTrail" in parts:
-        place = parts.index("CloudTrail")
+    places = [place for place, part in enumerate(parts) if part == "CloudTrail"]
+    if places:
+        # A folder of the same name may stand before AWSLogs/: CloudTrail's own one is behind the account.
+        behind = [place for place in places if place and _ACCOUNT.fullmatch(parts[place - 1])]
+        place = (behind or places)[-1]
         return "/".join([*parts[:place], folder, _standard_tail(parts[place + 1 :])])
     if len(parts) > 1 and parts[-1] == "" and _ACCOUNT.fullmatch(parts[-2]):
         return f"{template}{folder}/{{region}}/{_DAYS}"
@@ -96,6 +106,64 @@ def digest_template(source: SourceSettings) -> str | None:
 def log_template(source: SourceSettings) -> str | None:
     """The prefix template of the source's log files down to the day; None when it cannot be told."""
     return _folder_template(source.prefix, "CloudTrail")
+
+
+def is_access_point(bucket: str) -> bool:
+    """Whether a source's ``bucket`` is an access point, by ARN or alias, so that the bucket has another name."""
+    return bucket.startswith("arn:") or bucket.endswith("-s3alias")
+
+
+def in_scope(template: str, scope: str) -> str:
+    """The template for one ``[o-id/]account/region`` alone, as far as it has these fields."""
+    for field, value in zip(("region", "account", "organization"), scope.split("/")[::-1], strict=False):
+        template = template.replace(f"{{{field}}}", value)
+    return template
+
+
+def month_template(template: str) -> str:
+    """The template without what stands behind the month, so that a month is one prefix; as it is if it has no month."""
+    parts = template.split("/")
+    for place in range(len(parts) - 1, -1, -1):
+        if "{mm}" in parts[place] or "{m}" in parts[place]:
+            return "/".join(parts[: place + 1]) + ("/" if place + 1 < len(parts) else "")
+    return template
+
+
+def scope_prefixes(client: Any, bucket: str, template: str, access: AwsAccess, at: datetime) -> Iterator[str]:
+    """The folders of accounts and regions that the bucket has: each as a template for its days.
+
+    Args:
+        client: the S3 client.
+        bucket: the bucket.
+        template: of the log files, down to the day; see `log_template`.
+        access: for the bucket's owner and for error sentences.
+        at: any instant, aware.
+
+    Raises:
+        UserError: S3 cannot be reached or refuses.
+    """
+    parts = template.split("/")
+    dated = next((place for place, part in enumerate(parts) if _DATED.search(part)), len(parts) - 1)
+    head, tail = "/".join(parts[:dated]) + "/", "/".join(parts[dated:])
+    with s3_errors(bucket=bucket, access=access):
+        for prefix in expand(client, bucket, head, at, at, expected_bucket_owner=access.expected_bucket_owner):
+            yield prefix.replace("{", "{{").replace("}", "}}") + tail
+
+
+@functools.cache
+def known_regions() -> frozenset[str]:
+    """The regions of all partitions in which botocore knows CloudTrail.
+
+    Whoever writes to the bucket can make up names of regions; a request for each of them would cost its time.
+    """
+    from botocore.session import Session
+
+    session = Session()
+    return frozenset(
+        region
+        for partition in session.get_available_partitions()
+        for region in session.get_available_regions("cloudtrail", partition)
+    )
 
 
 def list_files(

@@ -4,13 +4,14 @@ Belongs here: HeadObject for many keys at once, and what its refusals mean. Does
 listing (``listing``), where the keys come from (``notifications``).
 
 An answer to HEAD has no body, so S3 only says 400, 403 or 404, be it of one key or of everything. At the first such
-answer the bucket is asked once with a request that has a body, a listing of one key: it tells whether bucket,
-credentials and clock are in order.
+answer the bucket is asked with a request that has a body, a listing of one key: it tells whether bucket, credentials
+and clock are in order. Credentials may end later on, so that at a 400 or 403 an older verdict is asked for again.
 """
 
 import threading
+import time
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import UTC
 from typing import TYPE_CHECKING, Any
@@ -29,15 +30,24 @@ if TYPE_CHECKING:
 __all__ = ["describe_objects"]
 
 _REFUSED = frozenset({"AccessDenied", "AllAccessDisabled", "403", "Forbidden"})
-_GONE = frozenset({"404", "NoSuchKey", "NotFound", "405", "MethodNotAllowed"})  # 405: a delete marker
+_GONE = frozenset({"404", "NoSuchKey", "NoSuchVersion", "NotFound", "405", "MethodNotAllowed"})  # 405: a delete marker
 _NOT_OF_A_KEY = frozenset({"401", "407"})
 _TOO_MANY = frozenset({429, 503})
 _SERVER_ERROR = 500
 _AHEAD = 4  # keys asked for or answered and not taken yet, for each worker
+#: So long the bucket's verdict explains a bare 400 or 403; and so often it is asked for at most.
+_FRESH_SECONDS, _MOST_VERDICTS = 3.0, 12
 
 
 def describe_objects(
-    client: Any, bucket: str, keys: Iterable[str], *, access: AwsAccess, workers: int = 8
+    client: Any,
+    bucket: str,
+    keys: Iterable[str],
+    *,
+    access: AwsAccess,
+    workers: int = 8,
+    version_ids: Mapping[str, str] | None = None,
+    clock: Callable[[], float] = time.monotonic,
 ) -> Iterator[tuple[str, ListedObject | ReadFailure]]:
     """Asks S3 for each key what it holds now.
 
@@ -47,6 +57,9 @@ def describe_objects(
         keys: the keys; taken as they are needed.
         access: how the bucket is reached.
         workers: requests at a time.
+        version_ids: S3's ids of versions, by key, where they are known. Where a key is gone, its version is described,
+            which needs s3:GetObjectVersion.
+        clock: seconds that only go forward.
 
     Yields:
         Key and object, in the order of the keys. In place of the object a `ReadFailure` (not raised): ``vanished``
@@ -56,7 +69,7 @@ def describe_objects(
         UserError: the trouble is not one key's: bucket, credentials, the way to S3, or one key after the other
             throttled.
     """
-    heads = _Heads(client, bucket, access)
+    heads = _Heads(client, bucket, access, version_ids or {}, clock)
     waiting: deque[tuple[str, Future[ListedObject | ReadFailure]]] = deque()
     executor = ThreadPoolExecutor(max_workers=max(1, workers), thread_name_prefix="heads")
     try:
@@ -75,22 +88,34 @@ def describe_objects(
 class _Heads:
     """What the threads of one call share."""
 
-    def __init__(self, client: Any, bucket: str, access: AwsAccess) -> None:
+    def __init__(
+        self, client: Any, bucket: str, access: AwsAccess, version_ids: Mapping[str, str], clock: Callable[[], float]
+    ) -> None:
         self._client, self._bucket, self._access = client, bucket, access
+        self._version_ids, self._clock = version_ids, clock
         self._extras = request_extras(access, "head")
         self._breaker = Breaker()
-        self._asked = False
+        self._verdicts = 0
+        self._verdict_at = 0.0
         self._asking = threading.Lock()
 
     def describe(self, key: str) -> ListedObject | ReadFailure:
-        """Runs in a thread: one key."""
+        """Runs in a thread: one key, or its version where the key is gone."""
+        found = self._ask(key, None)
+        version_id = self._version_ids.get(key)
+        if version_id and isinstance(found, ReadFailure) and found.state == "vanished":
+            return self._ask(key, version_id)
+        return found
+
+    def _ask(self, key: str, version_id: str | None) -> ListedObject | ReadFailure:
         from botocore.exceptions import BotoCoreError, ClientError
 
         self._breaker.check()
+        version = {"VersionId": version_id} if version_id else {}
         try:
-            answer = self._client.head_object(Bucket=self._bucket, Key=key, **self._extras)
+            answer = self._client.head_object(Bucket=self._bucket, Key=key, **version, **self._extras)
         except ClientError as error:
-            return self._failure(key, error)
+            return self._failure(key, version_id, error)
         except BotoCoreError as error:
             raise explain(error, bucket=self._bucket, access=self._access) from error
         self._breaker.served()
@@ -103,8 +128,8 @@ class _Heads:
             storage_class=answer.get("StorageClass", "STANDARD"),
         )
 
-    def _failure(self, key: str, error: "ClientError") -> ReadFailure:
-        """What a refusal means for the key.
+    def _failure(self, key: str, version_id: str | None, error: "ClientError") -> ReadFailure:
+        """What a refusal means for the key, or for the version of a key that is gone.
 
         Raises:
             UserError: it is not about the key.
@@ -127,7 +152,14 @@ class _Heads:
         if not 400 <= (status or 400) < _SERVER_ERROR or code in _NOT_OF_A_KEY:
             raise trouble from error
         self._breaker.served()
-        self._ask_the_bucket(key)
+        self._ask_the_bucket(key, again=code not in _GONE)
+        if version_id and code in _GONE | _REFUSED:
+            why = (
+                f"allow s3:GetObjectVersion, so that its version {version_id} is found next time"
+                if code in _REFUSED
+                else f"its version {version_id} is gone too"
+            )
+            return ReadFailure("vanished", f"{uri} is not there: it was deleted; {why}")
         if code in _GONE:
             return ReadFailure("vanished", f"{uri} is not there: it was deleted, or never written under that key")
         if code in _REFUSED:
@@ -142,8 +174,12 @@ class _Heads:
             "(SSE-C), set aws.sse_customer_key_file to that key, else remove that setting",
         )
 
-    def _ask_the_bucket(self, key: str) -> None:
-        """Finds out, once for all keys, whether the trouble is everybody's.
+    def _ask_the_bucket(self, key: str, *, again: bool) -> None:
+        """Finds out, for all keys, whether the trouble is everybody's.
+
+        Args:
+            key: what is listed.
+            again: whether an older verdict does not count: credentials may have ended since.
 
         Raises:
             UserError: it is.
@@ -151,7 +187,8 @@ class _Heads:
         from botocore.exceptions import ClientError
 
         with self._asking:
-            if self._asked:
+            stale = again and self._clock() - self._verdict_at >= _FRESH_SECONDS
+            if self._verdicts and not (stale and self._verdicts < _MOST_VERDICTS):
                 return
             try:
                 with s3_errors(bucket=self._bucket, access=self._access):
@@ -163,4 +200,5 @@ class _Heads:
                 # Who may read need not be allowed to list.
                 if not isinstance(cause, ClientError) or error_code(cause) not in _REFUSED | THROTTLED:
                     raise
-            self._asked = True
+            self._verdicts += 1
+            self._verdict_at = self._clock()

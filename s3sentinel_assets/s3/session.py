@@ -32,6 +32,11 @@ __all__ = ["aws_client", "s3_client"]
 _SERVICES: dict[str, Service] = {service: service for service in get_args(Service)}
 _LONG_POLL_SECONDS = 30  # SQS answers an idle long poll after 20
 
+# botocore's methods that find keys in a file, and the variable that names the file.
+_FILES_OF_KEYS = {"shared-credentials-file": "credentials_file", "config-file": "config_file"}
+# botocore's methods for keys of the machine.
+_OF_MACHINE = ("ec2-credentials-file", "boto-config", "container-role", "iam-role")
+
 # One session, and so one chain of roles, for each access and process; one client for each service and region of it.
 _sessions: dict[tuple[int, AwsAccess], boto3.Session] = {}
 _clients: dict[tuple[int, AwsAccess, Service, str, bool], Any] = {}
@@ -48,7 +53,7 @@ def s3_client(access: AwsAccess) -> Any:
 
     Raises:
         ConfigurationError: a file that the access names is missing or unusable.
-        UserError: no credentials can be found for the role's caller.
+        UserError: no credentials can be found now. Nothing of that is kept: the next call looks for them again.
     """
     return _shared(access, "s3", None, for_reader=True)
 
@@ -63,7 +68,7 @@ def aws_client(access: AwsAccess, service: Service, region: str | None = None) -
 
     Raises:
         ConfigurationError: a file that the access names is missing or unusable.
-        UserError: no credentials can be found for the role's caller.
+        UserError: no credentials can be found now; the next call looks for them again.
     """
     return _shared(access, service, region, for_reader=False)
 
@@ -108,14 +113,29 @@ class _AwsSession(Session):
         self.register_component("data_loader", _loader(self.get_config_variable("data_path")))
 
     def get_credentials(self) -> Any:
-        """The assumed role's, else those of profile, file or default chain."""
+        """The assumed role's, else those of profile, file or default chain; None where there are none."""
         if self._live is None:
-            found, file = super().get_credentials(), self._access.credentials_file
-            if file is None or type(found) is not Credentials:  # others renew themselves
+            if self._access.credentials_file:
+                self.leave_out_machine()
+            found = super().get_credentials()
+            file = self._file_of(found) if type(found) is Credentials else None  # others renew themselves
+            if file is None:
                 return found
-            keys = found.get_frozen_credentials()
-            self._live = FileCredentials(file, functools.partial(_keys_in_file, self._access), keys)
+            load = functools.partial(_keys_in_file, self._access)
+            self._live = FileCredentials(file, load, found.get_frozen_credentials())
         return self._live
+
+    def leave_out_machine(self) -> None:
+        """Has the machine's own keys not used in place of a file's, while that holds none."""
+        for method in _OF_MACHINE:
+            self.get_component("credential_provider").remove(method)
+
+    def _file_of(self, found: Credentials) -> Path | None:
+        """The file that the keys stand in; None where they are the environment's, say."""
+        variable = _FILES_OF_KEYS.get(found.method)
+        if variable is None:
+            return self._access.credentials_file
+        return Path(os.path.expandvars(str(self.get_config_variable(variable)))).expanduser()
 
     def create_client(self, service_name: str, region_name: str | None = None, **options: Any) -> Any:  # pyright: ignore[reportIncompatibleMethodOverride]
         """As botocore's, with the settings of the access for what the caller leaves open."""
@@ -131,7 +151,9 @@ class _AwsSession(Session):
 
 
 def _keys_in_file(access: AwsAccess) -> ReadOnlyCredentials | None:
-    found = Session.get_credentials(_AwsSession(access))
+    session = _AwsSession(access)
+    session.leave_out_machine()
+    found = Session.get_credentials(session)
     return found.get_frozen_credentials() if found else None
 
 
@@ -163,7 +185,12 @@ def _settings(access: AwsAccess, service: Service, endpoint: str | None) -> Conf
 
 
 def _session(access: AwsAccess) -> _AwsSession:
-    """A session with the credentials of the last role of the chain, or the first credentials where there is none."""
+    """A session with the credentials of the last role of the chain, or the first credentials where there is none.
+
+    Raises:
+        ConfigurationError: a file that the access names is missing or unusable.
+        UserError: there are no credentials. A client made without any would never get some: botocore looks once.
+    """
     _check_files(access)
     with s3_errors(bucket=None, access=access):
         session = _AwsSession(access)
@@ -178,6 +205,8 @@ def _session(access: AwsAccess) -> _AwsSession:
                 raise NoCredentialsError
             session = _AwsSession(access, assumed(session.create_client("sts"), role, caller=caller))
             caller = f"role {role.role_arn}"
+        if session.get_credentials() is None:
+            raise NoCredentialsError
         return session
 
 

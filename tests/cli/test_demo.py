@@ -24,6 +24,13 @@ def test_the_demo_agrees_with_itself_and_ends_with_json(tmp_path):
         assert hour["records"] == hour["delivered"] + hour["quarantined"] + hour["filtered"]
         assert hour["found"] == hour["delivered"]
     assert "top anomalies" in done.stdout
+    files = sum(hour["objects"] for hour in report["hours"] if hour["source"] == "cloudtrail")
+    # 3 accounts in 2 regions; a digest more than hours for each, and one for the late log file
+    assert report["integrity"] == {"digests": {"verified": 25}, "files": {"verified": files - 1, "failed": 1}}
+    said = done.stdout.splitlines()
+    at = next(number for number, line in enumerate(said) if line.startswith("CloudTrail's digests: 25 verified"))
+    assert f"{files - 1} log files verified" in said[at]
+    assert "(empty, put there on purpose)" in said[at + 1]
 
 
 def test_a_folder_that_is_no_demo_is_left_alone(tmp_path):

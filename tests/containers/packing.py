@@ -95,7 +95,7 @@ def snappy_java(data: bytes) -> bytes:
 
 
 def zstd_frame(data: bytes, **parameters: int) -> bytes:
-    options = {zstd.CompressionParameter.checksum_flag: 1}
+    options: dict[int, int] = {zstd.CompressionParameter.checksum_flag: 1}
     options |= {getattr(zstd.CompressionParameter, name): value for name, value in parameters.items()}
     return zstd.compress(data, options=options)
 

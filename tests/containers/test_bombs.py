@@ -12,10 +12,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from s3sentinel_assets.containers import Facts
+from s3sentinel_assets.containers import ContainerError, Facts, decode
 from tests.containers.packing import KINDS, skippable, snappy_raw, unpack, zipped, zstd_frame
 
-ZEROS = bytes(64 << 20)
+ZEROS = bytes(32 << 20)
 
 
 def deflated_zeros(mebibytes: int) -> bytes:
@@ -36,6 +36,14 @@ def table(rows: int, text: str = "a text that is in the dictionary once") -> byt
     return file.getvalue()
 
 
+def long_list() -> bytes:
+    """One row, which no batch can be smaller than."""
+    file = io.BytesIO()
+    values = pa.ListArray.from_arrays([0, 5_000_000], pa.nulls(5_000_000, pa.int64()))
+    pq.write_table(pa.table({"x": values}), file, compression="zstd")
+    return file.getvalue()
+
+
 BOMBS = {
     "gzip": lambda: gzip.compress(ZEROS),
     "zstd": lambda: zstd_frame(ZEROS),
@@ -47,9 +55,10 @@ BOMBS = {
     "snappy": lambda: KINDS["snappy"].pack(ZEROS[: 16 << 20]),
     "snappy_hadoop": lambda: hadoop_zeros(32),
     "zip": lambda: zipped(ZEROS),
-    "zip of many": lambda: zipped(*[ZEROS[: 1 << 20]] * 64),
+    "zip of many": lambda: zipped(*[ZEROS[: 1 << 20]] * 32),
     "parquet": lambda: table(2_000_000),
     "parquet, a long text": lambda: table(20_000, "x" * 20_000),
+    "parquet, a long list": long_list,
     "gzip in gzip": lambda: gzip.compress(deflated_zeros(512)),
     "zstd in zstd": lambda: zstd_frame(zstd_frame(ZEROS)),
     "gzip in zip": lambda: zipped(gzip.compress(gzip.compress(ZEROS))),
@@ -82,12 +91,10 @@ def test_a_bomb_is_stopped_without_filling_memory(bombs, name):
 class unpack_discarding:  # noqa: N801 - used like the function beside it
     """`unpack` without keeping what comes."""
 
-    def __init__(self, stored: bytes, **limits: int) -> None:
-        from s3sentinel_assets.containers import ContainerError, decode
-
+    def __init__(self, stored: bytes, *, ratio_limit: int) -> None:
         self.length, self.reason, self.facts = 0, None, Facts()
         try:
-            for piece in decode(iter([stored]), **{"bytes_limit": 8 << 30, **limits}, facts=self.facts):
+            for piece in decode(iter([stored]), ratio_limit=ratio_limit, bytes_limit=8 << 30, facts=self.facts):
                 self.length += len(piece)
         except ContainerError as error:
             self.reason = error.reason

@@ -158,8 +158,9 @@ def test_content_decides_not_the_name():
 @settings(max_examples=60, deadline=None)
 @given(st.lists(st.binary(max_size=3_000), min_size=1, max_size=4), st.integers(1, 5_000), st.integers(0, 9))
 def test_round_trip(members, step, level):
-    data = b"".join(gzip.compress(member, level) for member in members)
-    assert run(data, step) == (b"".join(members), None)
+    data, whole = b"".join(gzip.compress(member, level) for member in members), b"".join(members)
+    if recognise(whole) is None:  # else that is peeled, too
+        assert run(data, step) == (whole, None)
 
 
 @settings(max_examples=100, deadline=None)

@@ -1,5 +1,6 @@
 """What holds for every container: whole ones decode byte for byte, bad ones say so after what they hold."""
 
+import gc
 import random
 
 import pytest
@@ -14,7 +15,7 @@ from s3sentinel_assets.containers import (
     TruncatedContainer,
     recognise,
 )
-from tests.containers.packing import KINDS, LINES, Kind, breaking, unpack
+from tests.containers.packing import KINDS, LINES, Kind, breaking, pieces, unpack
 
 every_kind = pytest.mark.parametrize("kind", KINDS.values(), ids=KINDS)
 # Empty content makes no block at all in Hadoop's format.
@@ -167,6 +168,20 @@ def test_no_more_bytes_than_allowed(kind: Kind, limit):
     assert done.reason == "too_many_bytes"
     assert len(done.data) <= limit
     assert LINES.startswith(done.data)
+
+
+@every_kind
+def test_the_stored_bytes_behind_an_error_can_still_be_read(kind: Kind):
+    """The checksum of an object covers all of it, whatever becomes of its container."""
+    stored = bytearray(kind.pack(NOISE))
+    stored[20_000:20_064] = bytes(byte ^ 0xFF for byte in stored[20_000:20_064])
+    read = []
+    chunks = (read.append(chunk) or chunk for chunk in pieces(bytes(stored) + b"\x07" * 50_000, 1_000))
+    assert unpack(chunks, bytes_limit=200_000).error is not None
+    gc.collect()
+    for _ in chunks:
+        pass
+    assert b"".join(read) == bytes(stored) + b"\x07" * 50_000
 
 
 members = st.lists(st.binary(min_size=1, max_size=3_000), min_size=1, max_size=4)

@@ -50,17 +50,25 @@ def test_whole_numbers_are_exact():
 
 
 def test_times_are_iso_8601_in_utc():
-    at = datetime(2026, 11, 23, 10, 0, 1, 250_000)
+    at = datetime(2026, 11, 23, 10, 0, 1, 250_000, UTC).replace(tzinfo=None)
     for unit in ("ms", "us", "ns"):
         assert column(at, None, type=pa.timestamp(unit)) == ["2026-11-23T10:00:01.250Z", None]
     assert column(at.replace(tzinfo=UTC), type=pa.timestamp("us", "UTC")) == ["2026-11-23T10:00:01.250Z"]
     assert column(at.replace(tzinfo=UTC), type=pa.timestamp("us", "Europe/Berlin")) == ["2026-11-23T10:00:01.250Z"]
-    assert column(datetime(2026, 11, 23), type=pa.timestamp("ms")) == ["2026-11-23T00:00:00Z"]
+    assert column(at.replace(hour=0, second=0, microsecond=0), type=pa.timestamp("ms")) == ["2026-11-23T00:00:00Z"]
     table = pa.table({"x": pa.array([at], pa.timestamp("ns"))})
     assert rows(written(table, use_deprecated_int96_timestamps=True)) == [{"x": "2026-11-23T10:00:01.250Z"}]
     assert column(date(2026, 11, 23), type=pa.date32()) == ["2026-11-23"]
     assert column(time(10, 30), type=pa.time64("us")) == ["10:30:00"]
     assert column(timedelta(seconds=3), type=pa.duration("ms")) == ["PT3S"]
+
+
+def test_a_time_that_no_calendar_has_stays_a_number():
+    far = [2**62, -(2**62), 253_402_300_799_999, 253_402_300_800_000]
+    found = column(*far, type=pa.timestamp("ms"))
+    assert found == [str(2**62), str(-(2**62)), "9999-12-31T23:59:59.999Z", "253402300800000"]
+    assert column(2**31 - 1, -(2**31), 0, type=pa.date32()) == [str(2**31 - 1), str(-(2**31)), "1970-01-01"]
+    assert column(-1, 2**62, type=pa.timestamp("ns"))[0] == "1969-12-31T23:59:59.999999999Z"
 
 
 def test_bytes_are_text_where_they_are_and_base64_with_a_mark_where_not():
@@ -81,16 +89,26 @@ def test_other_types():
 
 
 def test_nested_values_are_kept():
-    at = datetime(2026, 11, 23)
+    at = datetime(2026, 11, 23, tzinfo=UTC).replace(tzinfo=None)
     inner = pa.struct([("time", pa.timestamp("ms")), ("raw", pa.binary()), ("n", pa.list_(pa.int64()))])
     value = {"time": at, "raw": b"\xff", "n": [1, None]}
     nested = {"time": "2026-11-23T00:00:00Z", "raw": "base64:/w==", "n": [1, None]}
     assert column(value, None, type=inner) == [nested, None]
     assert column([value, None], [], None, type=pa.list_(inner)) == [[nested, None], [], None]
     assert column([at, None], type=pa.list_(pa.timestamp("us"))) == [["2026-11-23T00:00:00Z", None]]
-    assert column([("k", "v"), ("k", None)], type=pa.map_(pa.string(), pa.string())) == [
-        [{"key": "k", "value": "v"}, {"key": "k", "value": None}]
+
+
+def test_maps_are_objects():
+    assert column([("k", "v"), ("k", "w"), ("n", None)], [], None, type=pa.map_(pa.string(), pa.string())) == [
+        {"k": "w", "n": None},
+        {},
+        None,
     ]
+    at = datetime(2026, 11, 23, tzinfo=UTC).replace(tzinfo=None)
+    inner = pa.map_(pa.binary(), pa.timestamp("ms"))
+    found = column([(7, [(b"\xff", at)])], type=pa.map_(pa.int64(), inner))
+    assert found == [{"7": {"base64:/w==": "2026-11-23T00:00:00Z"}}]
+    assert column([[("k", at)]], type=pa.list_(inner)) == [[{"k": "2026-11-23T00:00:00Z"}]]
 
 
 def test_a_text_that_is_no_utf_8_is_kept_and_marked():
@@ -143,9 +161,7 @@ def test_rows_before_the_damage_are_kept():
 
 def test_page_checksums_are_verified():
     stored = bytearray(
-        written(
-            pa.table({"x": range(1_000)}), write_page_checksum=True, compression="none", use_dictionary=False
-        )
+        written(pa.table({"x": range(1_000)}), write_page_checksum=True, compression="none", use_dictionary=False)
     )
     stored[3_000] ^= 1
     assert unpack(bytes(stored)).reason == "corrupt_parquet"

@@ -81,7 +81,7 @@ def test_a_zero_byte_object_has_no_content():
         b"\x00\x00\x00\x00\x00\x00\x00\x00" * 8,
         bytes(100),
         "日本語のログ\n".encode("utf-16-be"),
-        b"\x00{\x00\"\x00a\x00\"\x00:\x001\x00}\x00\n",
+        b'\x00{\x00"\x00a\x00"\x00:\x001\x00}\x00\n',
     ],
 )
 def test_texts_that_look_a_little_like_a_container_stay_as_they_are(text):
@@ -143,4 +143,4 @@ def test_the_published_samples_of_both_snappy_formats():
     assert unpack(framed[:-1] + b"e").reason == "snappy_checksum"
     assert unpack(framed + b"\x02\x01\0\0x").reason == "corrupt_snappy"  # chunks that must not be skipped
     # Lengths decoded and stored; a literal of five bytes.
-    assert unpack(b"\0\0\0\x05" b"\0\0\0\x07" b"\x05\x10hello").data == b"hello"
+    assert unpack(b"\0\0\0\x05\0\0\0\x07\x05\x10hello").data == b"hello"

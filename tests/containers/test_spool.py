@@ -3,6 +3,7 @@
 import gzip
 import io
 import tempfile
+from collections.abc import Generator
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -48,6 +49,7 @@ def test_files_are_gone_at_the_end_and_have_no_name_before(stored, files, tmp_pa
 @every
 def test_files_are_gone_when_the_reader_stops_early(stored, files):
     decoded = decode([stored], ratio_limit=1_000, bytes_limit=1 << 30)
+    assert isinstance(decoded, Generator)
     assert next(decoded)
     assert not all(file.closed for file in files)
     decoded.close()
@@ -79,7 +81,7 @@ def test_files_of_members_that_are_done_do_not_count():
 
 def test_a_full_disk_leaves_the_object_for_later(monkeypatch):
     class Full(io.FileIO):
-        def write(self, data):  # noqa: ARG002
+        def write(self, data):
             raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(tempfile, "TemporaryFile", lambda **_: Full("/dev/null", "w"))

@@ -61,13 +61,13 @@ def test_a_late_object_goes_out_alone_and_nothing_sealed_changes(world, hours, m
     world.close_hour(CLOUDTRAIL, hour)
     before = _batches(world)
     world.put(logs.key(CLOUDTRAIL, start, "b.json.gz"), logs.cloudtrail(logs.records(start, 7, 50)), minute(hour, 59))
-    assert list(work.touched_hours(world.runtime, CLOUDTRAIL)) == [hour]
+    assert list(work.touched_hours(world.runtime, CLOUDTRAIL).hours) == [hour]
     world.bring_up(CLOUDTRAIL, hour)
     assert {name: _batches(world)[name] for name in before} == before
     assert sum(rows for rows, _ in _batches(world).values()) == 57
     account = world.account(CLOUDTRAIL, hour)
     assert (account.verdict, account.accepted, account.sealed) == ("complete", 57, True)
-    assert work.touched_hours(world.runtime, CLOUDTRAIL) == {}
+    assert work.touched_hours(world.runtime, CLOUDTRAIL).hours == {}
     with world.runtime.ledger.read() as connection:
         assert connection.execute(sa.select(objects.c.late).order_by(objects.c.id)).scalars().all() == [False, True]
 
@@ -144,7 +144,7 @@ def test_an_object_that_may_not_be_read_is_named_and_read_once_it_may(world, hou
     assert (account.accepted, account.refused_objects, account.verdict) == (5, 1, "complete with exceptions")
     world.laptop.aws.set_faults()
     with world.runtime.ledger.write() as connection:  # the first minute is over
-        connection.execute(sa.update(objects).values(discovered_at=0))
+        connection.execute(sa.update(objects).where(objects.c.ask_at.is_not(None)).values(ask_at=0))
     world.bring_up(CLOUDTRAIL, hour)
     account = world.account(CLOUDTRAIL, hour)
     assert (account.accepted, account.refused_objects, account.verdict) == (10, 0, "complete")
@@ -335,10 +335,10 @@ def test_a_refused_object_is_asked_for_by_the_sensor_once_its_time_has_come(worl
     world.bring_up(CLOUDTRAIL, hour)
     world.close_hour(CLOUDTRAIL, hour)
     world.laptop.aws.set_faults()
-    assert work.touched_hours(world.runtime, CLOUDTRAIL) == {}
+    assert work.touched_hours(world.runtime, CLOUDTRAIL).hours == {}
     with world.runtime.ledger.write() as connection:  # the first minute is over
-        connection.execute(sa.update(objects).values(discovered_at=0))
-    assert list(work.touched_hours(world.runtime, CLOUDTRAIL)) == [hour]
+        connection.execute(sa.update(objects).where(objects.c.ask_at.is_not(None)).values(ask_at=0))
+    assert list(work.touched_hours(world.runtime, CLOUDTRAIL).hours) == [hour]
     world.bring_up(CLOUDTRAIL, hour)
     assert world.account(CLOUDTRAIL, hour).verdict == "complete"
 

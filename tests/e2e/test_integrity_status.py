@@ -72,6 +72,46 @@ def test_rows_say_what_the_digests_said_when_they_were_sent(world, trail, hours,
     assert (report.counts["verified"], report.counts["failed"]) == (1, 2)
 
 
+@pytest.mark.parametrize(
+    "tamper",
+    [
+        lambda stored, extra: stored + extra + extra,
+        lambda stored, extra: stored + extra[:2],
+        lambda stored, extra: stored + extra[:20],
+        lambda stored, extra: stored + b"\0",
+        lambda stored, extra: stored + gzip.compress(b""),
+        lambda stored, extra: stored[:-8],
+        lambda stored, extra: gzip.compress(stored),
+        lambda stored, extra: b"".join([gzip.compress(stored), extra[:2]]),
+        lambda stored, extra: gzip.decompress(stored),
+    ],
+    ids=[
+        "three members",
+        "a member's signature",
+        "an unfinished member",
+        "a zero",
+        "an empty member",
+        "without its checksum",
+        "gzip in gzip",
+        "gzip in gzip and more",
+        "unpacked",
+    ],
+)
+def test_a_cloudtrail_file_must_be_one_gzip_member_and_nothing_else(world, trail, hours, minute, tamper):
+    """A flow log of three members is read whole; the same on CloudTrail fails, though every event is delivered."""
+    hour = hours[1]
+    good = log(trail, minute(hour, 5), 0)
+    extra = gzip.compress(json.dumps({"Records": logs.records(minute(hour, 9), 1, 700)}).encode())
+    world.put(good.key, tamper(good.stored, extra), minute(hour, 6))
+    trail.add([good])
+    put_digest(world, trail.digests[0])
+    world.bring_up(SOURCE, hour)
+    found = statuses(world)
+    assert set(found) == {"failed"}
+    assert found["failed"] >= 4
+    assert not proofs.integrity_report(world.runtime, SOURCE, hour).passed
+
+
 def test_what_was_pending_is_judged_by_the_sweep_and_the_check_changes(world, trail, hours, minute):
     hour = hours[1]
     early, late = log(trail, minute(hour, 5), 0), log(trail, minute(hour, 40), 100)

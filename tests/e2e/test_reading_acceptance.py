@@ -18,6 +18,7 @@ from s3sentinel_assets.ledger.objects import ObjectState
 from s3sentinel_assets.ledger.schema import objects
 from s3sentinel_assets.local.aws import Fault
 from s3sentinel_assets.local.laptop import BUCKET
+from s3sentinel_assets.pipeline import announced as announced_module
 from s3sentinel_assets.pipeline import discovery, notified, parsing, proofs, work
 from s3sentinel_assets.pipeline.runtime import Runtime
 from tests.e2e import logs
@@ -47,7 +48,7 @@ def test_two_objects_in_the_same_second(world, hours, minute):
     world.bring_up(CLOUDTRAIL, hour)
     # The second one sorts before the first, carries the same second and is written after the first was delivered.
     world.put(logs.key(CLOUDTRAIL, start, "a.json.gz"), logs.cloudtrail(logs.records(start, 5, 5)), minute(hour, 5))
-    assert list(work.touched_hours(world.runtime, CLOUDTRAIL)) == [hour]
+    assert list(work.touched_hours(world.runtime, CLOUDTRAIL).hours) == [hour]
     world.bring_up(CLOUDTRAIL, hour)
     assert ids(world) == (10, 10)
 
@@ -77,7 +78,7 @@ def test_a_long_multipart_upload_turns_up_in_the_hour_it_began_as_an_added_part(
     world.s3.complete_multipart_upload(
         **place, UploadId=upload["UploadId"], MultipartUpload={"Parts": [{"ETag": part["ETag"], "PartNumber": 1}]}
     )
-    assert list(work.touched_hours(world.runtime, CLOUDTRAIL)) == [hour]
+    assert list(work.touched_hours(world.runtime, CLOUDTRAIL).hours) == [hour]
     world.bring_up(CLOUDTRAIL, hour)
     account = world.account(CLOUDTRAIL, hour)
     assert (account.sealed, account.late_objects, account.accepted, account.verdict) == (True, 1, 8, "complete")
@@ -233,7 +234,7 @@ def test_messages_are_deleted_only_once_their_objects_are_in_the_ledger(queue, w
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patched:
-        patched.setattr(notified, "record_seen", crash)
+        patched.setattr(announced_module, "record_seen", crash)
         with pytest.raises(KeyboardInterrupt):
             queue.drain()
     assert queue.waiting() == 1
@@ -280,12 +281,62 @@ def test_foreign_buckets_foreign_prefixes_and_digests_in_notifications(queue, wo
     assert drained.kept == {"foreign_bucket": 1}
 
 
-def test_an_announced_object_that_is_gone_is_counted_and_named_in_the_log(queue, hours, caplog):
-    key = logs.key(CLOUDTRAIL, hour_start(hours[1]), "gone.json.gz")
+def test_a_source_in_trouble_keeps_no_other_source_of_its_queue_waiting(queue, world, hours, minute):
+    hour, start = hours[1], hour_start(hours[1])
+    config = queue.runtime.config
+    denied = config.sources[VPC].model_copy(update={"bucket": "no-such-bucket"})
+    queue.runtime = Runtime(config.model_copy(update={"sources": config.sources | {VPC: denied}}))
+    key = logs.key(CLOUDTRAIL, start, "a.json.gz")
+    world.put(key, logs.cloudtrail(logs.records(start, 4)), minute(hour, 5))
+    queue.send({"Records": [created(logs.key(VPC, start, "b.log.gz"), bucket="no-such-bucket")]})
     queue.send({"Records": [created(key)]})
     drained = queue.drain()
-    assert (drained.ignored, drained.kept, drained.deleted) == ({notified.GONE: 1}, {}, 1)
+    assert (drained.messages, drained.deleted, drained.new, queue.waiting()) == (2, 1, 1, 1)
+    assert "no-such-bucket" in drained.failures[VPC]
+    look = work.touched_hours(queue.runtime, CLOUDTRAIL)
+    assert list(look.hours) == [hour]
+    queue.runtime.close()
+
+
+def test_every_announced_version_is_in_the_account_whatever_became_of_it(queue, world, hours, minute):
+    """Two versions under one key are both read; one that is gone for good ends as vanished, not silently."""
+    hour, start = hours[1], hour_start(hours[1])
+    world.s3.put_bucket_versioning(Bucket=BUCKET, VersioningConfiguration={"Status": "Enabled"})
+    key = logs.key(CLOUDTRAIL, start, "a.json.gz")
+    told = []
+    for number in range(2):
+        world.put(key, logs.cloudtrail(logs.records(start, 4, number * 10)), minute(hour, 5))
+        head = world.s3.head_object(Bucket=BUCKET, Key=key)
+        announced = created(key, eventTime=minute(hour, 5).isoformat())
+        announced["s3"]["object"] |= {"versionId": head["VersionId"], "eTag": head["ETag"].strip('"'), "size": 9}
+        told.append(announced)
+    gone = created(logs.key(CLOUDTRAIL, start, "gone.json.gz"), eventTime=minute(hour, 6).isoformat())
+    queue.send({"Records": [*told, gone]})
+    assert queue.drain().new == 3
+    world.bring_up(CLOUDTRAIL, hour)
+    assert ids(world) == (8, 8)
+    account = world.account(CLOUDTRAIL, hour)
+    assert (account.objects, account.refused_objects) == (3, 1)
+    assert states(world)["gone.json.gz"] == ObjectState.VANISHED
+
+
+def test_an_announcement_without_etag_of_an_object_that_is_gone_is_counted_and_logged(queue, hours, caplog):
+    key = logs.key(CLOUDTRAIL, hour_start(hours[1]), "gone.json.gz")
+    queue.send(cloudtrail_sns(key))
+    drained = queue.drain()
+    assert (drained.ignored, drained.kept, drained.deleted) == ({announced_module.GONE: 1}, {}, 1)
     assert key in caplog.text
+
+
+def test_a_key_that_s3_cannot_answer_for_now_comes_again(queue, world, hours, minute):
+    hour, start = hours[1], hour_start(hours[1])
+    key = logs.key(CLOUDTRAIL, start, "a.json.gz")
+    world.put(key, logs.cloudtrail(logs.records(start, 4)), minute(hour, 5))
+    world.laptop.aws.set_faults(Fault("internal_error", operations=("head",)))
+    queue.send({"Records": [created(key)]})
+    drained = queue.drain()
+    assert (drained.deleted, drained.kept, queue.waiting()) == (0, {}, 1)
+    world.laptop.aws.set_faults()
 
 
 def test_a_restored_object_is_read_at_once(queue, world, hours, minute):
@@ -449,7 +500,7 @@ def test_zero_byte_truncated_and_corrupt_objects_end_and_are_not_asked_for_again
     assert account.balanced
     assert account.verdict == "complete with exceptions"
     assert account.quarantined >= 2
-    assert work.touched_hours(world.runtime, CLOUDTRAIL) == {}
+    assert work.touched_hours(world.runtime, CLOUDTRAIL).hours == {}
 
 
 # -- nothing twice ---------------------------------------------------------------------------------------------------
@@ -549,6 +600,38 @@ def test_a_replicated_bucket_goes_by_the_time_in_the_key(make_world, hours, minu
     assert world.account(CLOUDTRAIL, hour).accepted == 6
     world.bring_up(CLOUDTRAIL, hours[4])
     assert world.account(CLOUDTRAIL, hours[4]).objects == 0
+
+
+def test_a_key_whose_time_is_still_to_come_goes_by_its_arrival(make_world, hours, minute):
+    source = {"bucket": BUCKET, "format": "vpc_flow", "prefix": "copied/", "hour_from": "key"}
+    world = make_world(sources={"flows": source})
+    hour = hours[1]
+    world.put("copied/2099/12/31/23/a.log", logs.flows(hour_start(hour), 5), minute(hour, 5))
+    world.bring_up("flows", hour)
+    assert world.account("flows", hour).accepted == 5
+
+
+def test_what_was_cut_off_by_a_limit_is_read_further_under_a_higher_one(make_world, hours, minute):
+    hour = hours[1]
+    key, _ = _names(None, hour, minute)
+    world = make_world(limits={"object_decoded_bytes": 1 << 20})
+    body = logs.flows(hour_start(hour), 20_000)
+    world.put(key, body, minute(hour, 5))
+    world.bring_up(VPC, hour)
+    before = world.account(VPC, hour)
+    assert before.verdict == "complete with exceptions"
+    limits = world.runtime.config.limits.model_copy(update={"object_decoded_bytes": 8 << 30})
+    world.runtime = Runtime(world.runtime.config.model_copy(update={"limits": limits}))
+    place = {"Bucket": BUCKET, "Key": key}
+    upload = world.s3.create_multipart_upload(
+        **place, Metadata={"local-last-modified": minute(hours[2], 9).isoformat()}
+    )
+    part = world.s3.upload_part(**place, UploadId=upload["UploadId"], PartNumber=1, Body=body)
+    parts = [{"ETag": part["ETag"], "PartNumber": 1}]
+    world.s3.complete_multipart_upload(**place, UploadId=upload["UploadId"], MultipartUpload={"Parts": parts})
+    world.bring_up(VPC, hours[2])
+    assert world.account(VPC, hours[2]).accepted == 20_000
+    world.runtime.close()
 
 
 def test_an_account_region_or_prefix_alone_can_be_brought_up_to_date(world, hours, minute):

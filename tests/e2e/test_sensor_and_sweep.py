@@ -98,8 +98,11 @@ def test_without_a_queue_every_tick_lists(world, instance, hours, minute):
     assert world.account(SOURCE, hour).accepted == 5
 
 
-def test_a_queue_that_is_gone_is_a_sentence_in_the_tick(world, queue, instance):
+def test_a_queue_that_is_gone_is_a_warning_and_the_listing_goes_on(world, queue, instance, hours, minute, capsys):
+    hour, start = hours[1], hour_start(hours[1])
+    _, first = tick(world, instance)
+    world.put(logs.key(SOURCE, start, "a.json.gz"), logs.cloudtrail(logs.records(start, 5)), minute(hour, 5))
     world.laptop.aws.client("sqs").delete_queue(QueueUrl=world.runtime.config.sources[SOURCE].queue_url)
-    _, told = tick(world, instance)
-    assert told.run_requests == []
-    assert "could not be listed" in told.skip_message
+    _, told = tick(world, instance, first.cursor)
+    assert [request.partition_key for request in told.run_requests] == [hour]
+    assert "notifications could not be taken" in capsys.readouterr().err

@@ -1,9 +1,12 @@
 """VPC flow logs: any order, every line accounted for, bad ones named."""
 
+import io
 import json
 from datetime import UTC, datetime
 
 import polars as pl
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -426,3 +429,197 @@ def test_the_slow_way_gives_what_the_fast_way_gives():
     assert fast.equals(slow)
     assert fast.schema == slow.schema
     assert isinstance(fast, pl.DataFrame)
+
+
+PARQUET_TYPES = {
+    **dict.fromkeys(("version", "srcport", "dstport", "protocol", "tcp-flags"), pa.int32()),
+    **dict.fromkeys(("packets", "bytes", "start", "end"), pa.int64()),
+}
+
+
+def parquet(order: list[str], lines: list[tuple], *, separator: str = "_", **options) -> bytes:
+    """Flows as AWS writes them in Parquet: underscores in names, whole numbers as such."""
+    columns = {
+        name.replace("-", separator): pa.array(values, PARQUET_TYPES.get(name, pa.string()))
+        for name, values in zip(order, zip(*lines, strict=True), strict=True)
+    }
+    file = io.BytesIO()
+    pq.write_table(pa.table(columns), file, **options)
+    return file.getvalue()
+
+
+def default_lines(count: int) -> list[tuple]:
+    made = []
+    for n in range(count):
+        nothing = n % 7 == 3
+        middle = (
+            (None,) * 7 if nothing else (f"10.0.0.{n % 250}", "198.51.100.9", 50_000 + n % 1_000, 443, 6, n, 10**11)
+        )
+        tail = (1_700_000_000 + n, 1_700_000_060 + n, None if nothing else "ACCEPT", "NODATA" if nothing else "OK")
+        made.append((2, "111122223333", "eni-1", *middle, *tail))
+    return made
+
+
+def as_text_lines(lines: list[tuple]) -> list[str]:
+    return [" ".join("-" if value is None else str(value) for value in line) for line in lines]
+
+
+@pytest.mark.parametrize("log_format", ["auto", "vpc_flow"])
+@pytest.mark.parametrize("separator", ["_", "-"])
+def test_flows_in_parquet_become_the_rows_of_the_same_flows_in_text(log_format, separator):
+    lines = default_lines(20_000)
+    content = text(HEADER, *as_text_lines(lines))
+    stored = parquet(list(DEFAULT_ORDER), lines, separator=separator, compression="gzip", row_group_size=6_000)
+    in_text, in_parquet = parse(content, format=log_format), parse(stored, format=log_format)
+    assert in_parquet.report.format == "vpc_flow"
+    assert (in_parquet.report.records, in_parquet.report.rejected) == (20_000, 0)
+    assert in_parquet.rows.equals(in_text.rows)
+    assert in_parquet.entities.equals(in_text.entities)
+
+
+def test_text_and_parquet_objects_of_one_part_do_not_disturb_each_other():
+    lines = default_lines(5)
+    short = parquet(["start", "srcaddr", "bytes"], [(1_700_000_000, "10.9.9.9", 7)])
+    parsed = parse(text(*as_text_lines(lines)), short, parquet(list(DEFAULT_ORDER), lines), text(LINE))
+    assert [report.rows for report in parsed.reports] == [5, 1, 5, 1]
+    assert parsed.rows["SrcAddr"].to_list()[5] == "10.9.9.9"
+    five = [10**11, 10**11, 10**11, None, 10**11]
+    assert parsed.rows["Bytes"].to_list() == [*five, 7, *five, 4249]
+
+
+def test_parquet_columns_without_a_place_are_named_and_what_no_text_line_can_hold_does_no_harm():
+    file = io.BytesIO()
+    columns = {
+        "start": [1_700_000_000, 1_700_000_001],
+        "srcaddr": ["10.0.0.1", ""],
+        "account_id": ["1", "2"],
+        "Partition Date": ["2026-11-23", "2026-11-23"],
+        "tags": [["a", "b"], None],
+    }
+    pq.write_table(pa.table(columns), file)
+    parsed = parse(file.getvalue())
+    assert parsed.rows["SrcAddr"].to_list() == ["10.0.0.1", None]
+    assert parsed.rows["AccountId"].to_list() == ["1", "2"]
+    assert "partition-date, tags" in (parsed.report.note or "")
+
+
+def test_times_that_another_tool_made_timestamps_are_seconds_again():
+    file = io.BytesIO()
+    at = pa.array([1_700_000_000_000, None], pa.timestamp("ms"))
+    pq.write_table(pa.table({"start": at, "end": pa.array([1_700_000_060] * 2), "srcaddr": ["10.0.0.1"] * 2}), file)
+    parsed = parse(file.getvalue())
+    assert [None if time is None else time.timestamp() for time in parsed.rows["Start"]] == [1_700_000_000, None]
+    assert parsed.rows["TimeGenerated"].to_list()[1].timestamp() == 1_700_000_060
+
+
+def json_lines(*records: object, end: str = "\n") -> bytes:
+    return "".join((record if isinstance(record, str) else json.dumps(record)) + end for record in records).encode()
+
+
+FLOW = {"version": 2, "srcaddr": "10.0.0.1", "bytes": 4249, "start": 1_700_000_000, "log-status": "OK"}
+
+
+def test_bad_json_lines_are_rejected_by_themselves_and_in_their_place():
+    bad = [
+        "not json",
+        '{"srcaddr": "10.0.0.1"',
+        "[1, 2]",
+        {**FLOW, "srcaddr": "10.0.0.1 10.0.0.2"},
+        {**FLOW, "bytes": [1]},
+    ]
+    good = [FLOW] * 40
+    for place, line in enumerate(bad):
+        good[10 + 5 * place] = line
+    parsed = parse(json_lines(*good))
+    assert parsed.report.format == "vpc_flow"
+    assert (parsed.report.rows, parsed.report.rejected) == (35, 5)
+    assert [position for position, _ in parsed.reasons()] == [10, 15, 20, 25, 30]
+    assert parsed.rejects["data"][0] == b"not json"
+
+
+def test_json_lines_whose_fields_change_keep_each_value_in_its_column():
+    other = {"start": 1_700_000_001, "dstaddr": "10.0.0.2", "log_status": "SKIPDATA", "bytes": None}
+    whole = json_lines(*[FLOW, other, FLOW] * 50)
+    parsed = parse(whole, format="vpc_flow", step=100)
+    assert parsed.rows["Bytes"].to_list() == [4249, None, 4249] * 50
+    assert parsed.rows["DstAddr"].to_list() == [None, "10.0.0.2", None] * 50
+
+
+def test_json_lines_in_blocks_are_those_in_one(monkeypatch):
+    whole = json_lines(*[{**FLOW, "bytes": n, **({"vpc_id": "vpc-1"} if n % 40 > 30 else {})} for n in range(300)])
+    once = parse(whole, format="vpc_flow")
+    original = VpcFlowParser.__init__
+    monkeypatch.setattr(VpcFlowParser, "__init__", lambda self: original(self, block=700))
+    small = parse(whole, format="vpc_flow", step=97)
+    assert once.rows["Bytes"].to_list() == list(range(300))
+    assert small.rows.equals(once.rows)
+
+
+@pytest.mark.parametrize(
+    "content", [json_lines(FLOW, FLOW)[:-1], b"\xef\xbb\xbf" + json_lines(FLOW, "", FLOW, end="\r\n")]
+)
+def test_json_lines_may_lack_the_last_line_end_and_have_others(content):
+    assert parse(content).rows["Bytes"].to_list() == [4249, 4249]
+
+
+@pytest.mark.parametrize("cut", [1, 20, 50, 70])
+def test_a_json_line_that_gzip_cut_is_never_taken_for_whole(cut):
+    line = json_lines(FLOW)
+    parsed = parse(zipped(line + line + line[:cut])[:-8])
+    assert (parsed.report.rows, parsed.report.state) == (2, "partly_read")
+    assert parsed.reasons() == [(2, "truncated_gzip")]
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        json_lines({"a": 1, "b": 2}),
+        json_lines({"version": 2, "tgw_id": "tgw-1", "srcaddr": "1", "start": 1}),
+        b"{" * 5_000,
+    ],
+)
+def test_other_json_is_not_taken(content):
+    assert parse(content).report.format is None
+
+
+@settings(max_examples=60, deadline=None)
+@given(files(), st.integers(1, 3_000))
+def test_what_goes_into_parquet_comes_out_as_from_text(file, step):
+    order, lines = file
+    as_text = parse(text(" ".join(order), *as_text_lines(lines)), format="vpc_flow")
+    as_parquet = parse(parquet(order, lines), format="vpc_flow", step=step)
+    assert as_parquet.rows.equals(as_text.rows)
+    assert as_parquet.entities.equals(as_text.entities)
+
+
+def test_a_json_line_that_never_ends_is_rejected_in_bounded_pieces(monkeypatch):
+    original = VpcFlowParser.__init__
+    monkeypatch.setattr(VpcFlowParser, "__init__", lambda self: original(self, block=1 << 16))
+    parsed = parse(json_lines(FLOW, FLOW) + b'{"x": "' + b"x" * 300_000, format="vpc_flow")
+    assert parsed.report.rows == 2
+    assert 1 <= parsed.report.rejected <= 6
+    assert max(map(len, parsed.rejects["data"])) < 1 << 17
+
+
+@pytest.mark.parametrize(
+    ("late", "column", "value"),
+    [
+        ({**FLOW, "vpc_id": "vpc-1"}, "VpcId", "vpc-1"),
+        ({"version": 2, "srcaddr": "x", "start": 1, "log-status": "x:null", "vpc_id": "v"}, "VpcId", "v"),
+        ({**FLOW, "bytes": "7"}, "Bytes", 7),
+        ({**FLOW, "srcaddr": None}, "SrcAddr", None),
+        ({**FLOW, "bytes": 2**40}, "Bytes", 2**40),
+    ],
+)  # fmt: skip
+def test_a_field_or_type_that_comes_late_is_not_lost(late, column, value):
+    parsed = parse(json_lines(*[FLOW] * 500, late, *[FLOW] * 10).replace(b'": ', b'":'))
+    assert (parsed.report.rows, parsed.report.rejected) == (511, 0)
+    assert parsed.rows[column][500] == value
+
+
+def test_a_value_with_a_space_harms_only_where_a_column_waits_for_it():
+    parsed = parse(
+        json_lines({**FLOW, "comment": "two words", "nested": {"a": "b c"}}, {**FLOW, "vpc-id": "two words"})
+    )
+    assert parsed.reasons() == [(1, "field_count")]
+    assert parsed.rows["Bytes"].to_list() == [4249]

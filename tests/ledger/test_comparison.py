@@ -130,3 +130,22 @@ def test_states_are_those_of_the_newest_try(ledger):
         "k/0001": (ObjectState.LISTED, True),
         "k/0002": (ObjectState.LISTED, True),
     }
+
+
+def test_an_object_outside_the_listed_range_is_not_called_gone(ledger):
+    listing(ledger, [seen(1), seen(2)])
+    backdate(ledger)
+    began = ledger.now()
+    recorded = record_seen(ledger, "s", [seen(1)], began=began)
+    compare_listing(ledger, "s", recorded.tallies, [HOUR], began, covers=lambda key: key == "k/0001")
+    with ledger.read() as connection:
+        found = comparison_of_hour(connection, "s", HOUR)
+    assert (found.listed, found.held, found.gone, found.same) == (1, 1, 0, True)
+
+
+def test_another_version_of_a_key_is_not_marked_as_listed(ledger):
+    record_seen(ledger, "s", [seen(1, "old")], found_by="notification")
+    record_seen(ledger, "s", [seen(1, "new")])
+    with ledger.read() as connection:
+        found = found_by(connection, "s", HOUR)
+    assert (found.both, found.listing, found.notification) == (0, 1, 1)

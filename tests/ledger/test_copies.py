@@ -14,12 +14,18 @@ START = datetime(2026, 11, 20, 10, tzinfo=UTC)
 UNIQUE = "111122223333_CloudTrail_us-east-1_20261120T1005Z_2wZzx8OUg2hsjQBq.json.gz"
 
 
-def read(ledger, key: str, sha256: str, *, source="s", etag="e", state=ObjectState.READ, bucket="logs") -> Candidate:
+def read(
+    ledger, key: str, sha256: str, *, source="s", etag="e", state=ObjectState.READ, bucket="logs", records=9, bad=0
+) -> Candidate:
     record_seen(ledger, source, [SeenObject(bucket, key, etag, etag, 1, START)])
     with ledger.write() as connection:
         mine = sa.and_(objects.c.key == key, objects.c.etag == etag, objects.c.source == source)
-        connection.execute(sa.update(objects).where(mine).values(sha256=sha256, state=state.value))
-        return Candidate(connection.execute(sa.select(objects.c.id).where(mine)).scalar_one(), bucket, key, sha256)
+        connection.execute(
+            sa.update(objects).where(mine).values(sha256=sha256, state=state.value, records=records, quarantined=bad)
+        )
+        return Candidate(
+            connection.execute(sa.select(objects.c.id).where(mine)).scalar_one(), bucket, key, sha256, records, bad
+        )
 
 
 def copies(ledger, *candidates: Candidate, sources=("s",)) -> dict[int, int]:
@@ -74,3 +80,14 @@ def test_of_several_in_one_part_the_first_read_is_none_and_no_copy_is_of_a_copy(
     read(ledger, f"b/{UNIQUE}", "aa", state=ObjectState.COPY)
     late = read(ledger, f"z/{UNIQUE}", "aa", state=ObjectState.LISTED)
     assert copies(ledger, late) == {late.object_id: three[0].object_id}
+
+
+def test_one_that_gave_less_does_not_stand_for_one_that_gives_more(ledger):
+    """It was read under a lower limit, or by a parser that knew less; what it lacks is nowhere else."""
+    read(ledger, "k", "aa", records=5, etag="1")
+    read(ledger, "k", "aa", bad=3, etag="2")
+    read(ledger, "k", "aa", state=ObjectState.PARTLY_READ, etag="3")
+    again = read(ledger, "k", "aa", state=ObjectState.LISTED, etag="4")
+    assert copies(ledger, again) == {}
+    whole = read(ledger, "k", "aa", etag="5")
+    assert copies(ledger, again) == {again.object_id: whole.object_id}

@@ -31,7 +31,7 @@ from s3sentinel_assets.ledger.seen import record_seen
 AT = datetime(2024, 11, 20, 7, 5, tzinfo=UTC)
 HOUR = hour_key(AT)
 MICROS = to_micros(AT)
-TEXTS = ProblemTexts(changed="changed", disagree="disagree", not_proved="not proved", not_hashed="not hashed")
+TEXTS = ProblemTexts(changed="changed", disagree="disagree", not_hashed="not hashed")
 SHA, OTHER = "a" * 64, "b" * 64
 
 

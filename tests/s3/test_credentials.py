@@ -6,12 +6,12 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
 
 import pytest
-from botocore.credentials import ReadOnlyCredentials
+from botocore.credentials import Credentials, ReadOnlyCredentials, RefreshableCredentials
 
 from s3sentinel_assets.config import AwsAccess
 from s3sentinel_assets.errors import UserError
 from s3sentinel_assets.local.aws import LocalAws
-from s3sentinel_assets.s3.credentials import RenewingCredentials
+from s3sentinel_assets.s3.credentials import FileCredentials, RenewingCredentials
 from s3sentinel_assets.s3.session import s3_client
 from tests.s3.conftest import Clock
 
@@ -101,10 +101,10 @@ def test_keys_that_come_expired_point_at_the_clock(clock) -> None:
         credentials.get_frozen_credentials()
 
 
-def write_keys(file, key: str, *, whole: bool = True) -> None:
+def write_keys(file, key: str, *, section: str = "default", whole: bool = True) -> None:
     """As tools do that sign in: another file under the same name."""
     fresh = file.with_suffix(".new")
-    text = f"[default]\naws_access_key_id = {key}\naws_secret_access_key = secret\n"
+    text = f"[{section}]\naws_access_key_id = {key}\naws_secret_access_key = secret\n"
     fresh.write_text(text if whole else text.replace("]", ""))
     os.replace(fresh, file)  # noqa: PTH105
 
@@ -128,3 +128,88 @@ def test_keys_that_are_written_anew_into_the_file_are_used_at_once(local_aws: Lo
     assert keys == ["FIRST", "SECOND", "SECOND", "SECOND", "THIRD"]
     assert "cannot be read now" in caplog.text
     assert "secret" not in caplog.text
+
+
+def keys_of(client) -> str:
+    return client._request_signer._credentials.get_frozen_credentials().access_key
+
+
+@pytest.mark.parametrize("elsewhere", [False, True], ids=["in the home folder", "where the environment says"])
+@pytest.mark.parametrize(
+    ("file", "profile", "section"),
+    [
+        ("credentials", None, "default"),
+        ("credentials", "reader", "reader"),
+        ("config", None, "default"),
+        ("config", "reader", "profile reader"),
+    ],
+)
+def test_keys_that_a_profile_stands_for_are_read_again_too(
+    home, monkeypatch, tmp_path, file, profile, section, elsewhere
+) -> None:
+    path = home / file
+    if elsewhere:
+        path = tmp_path / "elsewhere"
+        monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE" if file == "credentials" else "AWS_CONFIG_FILE", str(path))
+    write_keys(path, "FIRST", section=section)
+    client = s3_client(AwsAccess(profile=profile, region=f"eu-{file}-{1 + elsewhere}"))
+    assert keys_of(client) == "FIRST"
+    write_keys(path, "SECOND", section=section)
+    assert keys_of(client) == "SECOND"
+
+
+def test_a_file_that_loses_its_keys_gives_way_to_nobody(home, tmp_path, monkeypatch) -> None:
+    machine = tmp_path / "boto"
+    machine.write_text("[Credentials]\naws_access_key_id = MACHINE\naws_secret_access_key = secret\n")
+    monkeypatch.setenv("BOTO_CONFIG", str(machine))
+    write_keys(home / "credentials", "FILE")
+    client = s3_client(AwsAccess(region="eu-loses-1"))
+    assert keys_of(client) == "FILE"
+    write_keys(home / "credentials", "OTHER", section="other")
+    assert keys_of(client) == "FILE"
+
+
+def test_keys_of_the_environment_stay_botocores(home, monkeypatch) -> None:
+    write_keys(home / "credentials", "FILE")
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "ENVIRONMENT")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
+    client = s3_client(AwsAccess(region="eu-environment-1"))
+    write_keys(home / "credentials", "SECOND")
+    assert keys_of(client) == "ENVIRONMENT"
+    assert type(client._request_signer._credentials) is Credentials
+
+
+def test_keys_of_a_profiles_role_still_renew_themselves(local_aws: LocalAws, home) -> None:
+    write_keys(home / "credentials", "CALLER")
+    with (home / "credentials").open("a") as stream:
+        stream.write("[audit]\nrole_arn = arn:aws:iam::111122223333:role/audit\nsource_profile = default\n")
+    client = s3_client(AwsAccess(endpoint_url=local_aws.url, profile="audit"))
+    assert client.list_buckets()["ResponseMetadata"]["HTTPStatusCode"] == 200
+    assert isinstance(client._request_signer._credentials, RefreshableCredentials)
+
+
+def test_a_file_that_stays_without_keys_is_not_read_for_each_request(tmp_path, clock) -> None:
+    file, loads = tmp_path / "credentials", []
+    file.write_text("")
+    found: list[ReadOnlyCredentials | None] = [None]
+
+    def load() -> ReadOnlyCredentials | None:
+        loads.append(1)
+        return found[0]
+
+    credentials = FileCredentials(file, load, ReadOnlyCredentials("FIRST", "secret", None))
+    assert {credentials.access_key for _ in range(20)} == {"FIRST"}
+    assert len(loads) == 1
+    found[0] = ReadOnlyCredentials("SECOND", "secret", None)
+    clock.ahead = timedelta(seconds=6)
+    assert {credentials.access_key for _ in range(20)} == {"SECOND"}
+    assert len(loads) == 2
+
+
+def test_keys_that_change_between_reading_and_first_use_are_not_missed(tmp_path) -> None:
+    file = tmp_path / "credentials"
+    write_keys(file, "SECOND")
+    credentials = FileCredentials(
+        file, lambda: ReadOnlyCredentials("SECOND", "secret", None), ReadOnlyCredentials("FIRST", "secret", None)
+    )
+    assert credentials.access_key == "SECOND"

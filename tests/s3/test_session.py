@@ -22,6 +22,12 @@ def credentials_of(client):
     return client._request_signer._credentials.get_frozen_credentials()
 
 
+@pytest.fixture
+def environment_keys(monkeypatch) -> None:
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "FROMENVIRONMENT")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
+
+
 def write_profiles(folder: Path, **profiles: str) -> Path:
     file = folder / "credentials"
     file.write_text(
@@ -32,6 +38,7 @@ def write_profiles(folder: Path, **profiles: str) -> Path:
     return file
 
 
+@pytest.mark.usefixtures("environment_keys")
 def test_one_client_for_each_access_even_from_many_threads() -> None:
     access = AwsAccess(endpoint_url="http://127.0.0.1:1", region="eu-north-1")
     with ThreadPoolExecutor(8) as pool:
@@ -58,6 +65,7 @@ def test_the_default_chain_is_the_default(monkeypatch) -> None:
     assert credentials_of(s3_client(AwsAccess(region="sa-east-1"))).access_key == "FROMENVIRONMENT"
 
 
+@pytest.mark.usefixtures("environment_keys")
 def test_settings_reach_the_client() -> None:
     access = AwsAccess(
         endpoint_url="http://127.0.0.1:2",
@@ -91,6 +99,50 @@ def test_an_unknown_profile_is_named(tmp_path) -> None:
 def test_a_role_without_a_caller_says_so(monkeypatch) -> None:
     with pytest.raises(UserError, match=r"no AWS credentials were found; set aws\.profile"):
         s3_client(AwsAccess(role_arn="arn:aws:iam::111122223333:role/reader", region="ca-west-1"))
+
+
+@pytest.mark.parametrize("service", ["s3", "sts", "sqs", "cloudtrail"])
+def test_keys_that_come_late_are_found_by_the_next_call(tmp_path, service) -> None:
+    file = tmp_path / "credentials"
+    file.write_text("[default]\n# keys follow\n")
+    access = AwsAccess(credentials_file=file)
+    for _ in range(2):
+        with pytest.raises(UserError, match=r"no AWS credentials were found; set aws\.profile"):
+            aws_client(access, service)
+    write_profiles(tmp_path, default="LATE")
+    assert credentials_of(aws_client(access, service)).access_key == "LATE"
+    assert aws_client(access, service) is aws_client(access, service)
+
+
+def test_a_file_that_is_empty_at_first_is_read_at_the_next_call(tmp_path) -> None:
+    access = AwsAccess(credentials_file=tmp_path / "credentials")
+    (tmp_path / "credentials").write_text("")
+    with pytest.raises(UserError, match=r"profile \(default\) could not be found; check .*credentials_file"):
+        s3_client(access)
+    write_profiles(tmp_path, default="LATE")
+    assert credentials_of(s3_client(access)).access_key == "LATE"
+
+
+def test_keys_of_the_default_chain_and_of_a_role_s_caller_may_come_late_too(home, local_aws: LocalAws) -> None:
+    own = AwsAccess(region="ap-south-2", endpoint_url=local_aws.url)
+    role = own.model_copy(update={"role_arn": "arn:aws:iam::111122223333:role/late"})
+    for access in (own, role):
+        with pytest.raises(UserError, match="no AWS credentials were found"):
+            s3_client(access)
+    write_profiles(home, default="LATE")
+    assert credentials_of(s3_client(own)).access_key == "LATE"
+    assert "role/late" in aws_client(role, "sts").get_caller_identity()["Arn"].replace("assumed-role", "role")
+
+
+def test_a_file_without_keys_is_not_replaced_by_the_machines_keys(tmp_path, monkeypatch) -> None:
+    machine = tmp_path / "boto"
+    machine.write_text("[Credentials]\naws_access_key_id = MACHINE\naws_secret_access_key = secret\n")
+    monkeypatch.setenv("BOTO_CONFIG", str(machine))
+    assert credentials_of(s3_client(AwsAccess(region="ap-south-1"))).access_key == "MACHINE"
+    file = tmp_path / "credentials"
+    file.write_text("[default]\n# keys follow\n")
+    with pytest.raises(UserError, match="no AWS credentials were found"):
+        s3_client(AwsAccess(region="ap-south-1", credentials_file=file))
 
 
 def test_nothing_of_a_secret_in_a_sentence(tmp_path) -> None:
@@ -203,6 +255,7 @@ def test_other_services_are_asked_in_the_region_and_all_of_them_at_a_stand_in(mo
         assert asked(aws_client(access, service), call).partition("://")[2] == f"{host}/"
 
 
+@pytest.mark.usefixtures("environment_keys")
 @pytest.mark.parametrize("wish", ["use_fips", "use_dual_stack"])
 def test_an_endpoint_of_the_environment_cannot_undo_fips(monkeypatch, wish) -> None:
     monkeypatch.setenv("AWS_ENDPOINT_URL", "https://elsewhere.example.org")
@@ -220,6 +273,7 @@ def test_another_region_is_another_client_with_the_same_credentials(local_aws: L
     assert len({credentials_of(client).access_key for client in clients}) == 1
 
 
+@pytest.mark.usefixtures("environment_keys")
 def test_a_long_poll_is_not_cut_off_by_a_short_time_out() -> None:
     access = AwsAccess(endpoint_url=STAND_IN, read_timeout_seconds=5)
     assert aws_client(access, "sqs").meta.config.read_timeout == 30

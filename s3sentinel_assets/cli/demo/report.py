@@ -9,10 +9,12 @@ from itertools import groupby
 from rich.console import Console
 from rich.table import Table
 
+from s3sentinel_assets.cli.demo.integrity import IntegrityResult
 from s3sentinel_assets.cli.demo.run import DemoResult, HourResult
 
 __all__ = ["print_report", "report_json"]
 
+_EXCEPTIONS = 10
 _NUMBERS = ("objects", "records", "quarantined", "filtered", "delivered", "found")
 
 
@@ -92,7 +94,8 @@ def print_report(result: DemoResult) -> None:
         for key, reason, records in result.quarantine:
             console.print(f"  {reason}: {records} record{'' if records == 1 else 's'} of {key}", soft_wrap=True)
     console.print(_anomalies(result))
-    for problem in result.problems:
+    _print_integrity(console, result.integrity)
+    for problem in (*result.problems, *result.integrity.problems):
         console.print(f"[red]{problem}[/]", soft_wrap=True)
     verdict = "every number agrees" if result.ok else "[red]numbers disagree[/]"
     console.print(
@@ -111,10 +114,27 @@ def print_report(result: DemoResult) -> None:
     )
 
 
+def _print_integrity(console: Console, found: IntegrityResult) -> None:
+    """One line on digests and log files, and one for each log file that is not verified."""
+    states = ", ".join(f"{count:,} {state}" for state, count in sorted(found.digests.items())) or "none"
+    verified, rows = found.files["verified"], found.rows["verified"]
+    console.print(
+        f"CloudTrail's digests: {states}; {verified:,} log files verified, and with them {rows:,} rows "
+        "(IntegrityStatus_CF)",
+        soft_wrap=True,
+    )
+    for key, why, purpose in found.exceptions[:_EXCEPTIONS]:
+        remark = f" ({purpose}, put there on purpose)" if purpose else ""
+        console.print(f"  not verified: {key}{remark}: {why}", soft_wrap=True)
+
+
 def report_json(result: DemoResult) -> str:
     """One JSON object on one line."""
     hours = [
         {"source": hour.proof.account.source, "hour": hour.proof.account.hour, **_numbers(hour)}
         for hour in result.hours
     ]
-    return json.dumps({"ok": result.ok, "hours": hours, "seconds": round(result.seconds, 2)})
+    integrity = {"digests": dict(result.integrity.digests), "files": dict(result.integrity.files)}
+    return json.dumps(
+        {"ok": result.ok, "hours": hours, "integrity": integrity, "seconds": round(result.seconds, 2)},
+    )

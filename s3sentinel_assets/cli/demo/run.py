@@ -17,11 +17,12 @@ import yaml
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
+from s3sentinel_assets.cli.demo.integrity import DemoDigests, IntegrityResult, count_integrity
 from s3sentinel_assets.hours import hour_key, hour_start, shift_hour, utc_now
 
 if TYPE_CHECKING:
     from s3sentinel_assets.ledger.accounts import Proof
-    from s3sentinel_assets.local.generator import Expected, Scenario
+    from s3sentinel_assets.local.generator import DigestObject, Expected, Scenario, SeedObject
     from s3sentinel_assets.local.laptop import Laptop
     from s3sentinel_assets.pipeline.runtime import Runtime
 
@@ -68,13 +69,14 @@ class DemoResult:
     anomalies: list[dict[str, Any]] = field(default_factory=list)
     quarantine: list[tuple[str, str, int]] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
+    integrity: IntegrityResult = field(default_factory=IntegrityResult)
     runs: int = 0
     seconds: float = 0.0
 
     @property
     def ok(self) -> bool:
         """Whether every number agrees and every run went well."""
-        return not self.problems and not any(hour.differences for hour in self.hours)
+        return not (self.problems or self.integrity.problems or any(hour.differences for hour in self.hours))
 
 
 def run_demo(home: Path, count: int, scale: float) -> DemoResult:
@@ -86,7 +88,7 @@ def run_demo(home: Path, count: int, scale: float) -> DemoResult:
         scale: factor on the number of events.
     """
     from s3sentinel_assets.local.generator import Generator, Scenario
-    from s3sentinel_assets.local.laptop import start_laptop
+    from s3sentinel_assets.local.laptop import BUCKET, start_laptop
     from s3sentinel_assets.sentinel.kql import write_functions
 
     began = time.monotonic()
@@ -102,8 +104,11 @@ def run_demo(home: Path, count: int, scale: float) -> DemoResult:
         )
         write_functions(laptop.workspace.ca_file.parent / "functions")
         progress.update(starting, total=1, completed=1)
-        _seed(laptop, scenario.objects(), progress, "writing logs into the bucket")
-        _work(laptop, scenario, result, progress)
+        logs = list(scenario.objects())
+        digests = DemoDigests(laptop.aws, scenario, BUCKET)
+        _seed(laptop, logs, progress, "writing logs into the bucket")
+        _seed(laptop, digests.hourly(logs), progress, "and CloudTrail's digests")
+        _work(laptop, scenario, digests, result, progress)
     result.seconds = time.monotonic() - began
     return result
 
@@ -124,16 +129,17 @@ def _progress() -> Progress:
     )
 
 
-def _seed(laptop: "Laptop", objects: Iterator, progress: Progress, title: str) -> None:
+def _seed(
+    laptop: "Laptop", made: "Sequence[SeedObject] | Sequence[DigestObject]", progress: Progress, title: str
+) -> None:
     from s3sentinel_assets.local.generator import seed
     from s3sentinel_assets.local.laptop import BUCKET
 
-    made = list(objects)
     task = progress.add_task(title, total=len(made))
     seed(laptop.aws.client(), BUCKET, made, progress=lambda _: progress.advance(task))
 
 
-def _work(laptop: "Laptop", scenario: "Scenario", result: DemoResult, progress: Progress) -> None:
+def _work(laptop: "Laptop", scenario: "Scenario", digests: DemoDigests, result: DemoResult, progress: Progress) -> None:
     from s3sentinel_assets.backfill import folder_instance, run_hours
     from s3sentinel_assets.definitions import build_defs
     from s3sentinel_assets.local.generator import SOURCES
@@ -156,11 +162,14 @@ def _work(laptop: "Laptop", scenario: "Scenario", result: DemoResult, progress: 
 
         names = list(SOURCES)
         bring_up(names, scenario.hours[0], scenario.hours[-1], "list, parse, score, deliver")
-        _seed(laptop, scenario.late_objects(), progress, "late objects arrive")
+        late = list(scenario.late_objects())
+        _seed(laptop, late, progress, "late objects arrive")
+        _seed(laptop, digests.late(late), progress, "and CloudTrail's digest of them")
         for name in names:
-            for hour in touched_hours(runtime, name):
+            for hour in touched_hours(runtime, name).hours:
                 bring_up([name], hour, hour, "deliver what came late")
         _count(runtime, scenario, result, progress)
+        result.integrity = count_integrity(runtime, scenario, digests)
 
 
 @contextlib.contextmanager

@@ -13,6 +13,7 @@ from itertools import chain
 
 import polars as pl
 
+from s3sentinel_assets.formats.frames import null_column
 from s3sentinel_assets.formats.instants import parse_iso8601
 from s3sentinel_assets.formats.model import Reading
 from s3sentinel_assets.formats.vpc_flow.fields import FIELDS, read_header
@@ -21,8 +22,11 @@ __all__ = ["as_text", "count_known", "starts_object"]
 
 _NOTHING = "-"
 _TIMES = ("start", "end")
+_BOM = b"\xef\xbb\xbf"
 _OBJECT = re.compile(rb"(?:\xef\xbb\xbf)?\s*\{")
 _SPACE = r"\s"
+# Lines that types are taken from at first.
+_SAMPLED = 100
 
 
 def starts_object(data: bytes) -> bool:
@@ -60,23 +64,27 @@ def as_text(chunks: Iterable[bytes], reading: Reading, block: int) -> Iterator[b
     head = b""
     for chunk in chunks:
         head += chunk
-        if head.removeprefix(b"\xef\xbb\xbf").strip():
+        if head.removeprefix(_BOM).strip() or len(head) > block:
             break
-    chunks = chain((head,), chunks) if head else chunks
     if not starts_object(head):
-        yield from chunks
+        yield from chain((head,), chunks) if head else chunks
         return
     header = b""
     begun, size = [], 0
-    for chunk in chunks:
+    for chunk in chain((head.removeprefix(_BOM),), chunks):
         begun.append(chunk)
         size += len(chunk)
-        if size < block or b"\n" not in chunk:
+        if size < block:
             continue
         data = b"".join(begun)
         end = data.rfind(b"\n") + 1
-        header, text = _translate(data[:end], header)
-        yield text
+        if end:
+            header, text = _translate(data[:end], header)
+            yield text
+        else:
+            # A line without an end is handed on, and rejected, rather than held for ever.
+            yield data
+            end = size
         begun, size = [data[end:]], len(data) - end
     whole, line_end, last = b"".join(begun).rpartition(b"\n")
     if not reading.cut:
@@ -112,13 +120,12 @@ def _translate(data: bytes, header: bytes) -> tuple[bytes, bytes]:
 
 def _as_columns(data: bytes, count: int) -> tuple[bytes, bytes] | None:
     """Header and text lines; None when a line may be bad."""
-    try:
-        frame = pl.read_ndjson(io.BytesIO(data), infer_schema_length=None)
-    except pl.exceptions.PolarsError:
+    frame = _read(data, count)
+    if frame is None:
         return None
     names = [_field(name) for name in frame.columns]
     header = " ".join(names).encode() + b"\n"
-    if frame.height != count or read_header(header) is None:
+    if read_header(header) is None:
         return None
     columns = [_texts(column, name) for column, name in zip(frame, names, strict=True)]
     if any(column is None for column in columns):
@@ -128,11 +135,35 @@ def _as_columns(data: bytes, count: int) -> tuple[bytes, bytes] | None:
     return header, lines.encode()
 
 
+def _read(data: bytes, count: int) -> pl.DataFrame | None:
+    """The lines as columns; None when they are not as many JSON objects."""
+    # Types from the first lines: several times faster than from all of them. A value of another type is an error then,
+    # but a field that is not among them would be lost. Quotes and colons tell: every line has all fields, if only null.
+    frame = _read_typed(data, _SAMPLED)
+    if (
+        frame is None
+        or frame.height != count
+        or data.count(b'":') != count * frame.width
+        or data.count(b'":null') != sum(column.null_count() for column in frame)
+    ):
+        frame = _read_typed(data, None)
+    return None if frame is None or frame.height != count else frame
+
+
+def _read_typed(data: bytes, sampled: int | None) -> pl.DataFrame | None:
+    try:
+        return pl.read_ndjson(io.BytesIO(data), infer_schema_length=sampled)
+    except pl.exceptions.PolarsError:
+        return None
+
+
 def _texts(column: pl.Series, field: str) -> pl.Series | None:
     """A column as a text line can hold it; None when it cannot."""
+    if field not in FIELDS:
+        # Only its name is told; what no column waits for must not do a line any harm.
+        return null_column(pl.String(), column.len())
     if column.dtype.is_nested():
-        # Nothing nested has a place in the table; what no column waits for may go.
-        return None if field in FIELDS else column.is_null().replace_strict({True: None, False: None})
+        return None
     if column.dtype != pl.String:
         return column
     if column.str.contains(_SPACE).any():

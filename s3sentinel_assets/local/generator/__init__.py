@@ -1,9 +1,11 @@
 """The sample-log generator: believable CloudTrail and VPC flow log objects as a function of a seed and an hour.
 
-Belongs here: a sample company, its habits, an attack, and objects that are damaged, doubled or late, each with the
-truth about itself. Does not belong here: a bucket to put them into (``local.aws``) or anything that reads them.
+Belongs here: a sample company, its habits, an attack, objects that are damaged, doubled or late, each with the truth
+about itself, and CloudTrail's digests of them. Does not belong here: a bucket to put them into (``local.aws``) or
+anything that reads them.
 
 Equal arguments give equal bytes on one machine; across machines the gzip library may pack the same text differently.
+Only digests differ from run to run, because each run has its own key.
 """
 
 from s3sentinel_assets.local.generator.attack import (
@@ -12,6 +14,13 @@ from s3sentinel_assets.local.generator.attack import (
     DROP_ADDRESS,
     VICTIM_USER,
     attack_story,
+)
+from s3sentinel_assets.local.generator.digests import (
+    DigestObject,
+    SigningKey,
+    backfill_digests,
+    hourly_digests,
+    is_listed,
 )
 from s3sentinel_assets.local.generator.generator import Generator
 from s3sentinel_assets.local.generator.model import Expected, SeedObject, SourceName
@@ -31,13 +40,18 @@ __all__ = [
     "DROP_ADDRESS",
     "SOURCES",
     "VICTIM_USER",
+    "DigestObject",
     "Expected",
     "Generator",
     "Scenario",
     "SeedObject",
+    "SigningKey",
     "SourceName",
     "attack_story",
+    "backfill_digests",
     "empty_object",
+    "hourly_digests",
+    "is_listed",
     "late_object",
     "malformed_objects",
     "odd_key_object",

@@ -4,9 +4,10 @@ Belongs here: the upload. Does not belong here: making objects; the client comes
 """
 
 from collections.abc import Callable, Iterable
-from typing import Any
+from typing import Any, TypeVar
 
 from s3sentinel_assets.errors import UserError
+from s3sentinel_assets.local.generator.digests import DigestObject
 from s3sentinel_assets.local.generator.model import SeedObject
 
 __all__ = ["seed"]
@@ -14,12 +15,14 @@ __all__ = ["seed"]
 #: Understood by the local AWS only; see ``local.aws``. Written out because neighbours do not import each other.
 _LAST_MODIFIED_METADATA = "local-last-modified"
 
+Item = TypeVar("Item", bound=SeedObject | DigestObject)
+
 
 def seed(
     client: Any,
     bucket: str,
-    objects: Iterable[SeedObject],
-    progress: Callable[[SeedObject], object] | None = None,
+    objects: Iterable[Item],
+    progress: Callable[[Item], object] | None = None,
     *,
     keep_instants: bool = True,
 ) -> int:
@@ -28,7 +31,7 @@ def seed(
     Args:
         client: a boto3 S3 client.
         bucket: the bucket.
-        objects: what to put.
+        objects: what to put, log files or digests.
         progress: called after each object.
         keep_instants: ask the local AWS to report each object's own LastModified; without it S3 reports the present.
 
@@ -46,7 +49,9 @@ def seed(
         _make_bucket(client, bucket)
         for item in objects:
             where = f"{bucket}/{item.key}"
-            metadata = {_LAST_MODIFIED_METADATA: item.last_modified.isoformat()} if keep_instants else {}
+            metadata = dict(item.metadata) if isinstance(item, DigestObject) else {}
+            if keep_instants:
+                metadata[_LAST_MODIFIED_METADATA] = item.last_modified.isoformat()
             client.put_object(Bucket=bucket, Key=item.key, Body=item.body, Metadata=metadata)
             count += 1
             if progress is not None:

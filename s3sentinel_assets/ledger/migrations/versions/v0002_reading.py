@@ -32,6 +32,9 @@ _COLUMNS = {
         "content_sha256",
         "integrity",
         "integrity_note",
+        "tries",
+        "tried_for",
+        "ask_at",
     ),
 }
 
@@ -45,6 +48,7 @@ def downgrade() -> None:
     """Takes back what `upgrade` added; what it recorded is lost."""
     for table in ("digest_file", "digest", "notification"):
         op.drop_table(table)
+    op.drop_index("ix_object_source_ask_at", table_name="object")
     op.drop_index("ix_object_integrity", table_name="object")
     op.drop_index("ix_object_sha256", table_name="object")
     for table, columns in _COLUMNS.items():
@@ -76,9 +80,15 @@ def upgrade() -> None:
         sa.Column("content_sha256", sa.String(length=64), nullable=True),
         sa.Column("integrity", sa.String(length=16), nullable=True),
         sa.Column("integrity_note", sa.Text(), nullable=True),
+        sa.Column("tries", sa.Integer(), server_default="0", nullable=False),
+        sa.Column("tried_for", sa.String(length=16), nullable=True),
+        sa.Column("ask_at", sa.BigInteger(), nullable=True),
     )
+    # What was refused before is asked for again, from the start.
+    op.execute(sa.text("UPDATE object SET ask_at = discovered_at WHERE state = 'denied'"))
     op.create_index("ix_object_sha256", "object", ["sha256"], unique=False)
     op.create_index("ix_object_integrity", "object", ["source", "integrity"], unique=False)
+    op.create_index("ix_object_source_ask_at", "object", ["source", "ask_at"], unique=False)
     op.create_table(
         "notification",
         sa.Column("id", _Id, autoincrement=True, nullable=False),
@@ -88,10 +98,12 @@ def upgrade() -> None:
         sa.Column("reason", sa.String(length=64), nullable=False),
         sa.Column("detail", sa.Text(), nullable=True),
         sa.Column("body", sa.Text(), nullable=False),
+        sa.Column("times", sa.BigInteger(), nullable=False),
         sa.Column("dropped_at", sa.BigInteger(), nullable=True),
         sa.Column("dropped_because", sa.Text(), nullable=True),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_notification")),
     )
+    op.create_index("ix_notification_message_id", "notification", ["message_id"], unique=False)
     op.create_table(
         "digest",
         sa.Column("id", _Id, autoincrement=True, nullable=False),
@@ -116,6 +128,7 @@ def upgrade() -> None:
         sa.UniqueConstraint("source", "bucket", "key", "etag", name=op.f("uq_digest_source_bucket_key_etag")),
     )
     op.create_index("ix_digest_source_end_at", "digest", ["source", "end_at"], unique=False)
+    op.create_index("ix_digest_source_chain_end_at", "digest", ["source", "chain", "end_at"], unique=False)
     op.create_table(
         "digest_file",
         sa.Column("digest_id", _Id, nullable=False),
