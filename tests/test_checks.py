@@ -154,10 +154,10 @@ def test_listing_and_ledger(report, severity, words):
     [
         (CheckReport(True, {"verified": 3, "pending": 1}), None, "3 verified, 1 pending"),
         (CheckReport(True, {}), None, "no log file of the hour is covered by digest files"),
-        (CheckReport(False, {"failed": 1}, ["a was changed"]), ERROR, "a was changed"),
-        (CheckReport(False, {"uncovered": 1}, ["b was added"]), ERROR, "b was added"),
-        (CheckReport(False, {"missing": 1}, ["c was deleted"]), ERROR, "c was deleted"),
-        (CheckReport(False, {"unproved": 4}, ["no key"]), WARN, "no key"),
+        (CheckReport(False, {"failed": 1, "tampered": 1}, ["a was changed"]), ERROR, "a was changed"),
+        (CheckReport(False, {"uncovered": 1, "tampered": 1}, ["b was added"]), ERROR, "b was added"),
+        (CheckReport(False, {"missing": 1, "tampered": 1}, ["c was deleted"]), ERROR, "c was deleted"),
+        (CheckReport(False, {"unproved": 4, "tampered": 0}, ["no key"]), WARN, "no key"),
     ],
 )
 def test_integrity(report, severity, words):

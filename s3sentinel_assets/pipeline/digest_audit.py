@@ -79,9 +79,8 @@ class _Scope:
         self.daily = "{dd}" in reader.template  # else digests of several trails may not come day by day
         self.days = [first.date() + timedelta(days=n) for n in range((last.date() - first.date()).days + 1)]
         self.listed: dict[date, set[int]] = {}  # by verified digests
-        self.claimed: dict[
-            date, dict[int, list[int]]
-        ] = {}  # by others: which of them; a successor may still prove them
+        #: By other digests: which of them; a successor may still prove these.
+        self.claimed: dict[date, dict[int, list[int]]] = {}
         self.inside: set[int] = set()
         self.unlisted: list[tuple[str, int, tuple[int, ...]]] = []
         self.not_kept = 0

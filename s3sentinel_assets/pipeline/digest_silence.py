@@ -8,6 +8,7 @@ from collections.abc import Iterator, Set
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
+from s3sentinel_assets.errors import UserError
 from s3sentinel_assets.integrity import CheckedDigest, digest_name, find_gaps, log_name, scope_of_log
 from s3sentinel_assets.ledger.engine import to_micros
 from s3sentinel_assets.ledger.schema import DigestState
@@ -59,7 +60,11 @@ def audit_silence(
         return
     audits: dict[str, ChainAudit] = {}
     for chain, before, after in _interrupted(reader, first, last, chains):
-        links = [as_link(0, before), as_link(1, after)]
+        if after.state is not DigestState.VERIFIED:
+            # Else a forged beginning of the chain would hide that it was there before.
+            audits.setdefault(chain, ChainAudit(chain)).digests[after.state.value] += 1
+            tell(f"digest s3://{after.found.bucket}/{after.found.key} {after.state.value}: {after.note}")
+        links = [as_link(0, before), as_link(1, after)] if before else []
         for gap in find_gaps(links, to_micros(first), to_micros(last)):
             tell(f"chain {chain}: {gap.text}")
             if gap.kind in COUNTED:
@@ -95,8 +100,14 @@ def _without_digests(
 
 def _interrupted(
     reader: DigestReader, first: datetime, last: datetime, chains: Set[str]
-) -> Iterator[tuple[str, CheckedDigest, CheckedDigest]]:
-    """Chains with a digest before and one after the time, and none in it: their names and these two, checked."""
+) -> Iterator[tuple[str, CheckedDigest | None, CheckedDigest]]:
+    """Chains without a digest in the time that go on after it: their names, the digests right before and after it.
+
+    Chains that begin after it are left out, as far as that is proved.
+
+    Raises:
+        UserError: S3 cannot be reached or refuses.
+    """
     from s3sentinel_assets.s3.digests import in_scope, month_template
 
     monthly = month_template(reader.template)
@@ -108,8 +119,10 @@ def _interrupted(
             following[chain] = end, entry
     for chain, (_, entry) in sorted(following.items()):
         after = _checked(reader, entry)
-        if after is None or after.digest is None or after.digest.previous is None:
-            continue  # the chain begins here
+        begins = after is not None and after.state is DigestState.VERIFIED and after.previous_key is None
+        if after is None or begins:
+            continue
+        before: CheckedDigest | None = None
         template = in_scope(monthly, after.name.scope if after.name else "")
         month = first - margin
         for _ in range(_MONTHS_BACK + 1):
@@ -120,10 +133,9 @@ def _interrupted(
             ]
             if earlier:
                 before = _checked(reader, max(earlier, key=lambda pair: pair[0])[1])
-                if before is not None:
-                    yield chain, before, after
                 break
             month = month.replace(day=1) - timedelta(days=1)
+        yield chain, before, after
 
 
 def _ends(
@@ -139,8 +151,8 @@ def _ends(
 
 
 def _checked(reader: DigestReader, entry: "ListedFile") -> CheckedDigest | None:
-    """The digest, unless it failed or cannot be read."""
+    """The digest; None where it vanished meanwhile."""
     ((_, checked),) = reader.checked([entry])
-    if checked is None or isinstance(checked, str) or checked.state is DigestState.FAILED:
-        return None
+    if isinstance(checked, str):
+        raise UserError(f"digest {checked}")
     return checked

@@ -288,3 +288,92 @@ def test_the_shared_chain_is_proved_until_two_digests_are_deleted(run, world, sh
         world.delete(entry["key"])
     code, told = run(*span)
     assert (code, counts(told)["missing_hours"]) == (1, 2)
+
+
+def forged_log(made, world):
+    at = made.digests[2].start + timedelta(minutes=30)
+    forged = made.log(at, name="injectedEVIL0000")
+    world.put_log(forged, at)
+    return forged
+
+
+@pytest.mark.parametrize("offset", [-1, 0, 1])
+@pytest.mark.parametrize("junk", [False, True])
+def test_an_unsigned_digest_does_not_hide_an_injected_log_file(made, run, world, junk, offset):
+    forged = forged_log(made, world)
+    other = chain(0, bucket=world.bucket, trail="invented", end=made.digests[2 + offset].start)
+    shield = other.add(logs=[forged])
+    world.put(shield.key, b"junk" if junk else shield.stored, shield.end)
+    code, told = run()
+    assert code == 1
+    assert sum(each["uncovered"] for each in told["chains"]) == 1
+    assert any(forged.key in problem and "uncovered" in problem for problem in told["problems"])
+
+
+def test_log_files_of_a_digest_that_its_successor_proves_are_not_called_injected(made, run, world):
+    for victim in made.digests[1:4]:
+        world.put(victim.key, victim.stored, victim.end)
+    code, told = run()
+    assert (code, told["problems"]) == (0, [])
+
+
+def test_a_region_whose_digests_were_all_deleted_is_not_proved(made, run, world):
+    other = chain(8, bucket=world.bucket, region="eu-central-1")
+    for each in other.digests:
+        for log in each.logs:
+            world.put_log(log, each.start + timedelta(minutes=6), gzip.compress(b'{"Records":[]}'))
+    code, told = run()
+    assert code == 1
+    by_chain = {each["chain"]: each for each in told["chains"]}
+    assert by_chain["123837392027/eu-central-1"]["unsure"] > 0
+    assert not by_chain["123837392027/eu-central-1"]["proved"]
+    assert by_chain["123837392027/us-east-1/management_events/us-east-1"]["proved"]
+    assert any("not one digest file" in problem and "eu-central-1" in problem for problem in told["problems"])
+
+
+@pytest.mark.parametrize("logs", [(), ("--no-logs",)])
+@pytest.mark.parametrize("days", [2, 50])
+def test_a_time_inside_a_deleted_stretch_is_noticed_even_with_its_log_files_gone(run, world, logs, days):
+    world.keys(key_entry(valid=(START - timedelta(days=99), START + timedelta(days=99))))
+    whole = chain(1, bucket=world.bucket, end=START - timedelta(days=days))
+    while whole.end < START + timedelta(hours=20):
+        whole.add(logs=0, hours=24)
+    whole.add()
+    for each in (whole.digests[0], whole.digests[-1]):
+        world.put_digest(each)
+    world.fill(chain(12, bucket=world.bucket, trail="whole"))
+    code, told = run(*logs)
+    assert code == 1
+    by_chain = {each["chain"].split("/")[2]: each for each in told["chains"]}
+    assert by_chain["management_events"]["missing_hours"] == 5
+    assert any("are missing" in problem and "management_events" in problem for problem in told["problems"])
+
+
+@pytest.mark.parametrize("body", [b"junk", None])
+def test_a_forged_beginning_behind_a_deleted_stretch_hides_nothing(run, world, body):
+    whole = chain(1, bucket=world.bucket, end=START - timedelta(days=3))
+    world.fill(whole)
+    world.fill(chain(12, bucket=world.bucket, trail="whole"))
+    begun = chain(1, bucket=world.bucket, end=START + timedelta(hours=20)).digests[0]
+    world.put(begun.key, body or begun.stored, begun.end)
+    code, told = run()
+    assert code == 1
+    by_chain = {each["chain"].split("/")[2]: each for each in told["chains"]}
+    assert by_chain["management_events"]["digests"] == {"failed" if body else "unproved": 1}
+    assert by_chain["management_events"]["missing_hours"] == 5
+
+
+def test_a_chain_that_begins_later_or_ended_earlier_is_no_hole(made, run, world):
+    world.fill(chain(2, bucket=world.bucket, trail="ended", end=START - timedelta(days=3)))
+    world.fill(chain(2, bucket=world.bucket, trail="later", end=START + timedelta(days=3)))
+    code, told = run()
+    assert (code, len(told["chains"]), told["problems"]) == (0, 1, [])
+
+
+def test_a_bucket_behind_an_access_point_is_proved(aws, tmp_path, run, world):
+    number = next(_numbers)
+    world.bucket = f"trail-{number}-s3alias"
+    world.client.create_bucket(Bucket=world.bucket)
+    world.fill(chain(8, bucket=f"real-{number}"))
+    code, told = run()
+    assert (code, told["problems"], counts(told)["logs"]) == (0, [], {"verified": 10})

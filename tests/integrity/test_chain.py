@@ -324,3 +324,29 @@ def test_a_log_file_that_no_digest_lists_is_judged_by_those_that_should():
     assert judge_unlisted(at, [holed])[0] is Integrity.UNPROVED
     assert judge_unlisted(at, [whole, holed])[0] is Integrity.UNPROVED
     assert judge_unlisted(first - 5 * HOUR, [whole])[0] is Integrity.PENDING
+
+
+@pytest.mark.parametrize("state", [FAILED, UNPROVED])
+def test_digests_that_are_not_verified_neither_cover_nor_shield(state):
+    whole, at = Coverage(_EIGHT), _EIGHT[3].start + 5
+    forged = replace(_EIGHT[3], id=99, key="other", state=state, previous_key=None)
+    assert judge_unlisted(at, [whole, Coverage([forged])])[0] is Integrity.UNCOVERED
+    assert judge_unlisted(at, [Coverage([forged])])[0] is Integrity.PENDING
+    longer = Coverage([*_EIGHT, replace(forged, end=_EIGHT[-1].end + 9 * HOUR)])
+    assert judge_unlisted(_EIGHT[-1].end, [longer])[0] is Integrity.PENDING
+    assert judge_unlisted(at, [whole], named=True)[0] is Integrity.UNCOVERED
+
+
+def test_a_log_file_that_only_unproved_digests_list_stays_unproved_while_others_are_missing():
+    at, holed = _EIGHT[3].start + 5, Coverage([*_EIGHT[:3], *_EIGHT[4:]])
+    for chains in ([], [holed], [Coverage(_EIGHT[:3])]):
+        assert judge_unlisted(at, chains, named=True)[:2] == (Integrity.UNPROVED, Reason.DIGEST_NOT_PROVED)
+
+
+def test_a_digest_that_is_not_verified_fills_an_hour_at_most():
+    wide = replace(_EIGHT[5], id=99, key="wide", state=UNPROVED, start=_EIGHT[2].start)
+    (gap, *_) = find_gaps([*_EIGHT[:2], wide, *_EIGHT[6:]], _EIGHT[0].start, _EIGHT[-1].end)
+    assert (gap.kind, gap.hours) == (GapKind.MISSING, 3)
+    assert not gap.proved, "a forger says so"
+    (gap,) = find_gaps([*_EIGHT[:2], *_EIGHT[6:]], _EIGHT[0].start, _EIGHT[-1].end)
+    assert gap.proved

@@ -3,13 +3,14 @@
 import gzip
 import hashlib
 import json
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 
 from s3sentinel_assets.integrity import KeysUnavailableError, Reason, check_digest
 from s3sentinel_assets.ledger.schema import DigestState
-from tests.integrity.chains import LONG, START, chain, key_entry, keys, sign
+from tests.integrity.chains import LONG, START, chain, key_entry, keys, sign, stamp
 
 NOW = START + timedelta(days=3)
 
@@ -265,3 +266,39 @@ def test_the_shared_chain_is_verified_and_every_change_is_seen(shared_dir):
             assert hashlib.sha256(content).hexdigest() == file.sha256
             files += 1
     assert files == sum(entry["log_files"] for entry in index["digests"]) > 0
+
+
+@pytest.mark.parametrize(
+    ("start", "end"),
+    [("0001-01-01T00:00:00Z", None), (None, "9999-12-31T23:59:59Z"), ("1999-01-01T00:00:00Z", "1999-01-01T01:00:00Z")],
+)
+def test_a_digest_of_an_impossible_time_fails_and_nobody_is_asked_for_its_key(start, end):
+    made = chain(1).digests[0]
+    changed = {"digestStartTime": start or made.values["digestStartTime"], "digestEndTime": end or stamp(made.end)}
+    other = chain(0).add(**changed, digestS3Object=made.key)
+    found = replace(made.found(), stored=other.stored, signature=other.signature)
+
+    def nobody(*_):
+        raise AssertionError("asked")
+
+    checked = check_digest(found, nobody, now=NOW)
+    assert (checked.state, checked.reason) == (DigestState.FAILED, Reason.BAD_DIGEST)
+
+
+def test_behind_an_access_point_the_digest_names_another_bucket_but_always_the_same():
+    made = chain(2, bucket="the-real-bucket").digests[1]
+    found = made.found(bucket="an-alias-s3alias")
+
+    def judged(**options):
+        return check_digest(found, keys(), now=NOW, **options)
+
+    assert judged().reason is Reason.WRONG_PLACE
+    checked = judged(access_point=True)
+    assert checked.state is DigestState.VERIFIED
+    assert {file.bucket for file in checked.files} == {"an-alias-s3alias"}
+    assert checked.previous_key == chain(2).digests[0].key
+    assert judged(access_point=True, real_bucket="the-real-bucket").state is DigestState.VERIFIED
+    other = judged(access_point=True, real_bucket="another-bucket")
+    assert (other.state, other.reason) == (DigestState.FAILED, Reason.WRONG_PLACE)
+    assert "another-bucket" in (other.note or "")
+    assert "hour_from" not in (other.note or "")

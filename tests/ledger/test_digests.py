@@ -15,6 +15,7 @@ from s3sentinel_assets.ledger.digests import (
     count_digests,
     count_integrity,
     digest_rows,
+    digests_beside,
     expected_content,
     judge_listed,
     known_digests,
@@ -95,6 +96,20 @@ def test_only_an_unproved_verdict_is_replaced(ledger):
     assert (row.state, row.reason, row.note) == (DigestState.FAILED, "wrong_link", "why")
 
 
+def test_the_nearest_verified_digests_of_each_chain_are_found_however_far(ledger):
+    for chain, source in (("x", "s"), ("y", "s"), ("z", "other")):
+        for number, state in enumerate(
+            [DigestState.VERIFIED] * 2 + [DigestState.FAILED] * 4 + [DigestState.VERIFIED] * 2
+        ):
+            end = MICROS + number * 10**12
+            record_digest(ledger, record(f"{chain}{number}", chain=chain, source=source, end_at=end, state=state), [])
+    record_digest(ledger, record("w7", chain="w", end_at=MICROS + 7 * 10**12), [])
+    with ledger.read() as connection:
+        found = sorted(row.key for row in digests_beside(connection, "s", MICROS + 3 * 10**12, MICROS + 4 * 10**12))
+        assert found == ["w7", "x1", "x6", "y1", "y6"]
+        assert list(digests_beside(connection, "nobody", 0, 1)) == []
+
+
 def test_digests_come_chain_by_chain_in_order_of_time(ledger):
     for number, chain in itertools.product(range(3), ("y", "x")):
         end = MICROS + number
@@ -124,10 +139,15 @@ def test_judging_in_bulk_gives_what_judging_one_by_one_gives(ledger):
         put(ledger, key, content)
         for other, (sha256, state) in enumerate(case):
             record_digest(ledger, record(f"d{number}-{other}", state=state), [("b", key, sha256)])
-        wanted[key] = judge_log(case, content)[0].value
+        proved = any(state is DigestState.VERIFIED for _, state in case)
+        wanted[key] = judge_log(case, content)[0].value if proved else None
     put(ledger, "unlisted")
     judge_listed(ledger, "s", HOUR, TEXTS)
     assert {key: found[0] for key, found in statuses(ledger).items()} == {**wanted, "unlisted": None}
+    with ledger.read() as connection:
+        page = unlisted_objects(connection, "s", HOUR, 0)
+    assert {entry.key for entry in page} == {key for key, status in wanted.items() if status is None} | {"unlisted"}
+    assert [entry.key for entry in page if not entry.named] == ["unlisted"]
     assert judge_listed(ledger, "s", HOUR, TEXTS) == {}
 
 

@@ -3,16 +3,22 @@
 import gzip
 import itertools
 from datetime import timedelta
+from types import SimpleNamespace
+from typing import Any, cast
 
+import dagster as dg
 import pytest
 import sqlalchemy as sa
 
+from s3sentinel_assets.checks import check_integrity
+from s3sentinel_assets.hours import shift_hour
 from s3sentinel_assets.integrity import GapKind, Reason
 from s3sentinel_assets.ledger.digests import expected_content
 from s3sentinel_assets.ledger.schema import DigestState, Integrity, digest, digest_file, objects
 from s3sentinel_assets.local.aws import Fault, start_aws
 from s3sentinel_assets.pipeline.integrity import hour_integrity, judge_objects, verify_digests
-from tests.integrity.chains import LONG, START, chain, key_entry
+from s3sentinel_assets.pipeline.proofs import integrity_report
+from tests.integrity.chains import LONG, START, Chain, chain, key_entry
 from tests.integrity.worlds import HOURS, SOURCE, World
 
 _numbers = itertools.count(1)
@@ -378,3 +384,219 @@ def test_what_a_commit_needs_is_one_query(world):
     with runtime.ledger.read() as connection:
         expected = expected_content(connection, SOURCE, world.bucket, keys)
     assert expected == {log.key: [(log.sha256, DigestState.VERIFIED)] for log in made.logs}
+
+
+# What somebody who may write to the bucket puts there
+
+
+def forge_log(world, made, number=2):
+    """A log file that no trail wrote, in the time of one of the chain's digests."""
+    at = made.digests[number].start + timedelta(minutes=30)
+    forged = made.log(at, name="injectedEVIL0000")
+    world.put_log(forged, at)
+    return forged
+
+
+def unsigned(world, made, forged, number=2, **settings):
+    """A digest without a signature that lists a log file."""
+    other = Chain(bucket=world.bucket, **{"trail": "invented", "end": made.digests[number].start, **settings})
+    return other.add(logs=[forged])
+
+
+SHIELDS = {
+    "invented trail": lambda world, made, forged: unsigned(world, made, forged),
+    "same trail": lambda world, made, forged: unsigned(
+        world, made, forged, trail="management_events", end=made.digests[2].start + timedelta(minutes=9)
+    ),
+    "far away": lambda world, made, forged: unsigned(world, made, forged, end=START - timedelta(hours=30)),
+    "backfill": lambda world, made, forged: Chain(bucket=world.bucket, end=made.digests[2].start).add(
+        logs=[forged], backfill_at=made.digests[5].end
+    ),
+}
+
+
+@pytest.mark.parametrize("name", SHIELDS)
+def test_a_digest_without_signature_does_not_shield_an_injected_log_file(world, name):
+    made, runtime = made_chain(world, 8), world.runtime()
+    world.fill(made)
+    forged = forge_log(world, made)
+    shield = SHIELDS[name](world, made, forged)
+    world.put(shield.key, shield.stored, shield.end)
+    world.read_logs(runtime)
+    verify_digests(runtime, SOURCE, shift_hour(HOURS[0], -31), HOURS[4])
+    with runtime.ledger.read() as connection:
+        listed = expected_content(connection, SOURCE, world.bucket, [forged.key])
+    assert listed == {forged.key: [(forged.sha256, DigestState.UNPROVED)]}
+    statuses = world.statuses(runtime)
+    assert statuses.pop(forged.key) == "uncovered"
+    assert set(statuses.values()) <= {"verified", None}
+    evaluation = evaluate(runtime, HOURS[3])
+    assert (evaluation.passed, evaluation.severity) == (False, dg.AssetCheckSeverity.ERROR)
+    assert "no log file validation" in (evaluation.description or "")
+
+
+def test_junk_under_the_name_of_an_invented_trail_does_not_shield_an_injected_log_file(world):
+    made, runtime = made_chain(world, 8), world.runtime()
+    world.fill(made)
+    forged = forge_log(world, made)
+    junk = unsigned(world, made, forged)
+    world.put(junk.key, b"junk", junk.end)
+    world.read_logs(runtime)
+    verify(runtime)
+    assert world.statuses(runtime)[forged.key] == "uncovered"
+
+
+def test_log_files_that_stay_unproved_are_a_problem_once_digests_are_due(world):
+    made, runtime = made_chain(world), world.runtime()
+    for each in made.digests:
+        for log in each.logs:
+            world.put_log(log, each.start + timedelta(minutes=6))
+        world.put(each.key, each.stored, each.end)
+    world.read_logs(runtime)
+    verify(runtime)
+    assert set(world.statuses(runtime).values()) == {"unproved", None}, "there is no verified chain to contradict them"
+    report = integrity_report(runtime, SOURCE, HOURS[2])
+    assert (report.passed, report.counts["tampered"]) == (False, 0)
+    assert any("log files are not proved" in problem for problem in report.problems)
+    assert evaluate(runtime, HOURS[2]).severity is dg.AssetCheckSeverity.WARN
+
+
+def test_keys_that_are_denied_for_a_while_alarm_nobody(world):
+    made, runtime = made_chain(world, 4), world.runtime()
+    world.fill(made)
+    verify(runtime, 0, 1)
+    made.key_name = "second"
+    for _ in range(8):
+        made.add(logs=2)
+    world.fill(made)
+    world.read_logs(runtime)
+    world.keys(key_entry(), key_entry("second"))
+    world.aws.set_faults(Fault("access_denied", operations=("keys",)))
+    verify(runtime, 0, 7)
+    found = {status for key, status in world.statuses(runtime).items() if status}
+    assert found == {"verified", "unproved"}
+    assert not any(hour_integrity(runtime, SOURCE, name).tampered for name in HOURS)
+    world.aws.set_faults()
+    world.keys(key_entry(), key_entry("second"))
+    verify(runtime, 0, 7)
+    assert set(world.statuses(runtime).values()) <= {"verified", None}
+
+
+def evaluate(runtime, hour):
+    """The check of an hour as Dagster is told it."""
+    stages = SimpleNamespace(integrity_report=lambda source, name: integrity_report(runtime, source, name))
+    return check_integrity(cast(Any, stages), SOURCE, hour)
+
+
+def long_world(world, runtime, deleted):
+    made = made_chain(world, 20)
+    world.fill(made)
+    for number in deleted:
+        world.delete(made.digests[number].key)
+    world.read_logs(runtime)
+    verify_digests(runtime, SOURCE, HOURS[0], shift_hour(HOURS[0], 19))
+    return made
+
+
+@pytest.mark.parametrize("offset", [4, 5, 10, 15])
+def test_every_hour_of_a_long_deletion_is_red(world, offset):
+    runtime = world.runtime()
+    long_world(world, runtime, range(4, 16))
+    evaluation = evaluate(runtime, shift_hour(HOURS[0], offset))
+    assert (evaluation.passed, evaluation.severity) == (False, dg.AssetCheckSeverity.ERROR)
+    assert "the digests from" in (evaluation.description or "")
+    account = hour_integrity(runtime, SOURCE, shift_hour(HOURS[0], offset))
+    assert (account.digests_missing, account.tampered) == (1, True)
+    for before in (0, 1, 2, 3):
+        assert not hour_integrity(runtime, SOURCE, HOURS[before]).tampered
+
+
+def test_unsigned_digests_in_the_place_of_deleted_ones_leave_every_hour_red(world):
+    runtime = world.runtime()
+    made = made_chain(world, 20)
+    world.fill(made)
+    for each in made.digests[4:16]:
+        world.put(
+            each.key, gzip.compress(each.content.replace(b"2024-11-20T00:00:00Z", b"2024-11-20T00:00:01Z")), each.end
+        )
+    verify_digests(runtime, SOURCE, HOURS[0], shift_hour(HOURS[0], 19))
+    for offset in range(5, 16):
+        name = shift_hour(HOURS[0], offset)
+        assert hour_integrity(runtime, SOURCE, name).tampered, name
+
+
+def test_a_chain_that_ended_is_a_warning_and_no_more_and_later_hours_do_not_hear_of_it(world):
+    runtime = world.runtime()
+    long_world(world, runtime, range(8, 20))
+    edge = evaluate(runtime, shift_hour(HOURS[0], 8))
+    assert (edge.passed, edge.severity) == (False, dg.AssetCheckSeverity.WARN)
+    assert hour_integrity(runtime, SOURCE, shift_hour(HOURS[0], 15)).problems == ()
+    later = made_chain(world, 1, end=START + timedelta(hours=30))
+    world.fill(later)
+    verify_digests(runtime, SOURCE, shift_hour(HOURS[0], 29), shift_hour(HOURS[0], 32))
+    pause = evaluate(runtime, shift_hour(HOURS[0], 15))
+    assert (pause.passed, pause.severity) == (False, dg.AssetCheckSeverity.WARN)
+    assert "logging or validation was switched off" in (pause.description or "")
+
+
+def test_log_files_of_a_long_deletion_are_unproved_and_not_called_injected(world):
+    runtime = world.runtime()
+    made = long_world(world, runtime, range(2, 14))
+    statuses = world.statuses(runtime)
+    assert {statuses[log.key] for each in made.digests[3:7] for log in each.logs} == {"unproved"}
+
+
+def test_digests_read_through_an_access_point_name_the_bucket_behind_it(aws, tmp_path):
+    number = next(_numbers)
+    world = World(aws, aws.client(), f"trail-{number}-s3alias", tmp_path)
+    try:
+        made, runtime = chain(6, bucket=f"real-{number}"), world.runtime()
+        world.fill(made)
+        forged = forge_log(world, made)
+        world.delete(made.digests[3].logs[0].key)
+        world.read_logs(runtime)
+        assert verify(runtime).digests == {DigestState.VERIFIED: 6}
+        statuses = world.statuses(runtime)
+        assert statuses.pop(forged.key) == "uncovered"
+        assert set(statuses.values()) == {"verified", None}
+        missing = [hour_integrity(runtime, SOURCE, name).missing_keys for name in HOURS]
+        assert sum(missing, ()) == (made.digests[3].logs[0].key,)
+        # The bucket behind is remembered: digests of another one prove nothing here, and the advice fits.
+        other = chain(7, bucket="another-bucket").digests[6]
+        world.put_digest(other)
+        report = verify_digests(runtime, SOURCE, HOURS[4], HOURS[6])
+        assert (other.key, "failed", "wrong_place") in digest_rows(runtime)
+        assert any(f"of the bucket real-{number}" in problem for problem in report.problems)
+        assert not any("hour_from" in problem for problem in report.problems)
+    finally:
+        world.close()
+
+
+@pytest.mark.parametrize(
+    "prefix",
+    [
+        "{folder}/{account}/CloudTrail/{region}/{yyyy}/{mm}/{dd}/",
+        "AWSLogs/{account}/CloudTrail/{region}/{yyyy}/{m}/{d}/",
+    ],
+)
+def test_any_field_may_stand_in_the_prefix_of_a_source_with_digests(world, prefix):
+    made = made_chain(world)
+    digests = {"prefix": "AWSLogs/{account}/CloudTrail-Digest/{region}/{yyyy}/{mm}/{dd}/"}
+    runtime = world.runtime(prefix=prefix, digests=digests)
+    world.fill(made)
+    victim = made.digests[2].logs[1]
+    world.delete(victim.key)
+    world.read_logs(runtime)
+    verify(runtime)
+    assert sum(hour_integrity(runtime, SOURCE, name).missing for name in HOURS) == 1
+
+
+def test_the_keys_of_an_invented_region_are_not_asked_for(world):
+    runtime = world.runtime()
+    for number in range(3):
+        world.fill(made_chain(world, 1, region=f"zz-evil-{number}"))
+    world.aws.set_faults(Fault("access_denied", operations=("keys",)))
+    report = verify(runtime)
+    assert world.aws.faults()[0]["fired"] == 0
+    assert report.digests == {DigestState.UNPROVED: 3}
+    assert any("no region zz-evil-1" in problem and "public_keys_file" in problem for problem in report.problems)

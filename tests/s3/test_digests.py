@@ -12,9 +12,12 @@ from s3sentinel_assets.s3.digests import (
     ObjectGoneError,
     digest_template,
     fetch_digest,
+    known_regions,
     list_files,
     log_template,
+    month_template,
     open_log,
+    scope_prefixes,
 )
 
 DAY = datetime(2024, 11, 20, 7, tzinfo=UTC)
@@ -35,6 +38,15 @@ DAY = datetime(2024, 11, 20, 7, tzinfo=UTC)
         ("AWSLogs/{account}/CloudTrail", "AWSLogs/{account}/CloudTrail-Digest/{region}/{yyyy}/{mm}/{dd}/"),
         ("AWSLogs/{account}/CloudTrail/us-east-1/", "AWSLogs/{account}/CloudTrail-Digest/us-east-1/{yyyy}/{mm}/{dd}/"),
         ("AWSLogs/{account}/", "AWSLogs/{account}/CloudTrail-Digest/{region}/{yyyy}/{mm}/{dd}/"),
+        (
+            "CloudTrail/AWSLogs/{account}/CloudTrail/{region}/{yyyy}/{mm}/{dd}/",
+            "CloudTrail/AWSLogs/{account}/CloudTrail-Digest/{region}/{yyyy}/{mm}/{dd}/",
+        ),
+        (
+            "AWSLogs/111122223333/CloudTrail/eu-west-1/{yyyy}/{mm}/{dd}/CloudTrail/",
+            "AWSLogs/111122223333/CloudTrail-Digest/eu-west-1/{yyyy}/{mm}/{dd}/",
+        ),
+        ("CloudTrail/org/CloudTrail/", "CloudTrail/org/CloudTrail-Digest/{region}/{yyyy}/{mm}/{dd}/"),
         ("logs/", None),
         ("AWSLogs/", None),
         ("", None),
@@ -44,6 +56,34 @@ def test_the_place_of_digests_follows_from_the_place_of_logs(bucket, prefix, exp
     source = bucket.source(prefix)
     assert digest_template(source) == expected
     assert log_template(source) == (expected and expected.replace("CloudTrail-Digest", "CloudTrail"))
+
+
+@pytest.mark.parametrize(
+    ("template", "expected"),
+    [
+        ("a/{account}/{region}/{yyyy}/{mm}/{dd}/", "a/{account}/{region}/{yyyy}/{mm}/"),
+        ("a/{yyyy}/{m}/{d}/x", "a/{yyyy}/{m}/"),
+        ("a/{yyyy}-{mm}-{dd}", "a/{yyyy}-{mm}-{dd}"),
+        ("digests/{yyyy}/", "digests/{yyyy}/"),
+    ],
+)
+def test_a_month_is_one_prefix_where_the_template_allows(template, expected):
+    assert month_template(template) == expected
+
+
+def test_accounts_and_regions_of_a_bucket_are_templates_for_their_days(bucket):
+    for folder in ("111122223333/CloudTrail/us-east-1", "444455556666/CloudTrail/eu-west-1", "x/CloudTrail/us-east-1"):
+        bucket.put(f"{{p}}/AWSLogs/{folder}/2020/01/01/log")
+    template = "{{p}}/AWSLogs/{account}/CloudTrail/{region}/{yyyy}/{mm}/{dd}/"
+    assert list(scope_prefixes(bucket.client, bucket.name, template, bucket.access, DAY)) == [
+        "{{p}}/AWSLogs/111122223333/CloudTrail/us-east-1/{yyyy}/{mm}/{dd}/",
+        "{{p}}/AWSLogs/444455556666/CloudTrail/eu-west-1/{yyyy}/{mm}/{dd}/",
+    ]
+
+
+def test_regions_of_every_partition_are_known_and_invented_ones_are_not():
+    assert {"us-east-1", "eu-central-1", "us-gov-west-1", "cn-north-1"} <= known_regions()
+    assert "zz-evil-1" not in known_regions()
 
 
 def test_the_place_of_digests_may_be_configured(bucket):
