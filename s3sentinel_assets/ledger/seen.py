@@ -17,7 +17,7 @@ from s3sentinel_assets.ledger.engine import Ledger, insert_or_ignore, to_micros
 from s3sentinel_assets.ledger.objects import SeenObject
 from s3sentinel_assets.ledger.schema import HourState, ObjectState, hour, objects
 
-__all__ = ["KnownState", "Recorded", "Tally", "identity_number", "record_seen", "states_of"]
+__all__ = ["KnownState", "Recorded", "Tally", "chunks_of", "identity_number", "record_seen", "states_of"]
 
 _CHUNK = 900  # keys a query: below the parameter limit of every SQLite build
 _DIGEST_BYTES = 16
@@ -74,7 +74,8 @@ class Recorded:
     tallies: dict[str, Tally] = field(default_factory=dict)
 
 
-def _chunks(seen: Iterable[SeenObject]) -> Iterator[list[SeenObject]]:
+def chunks_of(seen: Iterable[SeenObject]) -> Iterator[list[SeenObject]]:
+    """The objects in pieces that one query can ask for."""
     iterator = iter(seen)
     while chunk := list(itertools.islice(iterator, _CHUNK)):
         yield chunk
@@ -125,7 +126,7 @@ def record_seen(
         began: when the listing began, for its tallies; by default now.
     """
     recorded, began = Recorded(), ledger.now() if began is None else began
-    for chunk in _chunks(seen):
+    for chunk in chunks_of(seen):
         with ledger.read() as connection:
             known = _known(connection, source, chunk)
         fresh = [entry for entry in chunk if entry[:3] not in known]  # bucket, key, version

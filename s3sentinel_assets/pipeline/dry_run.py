@@ -3,13 +3,11 @@
 Belongs here: one listing held against the ledger. Does not belong here: recording (``discovery``), printing (``cli``).
 """
 
-import itertools
-from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from s3sentinel_assets.ledger.objects import REFUSED, SeenObject
-from s3sentinel_assets.ledger.seen import states_of
+from s3sentinel_assets.ledger.objects import REFUSED
+from s3sentinel_assets.ledger.seen import chunks_of, states_of
 from s3sentinel_assets.pipeline.discovery import listed_objects
 from s3sentinel_assets.pipeline.runtime import Runtime
 
@@ -17,8 +15,6 @@ if TYPE_CHECKING:
     from s3sentinel_assets.s3.key_grammar import KeyFilter
 
 __all__ = ["DryRun", "HourPreview", "would_read"]
-
-_PAGE = 900
 
 
 @dataclass
@@ -52,12 +48,6 @@ class DryRun:
     skipped: dict[str, int] = field(default_factory=dict)
 
 
-def _pages(seen: Iterable[SeenObject]) -> Iterator[list[SeenObject]]:
-    iterator = iter(seen)
-    while page := list(itertools.islice(iterator, _PAGE)):
-        yield page
-
-
 def would_read(runtime: Runtime, source: str, first: str, last: str, only: "KeyFilter | None" = None) -> DryRun:
     """Lists the hours and says what is there and what of it would be read.
 
@@ -66,7 +56,7 @@ def would_read(runtime: Runtime, source: str, first: str, last: str, only: "KeyF
     """
     found, by_hour = DryRun(), dict[str, HourPreview]()
     listed = listed_objects(runtime, source, first, last, only=only, skipped=found.skipped)
-    for page in _pages(listed):
+    for page in chunks_of(listed):
         with runtime.ledger.read() as connection:
             states = states_of(connection, source, page)
         for entry in page:
