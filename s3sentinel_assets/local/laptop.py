@@ -66,6 +66,20 @@ def _write_config(home: Path, aws: LocalAws, workspace: LocalWorkspace, override
     return file
 
 
+def laptop_on(home: Path, aws: LocalAws, workspace: LocalWorkspace, /, **overrides: Any) -> Laptop:
+    """A laptop on stand-ins that run already: only the configuration is written, below ``home``.
+
+    Args:
+        home: folder for the configuration and the data; made if missing.
+        aws: the running local AWS.
+        workspace: the running local workspace.
+        **overrides: see `start_laptop`.
+    """
+    home = home.resolve()
+    home.mkdir(parents=True, exist_ok=True)
+    return Laptop(home, aws, workspace, _write_config(home, aws, workspace, overrides))
+
+
 @contextlib.contextmanager
 def start_laptop(home: Path, **overrides: Any) -> Iterator[Laptop]:
     """Starts local AWS and the local workspace below ``home`` on free ports and writes a configuration for them.
@@ -78,9 +92,8 @@ def start_laptop(home: Path, **overrides: Any) -> Iterator[Laptop]:
         UserError: a stand-in did not start.
     """
     home = home.resolve()
-    home.mkdir(parents=True, exist_ok=True)
     with start_aws(home / "aws") as aws, start_workspace(home / "workspace") as workspace:
-        yield Laptop(home, aws, workspace, _write_config(home, aws, workspace, overrides))
+        yield laptop_on(home, aws, workspace, **overrides)
 
 
 @contextlib.contextmanager

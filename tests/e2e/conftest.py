@@ -8,7 +8,9 @@ from typing import Any
 import pytest
 
 from s3sentinel_assets.hours import hour_key, hour_start, shift_hour, utc_now
-from s3sentinel_assets.local.laptop import BUCKET, Laptop, start_laptop
+from s3sentinel_assets.local.aws import LocalAws, start_aws
+from s3sentinel_assets.local.laptop import BUCKET, Laptop, laptop_on
+from s3sentinel_assets.local.workspace import LocalWorkspace, start_workspace
 from s3sentinel_assets.pipeline import delivery, discovery, parsing, proofs, scoring, states
 from s3sentinel_assets.pipeline.runtime import Runtime
 
@@ -55,16 +57,41 @@ def hours(now: datetime) -> list[str]:
     return [shift_hour(hour_key(now), -back) for back in range(7, 1, -1)]
 
 
+@pytest.fixture(scope="session")
+def stand_ins(tmp_path_factory):
+    """One local AWS and one local workspace for all tests of a process: starting them takes longer than most tests."""
+    folder = tmp_path_factory.mktemp("stand-ins")
+    with start_aws(folder / "aws") as aws, start_workspace(folder / "workspace") as workspace:
+        yield aws, workspace
+
+
+def _empty(aws: LocalAws, workspace: LocalWorkspace) -> None:
+    """Makes running stand-ins as good as new."""
+    aws.set_faults()
+    client, sqs = aws.client(), aws.client("sqs")
+    for bucket in client.list_buckets()["Buckets"]:
+        name = bucket["Name"]
+        for page in client.get_paginator("list_object_versions").paginate(Bucket=name):
+            for entry in (*page.get("Versions", ()), *page.get("DeleteMarkers", ())):
+                client.delete_object(Bucket=name, Key=entry["Key"], VersionId=entry["VersionId"])
+        client.delete_bucket(Bucket=name)
+    for url in sqs.list_queues().get("QueueUrls", ()):
+        sqs.delete_queue(QueueUrl=url)
+    workspace.clear_faults()
+    workspace.forget_rows()
+
+
 @pytest.fixture
-def make_world(tmp_path, hours) -> Callable[..., World]:
-    """Starts a world; everything ends with the test."""
+def make_world(tmp_path, hours, stand_ins) -> Callable[..., World]:
+    """Makes a world on the shared stand-ins, empty at first; one a test."""
     import contextlib
 
     with contextlib.ExitStack() as stack:
 
         def make(**overrides: Any) -> World:
+            _empty(*stand_ins)
             settings = {"start": hour_start(hours[0]).isoformat(), "grace_minutes": 0, **overrides}
-            laptop = stack.enter_context(start_laptop(tmp_path / "home", **settings))
+            laptop = laptop_on(tmp_path / "home", *stand_ins, **settings)
             client = laptop.aws.client()
             client.create_bucket(Bucket=BUCKET)
             runtime = Runtime(laptop.config())

@@ -98,6 +98,7 @@ class WorkspaceApp:
             ("/v1/workspaces/{workspace}/query", ["POST"], self._run_query),
             ("/v1/$batch", ["POST"], self._run_batch),
             ("/_control/faults", ["GET", "POST", "DELETE"], self._control_faults),
+            ("/_control/rows", ["DELETE"], self._control_rows),
             ("/_control/stats", ["GET"], self._control_stats),
         ]
         return Starlette(
@@ -240,6 +241,11 @@ class WorkspaceApp:
             except (msgspec.DecodeError, msgspec.ValidationError) as error:
                 raise ApiError(400, "InvalidFault", str(error)) from None
         return json_response(msgspec.to_builtins(self.faults))
+
+    async def _control_rows(self, request: Request) -> Response:
+        self._control(request)
+        await run_in_threadpool(self.storage.forget)
+        return json_response({})
 
     async def _control_stats(self, request: Request) -> Response:
         self._control(request)

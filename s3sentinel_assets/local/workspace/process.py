@@ -105,6 +105,10 @@ class LocalWorkspace:
         """Puts every switch back."""
         self._call("DELETE", "/_control/faults")
 
+    def forget_rows(self) -> None:
+        """Deletes every row of every table."""
+        self._call("DELETE", "/_control/rows")
+
     def stats(self) -> dict[str, Any]:
         """The counters: see ``faults.Statistics.snapshot``."""
         return self._call("GET", "/_control/stats")
