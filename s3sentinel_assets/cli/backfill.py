@@ -127,7 +127,6 @@ def _dry_run(
 def _print_dry_run(source: str, found: "DryRun") -> None:
     from rich.console import Console
     from rich.table import Table
-    from rich.text import Text
 
     table = Table("hour (UTC)", title=source, title_justify="left", show_footer=True)
     table.columns[0].footer = "all"
@@ -140,10 +139,13 @@ def _print_dry_run(source: str, found: "DryRun") -> None:
         rows.append((hour, [_figure(value) for value in values]))
     for name, total in zip(names, totals, strict=True):
         table.add_column(name, justify="right", footer=_figure(int(total) if "MB" not in name else total))
-    table.add_column("for example", overflow="fold")
+    table.columns[0].no_wrap = True
     for hour, values in rows:
-        table.add_row(hour.hour, *values, Text(hour.example))
+        table.add_row(hour.hour, *values)
     Console().print(table)
+    first = next((hour for hour in found.hours if hour.unread), None)
+    if first is not None:
+        typer.echo(f"the first to read: {first.example}")
     for name, count in found.skipped.items():
         typer.echo(f"left out: {count:,} {name}")
     typer.echo("nothing was read or recorded")

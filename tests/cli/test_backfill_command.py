@@ -74,6 +74,29 @@ def test_it_can_be_narrowed_and_asks_refused_objects_again(stages):
     assert stages.narrowed == [(KeyFilter(prefix="AWSLogs/111122223333/"), True)]
 
 
+def test_a_dry_run_prints_what_would_be_read_and_runs_nothing(stages, monkeypatch):
+    from s3sentinel_assets.pipeline import dry_run
+
+    asked = []
+
+    def would_read(_runtime, source, first, last, only):
+        asked.append((source, first, last, only))
+        found = dry_run.HourPreview(hour(3), objects=5, size=2_000_000, unread=2, unread_bytes=1_000_000, example="a/b")
+        return dry_run.DryRun([found], {"folder markers": 1})
+
+    monkeypatch.setattr(dry_run, "would_read", would_read)
+    arguments = ("-s", "cloudtrail", "--from", hour(3), "--to", hour(4), "--account", "111122223333", "--dry-run")
+    done = run(*arguments)
+    assert done.exit_code == 0, done.output
+    assert asked == [("cloudtrail", hour(3), hour(4), KeyFilter(account="111122223333"))]
+    assert hour(3) in done.stdout
+    assert "the first to read: a/b" in done.stdout
+    assert "left out: 1 folder markers" in done.stdout
+    told = json.loads(run(*arguments, "--json").stdout)
+    assert told["sources"]["cloudtrail"]["hours"][0]["unread"] == 2
+    assert stages.calls == []
+
+
 def test_what_failed_is_printed_and_ends_with_1(stages):
     stages.errors["parse", hour(3)] = [UserError("bucket logs is gone")]
     done = run("--source", "cloudtrail", "--from", hour(3), "--to", hour(3))
