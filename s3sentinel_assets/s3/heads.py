@@ -11,7 +11,7 @@ and clock are in order. Credentials may end later on, so that at a 400 or 403 an
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import UTC
 from typing import TYPE_CHECKING, Any
@@ -46,7 +46,6 @@ def describe_objects(
     *,
     access: AwsAccess,
     workers: int = 8,
-    version_ids: Mapping[str, str] | None = None,
     clock: Callable[[], float] = time.monotonic,
 ) -> Iterator[tuple[str, ListedObject | ReadFailure]]:
     """Asks S3 for each key what it holds now.
@@ -57,8 +56,6 @@ def describe_objects(
         keys: the keys; taken as they are needed.
         access: how the bucket is reached.
         workers: requests at a time.
-        version_ids: S3's ids of versions, by key, where they are known. Where a key is gone, its version is described,
-            which needs s3:GetObjectVersion.
         clock: seconds that only go forward.
 
     Yields:
@@ -69,7 +66,7 @@ def describe_objects(
         UserError: the trouble is not one key's: bucket, credentials, the way to S3, or one key after the other
             throttled.
     """
-    heads = _Heads(client, bucket, access, version_ids or {}, clock)
+    heads = _Heads(client, bucket, access, clock)
     waiting: deque[tuple[str, Future[ListedObject | ReadFailure]]] = deque()
     executor = ThreadPoolExecutor(max_workers=max(1, workers), thread_name_prefix="heads")
     try:
@@ -88,11 +85,9 @@ def describe_objects(
 class _Heads:
     """What the threads of one call share."""
 
-    def __init__(
-        self, client: Any, bucket: str, access: AwsAccess, version_ids: Mapping[str, str], clock: Callable[[], float]
-    ) -> None:
+    def __init__(self, client: Any, bucket: str, access: AwsAccess, clock: Callable[[], float]) -> None:
         self._client, self._bucket, self._access = client, bucket, access
-        self._version_ids, self._clock = version_ids, clock
+        self._clock = clock
         self._extras = request_extras(access, "head")
         self._breaker = Breaker()
         self._verdicts = 0
@@ -100,22 +95,14 @@ class _Heads:
         self._asking = threading.Lock()
 
     def describe(self, key: str) -> ListedObject | ReadFailure:
-        """Runs in a thread: one key, or its version where the key is gone."""
-        found = self._ask(key, None)
-        version_id = self._version_ids.get(key)
-        if version_id and isinstance(found, ReadFailure) and found.state == "vanished":
-            return self._ask(key, version_id)
-        return found
-
-    def _ask(self, key: str, version_id: str | None) -> ListedObject | ReadFailure:
+        """Runs in a thread: one key."""
         from botocore.exceptions import BotoCoreError, ClientError
 
         self._breaker.check()
-        version = {"VersionId": version_id} if version_id else {}
         try:
-            answer = self._client.head_object(Bucket=self._bucket, Key=key, **version, **self._extras)
+            answer = self._client.head_object(Bucket=self._bucket, Key=key, **self._extras)
         except ClientError as error:
-            return self._failure(key, version_id, error)
+            return self._failure(key, error)
         except BotoCoreError as error:
             raise explain(error, bucket=self._bucket, access=self._access) from error
         self._breaker.served()
@@ -128,8 +115,8 @@ class _Heads:
             storage_class=answer.get("StorageClass", "STANDARD"),
         )
 
-    def _failure(self, key: str, version_id: str | None, error: "ClientError") -> ReadFailure:
-        """What a refusal means for the key, or for the version of a key that is gone.
+    def _failure(self, key: str, error: "ClientError") -> ReadFailure:
+        """What a refusal means for the key.
 
         Raises:
             UserError: it is not about the key.
@@ -153,13 +140,6 @@ class _Heads:
             raise trouble from error
         self._breaker.served()
         self._ask_the_bucket(key, again=code not in _GONE)
-        if version_id and code in _GONE | _REFUSED:
-            why = (
-                f"allow s3:GetObjectVersion, so that its version {version_id} is found next time"
-                if code in _REFUSED
-                else f"its version {version_id} is gone too"
-            )
-            return ReadFailure("vanished", f"{uri} is not there: it was deleted; {why}")
         if code in _GONE:
             return ReadFailure("vanished", f"{uri} is not there: it was deleted, or never written under that key")
         if code in _REFUSED:

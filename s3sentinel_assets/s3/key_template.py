@@ -8,7 +8,7 @@ import string
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 
-__all__ = ["FOLDER", "FOUND", "PADDED", "UNPADDED", "Piece", "date_text", "fill", "is_found", "pattern_of", "segments"]
+__all__ = ["FOLDER", "FOUND", "PADDED", "UNPADDED", "Piece", "fill", "is_found", "pattern_of", "segments"]
 
 #: Any one folder. It may stand several times, each with a value of its own: ``folder1``, ``folder2``…
 FOLDER = "folder"
@@ -65,11 +65,6 @@ def pattern_of(field: str) -> str:
     if field in _TEXTS:
         return _TEXTS[field][0]
     return FOUND.get(field) or FOUND[FOLDER]
-
-
-def date_text(field: str, slot: datetime) -> str:
-    """What a date field is at an instant in UTC."""
-    return _TEXTS[field][1](slot)
 
 
 def fill(pieces: Sequence[Piece], slot: datetime, found: Mapping[str, str]) -> str:

@@ -1,7 +1,6 @@
 """Asking S3 about single keys gives what a listing gives, and a key that cannot be had stops no other."""
 
 import base64
-import hashlib
 import os
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -141,89 +140,6 @@ def test_a_delete_marker_is_a_missing_key(bucket: Any) -> None:
     bucket.client.delete_object(Bucket=bucket.name, Key="key")
     (found,) = described(bucket, "key")
     assert failure(found)[0] == "vanished"
-
-
-def marked(bucket: Any, *keys: str) -> dict[str, str]:
-    """Keys with one version each under a delete marker, and the ids of these versions."""
-    bucket.client.put_bucket_versioning(Bucket=bucket.name, VersioningConfiguration={"Status": "Enabled"})
-    for key in keys:
-        bucket.put(key, b"four", last_modified=WHEN)
-    ids = {key: bucket.client.head_object(Bucket=bucket.name, Key=key)["VersionId"] for key in keys}
-    for key in keys:
-        bucket.client.delete_object(Bucket=bucket.name, Key=key)
-    return ids
-
-
-def test_of_a_key_that_is_gone_its_version_is_described(bucket: Any) -> None:
-    ids = marked(bucket, "gone", "gone, id not known")
-    bucket.put("there", b"old")
-    version = bucket.client.head_object(Bucket=bucket.name, Key="there")["VersionId"]
-    bucket.put("there", b"newer")
-    known = {"gone": ids["gone"], "there": version}
-    found = dict(describe_objects(bucket.client, bucket.name, [*ids, "there"], access=bucket.access, version_ids=known))
-    etag = hashlib.md5(b"four").hexdigest()
-    when = datetime(2026, 11, 3, 0, 5, 6, tzinfo=UTC)
-    assert found["gone"] == ListedObject(bucket.name, "gone", etag, 4, when, "STANDARD")
-    assert failure(("gone, id not known", found["gone, id not known"]))[0] == "vanished"
-    assert isinstance(found["there"], ListedObject)
-    assert found["there"].size == len(b"newer")  # what is there now counts
-
-
-def test_a_version_is_asked_for_with_all_that_goes_with_a_request(bucket: Any) -> None:
-    ids = marked(bucket, "gone")
-    asked: list[dict[str, Any]] = []
-
-    def note(params: dict[str, Any], **_: Any) -> None:
-        asked.append(params)
-
-    extras = {"ExpectedBucketOwner": "123456789012", "RequestPayer": "requester"}
-    access = bucket.access.model_copy(update={"expected_bucket_owner": "123456789012", "requester_pays": True})
-    bucket.client.meta.events.register("provide-client-params.s3.HeadObject", note)
-    ((_, found),) = describe_objects(bucket.client, bucket.name, ids, access=access, version_ids=ids)
-    bucket.client.meta.events.unregister("provide-client-params.s3.HeadObject", note)
-    assert isinstance(found, ListedObject)
-    head = {"Bucket": bucket.name, "Key": "gone", **extras}
-    assert asked == [head, {**head, "VersionId": ids["gone"]}]
-
-
-def test_a_version_that_is_gone_too_stops_no_other(bucket: Any) -> None:
-    ids = marked(bucket, "lost", "kept")
-    bucket.client.delete_object(Bucket=bucket.name, Key="lost", VersionId=ids["lost"])
-    first, second = describe_objects(bucket.client, bucket.name, ids, access=bucket.access, version_ids=ids)
-    state, reason = failure(first)
-    assert state == "vanished"
-    assert f"its version {ids['lost']} is gone too" in reason
-    assert isinstance(second[1], ListedObject)
-
-
-@pytest.mark.parametrize(
-    ("status", "state", "words"),
-    [
-        (403, "vanished", "allow s3:GetObjectVersion"),
-        (404, "vanished", "its version v1 is gone too"),
-        (405, "vanished", "its version v1 is gone too"),  # it is a delete marker itself
-        (400, "denied", "aws.sse_customer_key_file"),
-        (500, "broken", "the next listing finds it"),
-        (503, "throttled", "throttles"),
-    ],
-)
-def test_what_a_refused_version_means(status: int, state: str, words: str) -> None:
-    client = boto3.client("s3", region_name="eu-west-1", aws_access_key_id="a", aws_secret_access_key="b")
-    with Stubber(client) as stubber:
-        stubber.add_client_error("head_object", "404", http_status_code=404)
-        stubber.add_response("list_objects_v2", {"KeyCount": 0})
-        stubber.add_client_error(
-            "head_object",
-            str(status),
-            http_status_code=status,
-            expected_params={"Bucket": "logs", "Key": "k", "VersionId": "v1"},
-        )
-        (found,) = describe_objects(
-            client, "logs", ["k"], access=AwsAccess(region="eu-west-1"), version_ids={"k": "v1"}, clock=lambda: 0.0
-        )
-        stubber.assert_no_pending_responses()
-    assert failure(found)[0] == state
-    assert words in failure(found)[1]
 
 
 @pytest.mark.parametrize("may_list", [True, False])
