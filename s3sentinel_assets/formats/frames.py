@@ -15,6 +15,8 @@ from s3sentinel_assets.tables.types import POLARS_TYPES
 __all__ = [
     "EVENT_ID",
     "EVENT_TIME",
+    "EXTRA",
+    "EXTRA_FIELDS",
     "FLAGS",
     "INTERNAL_COLUMNS",
     "OBJECT",
@@ -27,7 +29,11 @@ __all__ = [
 ]
 
 EVENT_ID, EVENT_TIME = "EventId_CF", "EventTime_CF"
+#: Fields that the table has no place for, as a JSON object; null mostly.
+EXTRA_FIELDS = "ExtraFields_CF"
 OBJECT, ORDINAL, FLAGS = "_object", "_ordinal", "_flags"
+#: The raw column that becomes `EXTRA_FIELDS`.
+EXTRA = "_extra"
 #: Columns that never reach the workspace under these names.
 INTERNAL_COLUMNS = (OBJECT, ORDINAL, FLAGS)
 
@@ -46,7 +52,7 @@ def conform(frame: pl.DataFrame, table: str, columns: Mapping[str, pl.Expr]) -> 
     """
     schema = load_schema(table).columns
     wanted = {name: POLARS_TYPES[kind] for name, kind in schema.items()}
-    wanted |= {EVENT_ID: pl.String(), EVENT_TIME: pl.Datetime("us", "UTC")}
+    wanted |= {EVENT_ID: pl.String(), EVENT_TIME: pl.Datetime("us", "UTC"), EXTRA_FIELDS: pl.String()}
     if unknown := sorted(columns.keys() - wanted.keys()):
         raise KeyError(f"table {table} has no column {', '.join(unknown)}")
     wanted |= {OBJECT: pl.Int64(), ORDINAL: pl.Int64(), FLAGS: pl.String()}

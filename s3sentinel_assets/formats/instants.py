@@ -13,7 +13,8 @@ __all__ = ["END_EPOCH_SECOND", "EVENT_YEARS", "parse_iso8601"]
 END_EPOCH_SECOND = int(datetime(2200, 1, 1, tzinfo=UTC).timestamp())
 #: The bounds in words.
 EVENT_YEARS = "from 1970 to 2199"
-_TO_THE_SECOND = "%Y-%m-%dT%H:%M:%SZ"
+#: What most logs write, tried in this order; anything else is looked at one by one.
+_USUAL = ("%Y-%m-%dT%H:%M:%SZ", "%Y-%m-%dT%H:%M:%S%.fZ")
 
 
 def parse_iso8601(texts: pl.Series) -> pl.Series:
@@ -21,7 +22,11 @@ def parse_iso8601(texts: pl.Series) -> pl.Series:
 
     A text without a zone is taken as UTC.
     """
-    instants = texts.str.to_datetime(_TO_THE_SECOND, time_unit="us", time_zone="UTC", strict=False)
+    first, second = _USUAL if not _has_fraction(texts) else reversed(_USUAL)
+    instants = texts.str.to_datetime(first, time_unit="us", time_zone="UTC", strict=False)
+    if instants.null_count() > texts.null_count():
+        others = texts.str.to_datetime(second, time_unit="us", time_zone="UTC", strict=False)
+        instants = instants.zip_with(instants.is_not_null(), others)
     if instants.null_count() > texts.null_count():
         odd = (instants.is_null() & texts.is_not_null()).arg_true()
         found = pl.Series([_parse_odd(text) for text in texts.gather(odd)], dtype=instants.dtype)
@@ -32,6 +37,12 @@ def parse_iso8601(texts: pl.Series) -> pl.Series:
         return instants
     usable = microseconds.is_between(0, END_EPOCH_SECOND * 1_000_000, closed="left").fill_null(value=False)
     return instants.zip_with(usable, instants.clear(instants.len()))
+
+
+def _has_fraction(texts: pl.Series) -> bool:
+    """Whether the first text has a fraction of a second; in one log all have it, or none."""
+    first = texts.first(ignore_nulls=True)
+    return isinstance(first, str) and "." in first
 
 
 def _parse_odd(text: str) -> datetime | None:

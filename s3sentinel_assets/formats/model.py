@@ -7,15 +7,29 @@ A format is one module (or package) with one `FormatParser` subclass, plus one l
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import ClassVar
+from datetime import datetime
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 import polars as pl
 
 from s3sentinel_assets.containers import Facts
 
-__all__ = ["FormatParser", "ObjectInput", "ObjectReport", "ParsedFrame", "Reading", "Verdict"]
+if TYPE_CHECKING:
+    from s3sentinel_assets.formats.mapping import TableMapping
+
+__all__ = [
+    "FormatParser",
+    "ObjectInput",
+    "ObjectReport",
+    "ParseOptions",
+    "ParsedFrame",
+    "Reading",
+    "Stray",
+    "Strays",
+    "Verdict",
+]
 
 
 @dataclass(frozen=True)
@@ -27,12 +41,29 @@ class ObjectInput:
         key: S3 key or path; a hint for detection, and the name in messages.
         identity: 16 or more hex characters, a hash of (bucket, key, version); event ids are built on it.
         open: gives the stored bytes as a stream; the stream raises `containers.ReadFailure` when they cannot be had.
+        arrived: when the object was stored; dates without a year are reckoned from it.
     """
 
     object_id: int
     key: str
     identity: str
     open: Callable[[], Iterable[bytes]]
+    arrived: datetime | None = None
+
+
+@dataclass(frozen=True)
+class ParseOptions:
+    """What a source's settings say about parsing.
+
+    Attributes:
+        normalise: ``native`` tables where there are some, else ASIM; or ``asim`` wherever a format has such a mapping.
+        fields: the order of fields in files that do not state it.
+        time_zone: IANA name of the zone that times without one are in.
+    """
+
+    normalise: Literal["native", "asim"] = "native"
+    fields: tuple[str, ...] = ()
+    time_zone: str = "UTC"
 
 
 @dataclass
@@ -88,7 +119,8 @@ class ParsedFrame:
     Attributes:
         format: name of the format.
         table: the Sentinel table.
-        rows: the table's own columns in schema order and types, then ``EventId_CF``, ``EventTime_CF``, and the internal
+        rows: the table's own columns in schema order and types, then ``EventId_CF``, ``EventTime_CF``,
+            ``ExtraFields_CF`` (a JSON object of fields that the table has no place for), and the internal
             ``_object`` (Int64), ``_ordinal`` (Int64, record number in the object, from 0) and ``_flags`` (String,
             null mostly: what had to be changed to fit the table).
         entities: `tables.entities.ENTITY_SCHEMA`, row by row with ``rows``.
@@ -113,11 +145,34 @@ class Verdict:
     why: str
 
 
+@dataclass(frozen=True)
+class Stray:
+    """A counted record that its object's format cannot read; perhaps it is one of another format.
+
+    Attributes:
+        ordinal: its number in the object, already counted.
+        offset: decoded byte offset; None when unknown.
+        data: its bytes, without a line end.
+        reason: why it would be rejected.
+        detail: the same as a sentence.
+        context: what surrounds it and the record itself lacks, such as ``log_group`` or ``account``.
+    """
+
+    ordinal: int
+    offset: int | None
+    data: bytes
+    reason: str
+    detail: str
+    context: Mapping[str, str] = field(default_factory=dict)
+
+
 class Reading(ABC):
     """One object while it is being read, as a format sees it."""
 
     object_id: int
     identity: str
+    key: str
+    arrived: datetime | None
 
     @property
     @abstractmethod
@@ -141,24 +196,49 @@ class Reading(ABC):
         """Adds a note to the object's report."""
 
 
+#: Offers strays of an object to the other formats; gives back those that none of them took, for rejection.
+Strays = Callable[[Reading, Sequence[Stray]], Sequence[Stray]]
+
+
+def _nobody(reading: Reading, strays: Sequence[Stray]) -> Sequence[Stray]:  # noqa: ARG001 - the signature of Strays
+    return strays
+
+
 class FormatParser(ABC):
     """Reads objects of one format and gathers their records, so that a frame can span many small objects.
 
     Attributes:
         name: the format's name in configuration and ledger.
-        title: the name people use.
-        table: the Sentinel table its rows go to.
+        title: the name people use, with an article where one belongs: ``a VPC flow log``.
+        family: ``lines`` or ``json``: strays are offered within one's own family.
+        native: how its records become rows of native, ASIM or custom tables; see `TableMapping.where`.
+        asim: the same into ASIM tables alone; empty where ``native`` does that already or ASIM has no fitting table.
         pending_bytes: decoded bytes behind the records gathered since the last `take`.
     """
 
     name: ClassVar[str]
     title: ClassVar[str]
-    table: ClassVar[str]
+    family: ClassVar[Literal["lines", "json"]]
+    native: "ClassVar[tuple[TableMapping, ...]]"
+    asim: "ClassVar[tuple[TableMapping, ...]]" = ()
     #: Whether event ids come from the log itself, so that the same event in two objects has the same id.
     native_event_ids: ClassVar[bool] = False
 
-    def __init__(self) -> None:
+    def __init__(self, options: ParseOptions | None = None, strays: Strays | None = None) -> None:
+        """Prepares to parse.
+
+        Args:
+            options: of the source.
+            strays: where records go that are not of this format; None: they are rejected.
+        """
+        self.options = options or ParseOptions()
+        self.offer_strays: Strays = strays or _nobody
         self.pending_bytes = 0
+
+    @property
+    def mappings(self) -> "tuple[TableMapping, ...]":
+        """The mappings that the options ask for."""
+        return self.asim if self.options.normalise == "asim" and self.asim else self.native
 
     @classmethod
     @abstractmethod
@@ -173,5 +253,12 @@ class FormatParser(ABC):
         """
 
     @abstractmethod
-    def take(self) -> ParsedFrame | None:
-        """The rows gathered since the last call, None when there are none."""
+    def take(self) -> list[ParsedFrame]:
+        """The rows gathered since the last call, a frame for each table that has any."""
+
+    def adopt(self, reading: Reading, strays: Sequence[Stray]) -> Sequence[Stray]:  # noqa: ARG002 - for those that can
+        """Gathers those strays that are records of this format; gives back the others.
+
+        A stray that is adopted becomes a row of a later `take` under its ordinal, or is rejected by this format.
+        """
+        return strays

@@ -31,6 +31,8 @@ class ObjectReading(Reading):
         """Prepares to read ``source``; nothing is opened yet. ``hash_content``: also hash what it decodes to."""
         self.object_id = source.object_id
         self.identity = source.identity
+        self.key = source.key
+        self.arrived = source.arrived
         self.report = ObjectReport(source.object_id, source.key)
         self.failure: ReadFailure | None = None
         self.lost_tail = False
@@ -108,9 +110,11 @@ class ObjectReading(Reading):
             self.report.records = self._counted
         return first
 
-    def count_rows(self, rows: int) -> None:
-        """Counts rows that are handed out in a frame."""
+    def count_rows(self, rows: int, log_format: str, table: str) -> None:
+        """Counts rows that are handed out in a frame, and notes formats and tables beside the first ones."""
         self.report.rows += rows
+        self.report.format = _joined(self.report.format, log_format)
+        self.report.table = _joined(self.report.table, table)
 
     def reject(self, ordinal: int, offset: int | None, reason: str, detail: str, data: bytes) -> None:
         """Quarantines a record; see `Reading.reject`."""
@@ -133,3 +137,9 @@ class ObjectReading(Reading):
         """Notes why the bytes could not be had, if they could not."""
         if self.failure is not None:
             self.report.remark(self.failure.reason)
+
+
+def _joined(names: str | None, name: str) -> str:
+    if names is None:
+        return name
+    return names if name in names.split("+") else f"{names}+{name}"

@@ -4,18 +4,32 @@ Belongs here: the loop over objects — opening, decoding, detecting, cutting fr
 Does not belong here: anything one format knows, S3, the ledger.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain
 
 import polars as pl
 
 from s3sentinel_assets.formats.detection import HEAD_BYTES, MINIMUM_CONFIDENCE, detect
-from s3sentinel_assets.formats.model import FormatParser, ObjectInput, ObjectReport, ParsedFrame
+from s3sentinel_assets.formats.model import (
+    FormatParser,
+    ObjectInput,
+    ObjectReport,
+    ParsedFrame,
+    ParseOptions,
+    Reading,
+    Stray,
+    Strays,
+)
 from s3sentinel_assets.formats.object_reading import ObjectReading
 from s3sentinel_assets.formats.registry import AUTO, format_parser
 from s3sentinel_assets.formats.rejects import REJECT_DATA_BYTES, RejectLog
 
 __all__ = ["AccountingError", "PartParser"]
+
+
+#: How sure another format must be of records that the object's own format cannot read. The generic formats, which take
+#: nearly anything, are never so sure.
+STRAY_CONFIDENCE = 0.6
 
 
 class AccountingError(RuntimeError):
@@ -35,6 +49,7 @@ class PartParser:
     def __init__(
         self,
         format: str = AUTO,  # noqa: A002 - the word of the configuration
+        options: ParseOptions | None = None,
         *,
         file_decoded_bytes: int = 128 << 20,
         object_decoded_bytes: int = 8 << 30,
@@ -44,7 +59,9 @@ class PartParser:
         """Prepares to parse.
 
         Args:
-            format: a format's name, or ``auto`` to recognise each object.
+            format: a format's name, or ``auto`` to recognise each object, and the records in it that are of another
+                format than the rest.
+            options: of the source.
             file_decoded_bytes: decoded input behind one frame, about.
             object_decoded_bytes: decoded bytes allowed per object.
             decompression_ratio: decoded bytes allowed per stored byte.
@@ -56,6 +73,7 @@ class PartParser:
         if format != AUTO:
             format_parser(format)
         self.format = format
+        self._options = options or ParseOptions()
         self.reports: list[ObjectReport] = []
         self._frame_bytes = file_decoded_bytes
         self._bytes_limit = object_decoded_bytes
@@ -92,7 +110,7 @@ class PartParser:
             if source.object_id in self._by_id:
                 raise ValueError(f"object id {source.object_id} was given twice")
             yield from self._read(source)
-        for parser in self._parsers.values():
+        for parser in list(self._parsers.values()):
             yield from self._take(parser)
         for report in self.reports:
             if report.records != report.rows + report.rejected:
@@ -102,18 +120,17 @@ class PartParser:
                 )
 
     def _take(self, parser: FormatParser) -> Iterator[ParsedFrame]:
-        frame = parser.take()
-        if frame is None:
-            return
-        # As a series: a query over the frame could copy all of it.
-        counts = dict(frame.rows["_object"].value_counts().iter_rows())
-        if dropped := [object_id for object_id in counts if self._by_id[object_id].discarded]:
-            kept = ~frame.rows["_object"].is_in(dropped)
-            frame = ParsedFrame(frame.format, frame.table, frame.rows.filter(kept), frame.entities.filter(kept))
-        for object_id in counts.keys() - set(dropped):
-            self._by_id[object_id].count_rows(counts[object_id])
-        if frame.rows.height:
-            yield frame
+        for frame in parser.take():
+            # As a series: a query over the frame could copy all of it.
+            counts = dict(frame.rows["_object"].value_counts().iter_rows())
+            kept = frame
+            if dropped := [object_id for object_id in counts if self._by_id[object_id].discarded]:
+                stay = ~frame.rows["_object"].is_in(dropped)
+                kept = ParsedFrame(frame.format, frame.table, frame.rows.filter(stay), frame.entities.filter(stay))
+            for object_id in counts.keys() - set(dropped):
+                self._by_id[object_id].count_rows(counts[object_id], frame.format, frame.table)
+            if kept.rows.height:
+                yield kept
 
     def _read(self, source: ObjectInput) -> Iterator[ParsedFrame]:
         reading = ObjectReading(
@@ -138,13 +155,16 @@ class PartParser:
         parser = self._parser_for(reading, head, source.key, chunks)
         if parser is None:
             return
-        report.format, report.table = parser.name, parser.table
+        report.format = parser.name
         for _ in parser.read(reading, chain((head,), chunks)):
+            yield from self._take_full()
+        self._settle(reading)
+        yield from self._take_full()
+
+    def _take_full(self) -> Iterator[ParsedFrame]:
+        for parser in list(self._parsers.values()):
             if parser.pending_bytes >= self._frame_bytes:
                 yield from self._take(parser)
-        self._settle(reading)
-        if parser.pending_bytes >= self._frame_bytes:
-            yield from self._take(parser)
 
     def _parser_for(
         self, reading: ObjectReading, head: bytes, key: str, chunks: Iterator[bytes]
@@ -173,9 +193,43 @@ class PartParser:
             reading.report.state = "unreadable"
             reading.remark_failure()
             return None
+        return self._parser(name)
+
+    def _parser(self, name: str) -> FormatParser:
         if name not in self._parsers:
-            self._parsers[name] = format_parser(name)()
+            strays = self._place_strays(name) if self.format == AUTO else None
+            self._parsers[name] = format_parser(name)(self._options, strays)
         return self._parsers[name]
+
+    def _place_strays(self, name: str) -> Strays:
+        """Offers strays of the format ``name`` to the others of its family, the likeliest first."""
+        family = format_parser(name).family
+
+        def offer(reading: Reading, strays: Sequence[Stray]) -> Sequence[Stray]:
+            left, tried = strays, {name}
+            while left:
+                head = b""
+                for stray in left:
+                    head += stray.data + b"\n"
+                    if len(head) >= HEAD_BYTES:
+                        break
+                found = next(
+                    (
+                        other
+                        for other, confidence, _ in detect(head[:HEAD_BYTES], reading.key).considered
+                        if confidence >= STRAY_CONFIDENCE
+                        and other not in tried
+                        and format_parser(other).family == family
+                    ),
+                    None,
+                )
+                if found is None:
+                    break
+                tried.add(found)
+                left = self._parser(found).adopt(reading, left)
+            return left
+
+        return offer
 
     def _nothing_decoded(self, reading: ObjectReading) -> None:
         report = reading.report

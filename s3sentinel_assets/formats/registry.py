@@ -16,6 +16,7 @@ AUTO = "auto"
 
 #: Format name → module:class. Modules are imported when first needed.
 FORMATS: dict[str, str] = {
+    "alb": "s3sentinel_assets.formats.alb:AlbParser",
     "cloudtrail": "s3sentinel_assets.formats.cloudtrail.parser:CloudTrailParser",
     "vpc_flow": "s3sentinel_assets.formats.vpc_flow.parser:VpcFlowParser",
 }

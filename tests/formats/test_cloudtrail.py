@@ -119,6 +119,7 @@ def test_every_column_is_filled_from_its_field():
         "UserIdentityUserName": "u",
         "VpcEndpointId": "vpce-1",
         "EventId_CF": "111122223333:e-7",
+        "ExtraFields_CF": None,
         "EventTime_CF": time,
         "_object": 0,
         "_ordinal": 0,
@@ -451,7 +452,7 @@ def test_small_windows_change_nothing(wrap, monkeypatch):
     original = CloudTrailParser.__init__
     content = wrap(*(record(n, readOnly="odd" if n % 50 == 0 else True) for n in range(400)))
     whole = parse(content)
-    monkeypatch.setattr(CloudTrailParser, "__init__", lambda self: original(self, window=3_000))
+    monkeypatch.setattr(CloudTrailParser, "__init__", lambda self, *given: original(self, *given, window=3_000))
     windowed = parse(content, step=1_000)
     assert windowed.rows.equals(whole.rows)
     cut = parse(content[:-700], step=1_000, format="cloudtrail")

@@ -124,7 +124,7 @@ def test_a_header_in_the_middle_changes_the_order_for_that_object_only():
 
 def test_a_header_in_the_middle_holds_for_later_blocks(monkeypatch):
     original = VpcFlowParser.__init__
-    monkeypatch.setattr(VpcFlowParser, "__init__", lambda self: original(self, block=300))
+    monkeypatch.setattr(VpcFlowParser, "__init__", lambda self, *given: original(self, *given, block=300))
     lines = [HEADER, *[LINE] * 20, "start bytes srcaddr", *["1700000000 7 10.9.9.9"] * 40]
     parsed = parse(text(*lines), text(LINE), format="vpc_flow", step=70)
     assert parsed.rows["Bytes"].to_list() == [4249] * 20 + [7] * 40 + [4249]
@@ -238,7 +238,7 @@ def test_lines_of_several_orders_stay_in_order_when_some_are_bad_and_blocks_are_
     whole = parse(*[a, b, c, a] * 15, format="vpc_flow")
     assert whole.rows["Bytes"].to_list() == [1, 2, 3, 5, 6, 7, 8, 1, 2] * 15
     original = VpcFlowParser.__init__
-    monkeypatch.setattr(VpcFlowParser, "__init__", lambda self: original(self, block=200))
+    monkeypatch.setattr(VpcFlowParser, "__init__", lambda self, *given: original(self, *given, block=200))
     small = parse(*[a, b, c, a] * 15, format="vpc_flow", step=33)
     assert small.rows.equals(whole.rows)
     assert small.entities.equals(whole.entities)
@@ -273,7 +273,7 @@ def test_a_cut_between_lines_still_counts_the_lost_tail():
 
 def test_a_line_that_never_ends_is_rejected_in_bounded_pieces(monkeypatch):
     original = VpcFlowParser.__init__
-    monkeypatch.setattr(VpcFlowParser, "__init__", lambda self: original(self, block=1 << 16))
+    monkeypatch.setattr(VpcFlowParser, "__init__", lambda self, *given: original(self, *given, block=1 << 16))
     parsed = parse(text(HEADER, LINE) + b"x" * 300_000, format="vpc_flow")
     assert parsed.report.rows == 1
     assert 1 <= parsed.report.rejected <= 6
@@ -549,7 +549,7 @@ def test_json_lines_in_blocks_are_those_in_one(monkeypatch):
     whole = json_lines(*[{**FLOW, "bytes": n, **({"vpc_id": "vpc-1"} if n % 40 > 30 else {})} for n in range(300)])
     once = parse(whole, format="vpc_flow")
     original = VpcFlowParser.__init__
-    monkeypatch.setattr(VpcFlowParser, "__init__", lambda self: original(self, block=700))
+    monkeypatch.setattr(VpcFlowParser, "__init__", lambda self, *given: original(self, *given, block=700))
     small = parse(whole, format="vpc_flow", step=97)
     assert once.rows["Bytes"].to_list() == list(range(300))
     assert small.rows.equals(once.rows)
@@ -594,7 +594,7 @@ def test_what_goes_into_parquet_comes_out_as_from_text(file, step):
 
 def test_a_json_line_that_never_ends_is_rejected_in_bounded_pieces(monkeypatch):
     original = VpcFlowParser.__init__
-    monkeypatch.setattr(VpcFlowParser, "__init__", lambda self: original(self, block=1 << 16))
+    monkeypatch.setattr(VpcFlowParser, "__init__", lambda self, *given: original(self, *given, block=1 << 16))
     parsed = parse(json_lines(FLOW, FLOW) + b'{"x": "' + b"x" * 300_000, format="vpc_flow")
     assert parsed.report.rows == 2
     assert 1 <= parsed.report.rejected <= 6

@@ -9,7 +9,7 @@ from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from operator import itemgetter
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 import polars as pl
 
@@ -22,7 +22,8 @@ from s3sentinel_assets.formats.frames import FLAGS, OBJECT, ORDINAL
 from s3sentinel_assets.formats.instants import EVENT_YEARS, parse_iso8601
 from s3sentinel_assets.formats.json_columns import collector_paused, columns_of, null_raw, raw_fields_are_utf8
 from s3sentinel_assets.formats.json_records import BrokenRecord, JsonSplitter, RecordRun
-from s3sentinel_assets.formats.model import FormatParser, ParsedFrame, Reading, Verdict
+from s3sentinel_assets.formats.mapping import TableMapping
+from s3sentinel_assets.formats.model import FormatParser, ParsedFrame, ParseOptions, Reading, Strays, Verdict
 
 __all__ = ["CloudTrailParser"]
 
@@ -66,12 +67,15 @@ class CloudTrailParser(FormatParser):
 
     name: ClassVar[str] = "cloudtrail"
     title: ClassVar[str] = "AWS CloudTrail"
-    table: ClassVar[str] = "AWSCloudTrail"
+    family: ClassVar[Literal["lines", "json"]] = "json"
+    native: ClassVar[tuple[TableMapping, ...]] = (TableMapping("AWSCloudTrail", {}, {}),)
     native_event_ids: ClassVar[bool] = True
 
-    def __init__(self, *, window: int = 8 << 20) -> None:
+    def __init__(
+        self, options: ParseOptions | None = None, strays: Strays | None = None, *, window: int = 8 << 20
+    ) -> None:
         """``window``: decoded bytes of an object held at once."""
-        super().__init__()
+        super().__init__(options, strays)
         self._splitter = JsonSplitter("Records", _RECORD_START, window=window)
         self._decoder = RecordDecoder()
         self._step = _Step()
@@ -177,19 +181,19 @@ class CloudTrailParser(FormatParser):
                 mended = self._decoder.mend(bytes(run.values[index]))
                 step.records[row], step.callers[row], step.tls[row], step.flags[row] = mended
 
-    def take(self) -> ParsedFrame | None:
+    def take(self) -> list[ParsedFrame]:
         """The rows gathered since the last call; see `FormatParser.take`."""
         self._finish_step()
         frames, self._frames = self._frames, []
         self.pending_bytes = 0
         if not frames:
-            return None
+            return []
         # One chunk: Polars copies frames of several chunks whenever they are queried.
         raw = pl.concat(frames, rechunk=True).with_columns(null_raw(Fields))
         del frames
         raw = with_shared(raw, with_callers(self._decoder.callers.take()), self._decoder.tls.take())
         rows = to_rows(raw, {object_id: reading.identity for object_id, reading in self._readings.items()})
-        return ParsedFrame(self.name, self.table, rows, to_entities(raw, rows))
+        return [ParsedFrame(self.name, self.mappings[0].table, rows, to_entities(raw, rows))]
 
 
 def _no_time(written: str | None) -> str:

@@ -12,18 +12,19 @@ Lines of many small files with one field order are parsed together.
 import re
 from collections.abc import Iterable, Iterator
 from itertools import count, islice
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 import polars as pl
 
 from s3sentinel_assets.formats.frames import FLAGS, OBJECT, ORDINAL, null_column
-from s3sentinel_assets.formats.model import FormatParser, ParsedFrame, Reading, Verdict
+from s3sentinel_assets.formats.mapping import TableMapping
+from s3sentinel_assets.formats.model import FormatParser, ParsedFrame, ParseOptions, Reading, Strays, Verdict
 from s3sentinel_assets.formats.vpc_flow.columns import to_rows
 from s3sentinel_assets.formats.vpc_flow.entities import to_entities
 from s3sentinel_assets.formats.vpc_flow.fields import DEFAULT_ORDER, FieldOrder, default_order, read_header
 from s3sentinel_assets.formats.vpc_flow.json_lines import as_text, count_known, starts_object
 from s3sentinel_assets.formats.vpc_flow.lines import parse_fast, parse_lines
-from s3sentinel_assets.formats.vpc_flow.stretches import HeldLines, ParsedLines, in_order
+from s3sentinel_assets.formats.line_logs.stretches import HeldLines, ParsedLines, in_order
 
 __all__ = ["VpcFlowParser"]
 
@@ -37,11 +38,14 @@ class VpcFlowParser(FormatParser):
 
     name: ClassVar[str] = "vpc_flow"
     title: ClassVar[str] = "a VPC flow log"
-    table: ClassVar[str] = "AWSVPCFlow"
+    family: ClassVar[Literal["lines", "json"]] = "lines"
+    native: ClassVar[tuple[TableMapping, ...]] = (TableMapping("AWSVPCFlow", {}, {}),)
 
-    def __init__(self, *, block: int = _BLOCK) -> None:
+    def __init__(
+        self, options: ParseOptions | None = None, strays: Strays | None = None, *, block: int = _BLOCK
+    ) -> None:
         """``block``: decoded bytes parsed at once."""
-        super().__init__()
+        super().__init__(options, strays)
         self._block = block
         self._held: dict[FieldOrder, list[HeldLines]] = {}  # by order: files of several orders often take turns
         self._held_bytes = 0
@@ -200,17 +204,17 @@ class VpcFlowParser(FormatParser):
             ordinals = pl.Series(ORDINAL, good, dtype=pl.Int64) + first
             self._keep(frame.hstack([objects, ordinals]), order, [(source.number, len(good))])
 
-    def take(self) -> ParsedFrame | None:
+    def take(self) -> list[ParsedFrame]:
         """The rows gathered since the last call; see `FormatParser.take`."""
         self._parse_all()
         parsed, self._parsed = self._parsed, []
         self.pending_bytes = 0
         if not parsed:
-            return None
+            return []
         raw = in_order(parsed)
         del parsed
         rows = to_rows(raw, self._identities)
-        return ParsedFrame(self.name, self.table, rows, to_entities(rows))
+        return [ParsedFrame(self.name, self.mappings[0].table, rows, to_entities(rows))]
 
 
 def _after_blank(data: bytes) -> int:

@@ -32,6 +32,11 @@ class HeldLines:
     pieces: tuple[bytes | memoryview, ...]
     count: int
 
+    @property
+    def size(self) -> int:
+        """Bytes held."""
+        return sum(map(len, self.pieces))
+
 
 @dataclass(frozen=True)
 class ParsedLines:
