@@ -14,7 +14,7 @@ ARGS   ?=
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help venv demo dev emit latency local ui rules test bench bench-reading lint types contracts tests format clean
+.PHONY: help venv demo dev emit latency local ui rules test bench bench-reading conformance lint types contracts tests format clean
 
 help: ## Lists the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -74,6 +74,9 @@ bench-reading: $(READY) ## Measures a listing of three million keys and an objec
 	@$(BIN)/python -m benchmarks.large_object --gigabytes 2
 	@$(BIN)/python -m benchmarks.large_object --gigabytes 2 --container gzip
 
+conformance: $(READY) ## Parses published samples of every format and compares their fields (ARGS="alb --problems")
+	@$(BIN)/python -m conformance $(ARGS)
+
 test: lint types contracts tests ## Checks everything: style, types, layers, tests
 
 lint: $(READY) ## Checks style and formatting
@@ -95,4 +98,4 @@ format: $(READY) ## Formats the code and mends what can be mended automatically
 
 clean: ## Removes .venv and caches (kept: .s3sentinel and .dagster, which hold data)
 	rm -rf $(VENV) .pytest_cache .ruff_cache .import_linter_cache .hypothesis build dist *.egg-info
-	find s3sentinel_assets tests benchmarks -name __pycache__ -type d -prune -exec rm -rf {} +
+	find s3sentinel_assets tests benchmarks conformance -name __pycache__ -type d -prune -exec rm -rf {} +

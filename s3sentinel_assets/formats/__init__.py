@@ -6,7 +6,7 @@ objects (``s3``), decompression (``containers``), storing or sending rows. To ad
 """
 
 from s3sentinel_assets.formats.detection import Detection, detect
-from s3sentinel_assets.formats.model import FormatParser, ObjectInput, ObjectReport, ParsedFrame, Verdict
+from s3sentinel_assets.formats.model import FormatParser, ObjectInput, ObjectReport, ParsedFrame, ParseOptions, Verdict
 from s3sentinel_assets.formats.part import AccountingError, PartParser
 from s3sentinel_assets.formats.registry import AUTO, FORMATS, format_names, format_parser
 from s3sentinel_assets.formats.rejects import REJECT_SCHEMA
@@ -20,6 +20,7 @@ __all__ = [
     "FormatParser",
     "ObjectInput",
     "ObjectReport",
+    "ParseOptions",
     "ParsedFrame",
     "PartParser",
     "Verdict",
