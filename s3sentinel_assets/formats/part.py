@@ -81,6 +81,7 @@ class PartParser:
         self._hash_content = hash_content
         self._rejects = RejectLog()
         self._parsers: dict[str, FormatParser] = {}
+        self._lately: list[str] = []  # formats of the objects so far, the last one first
         self._by_id: dict[int, ObjectReading] = {}
 
     @property
@@ -124,11 +125,14 @@ class PartParser:
             # As a series: a query over the frame could copy all of it.
             counts = dict(frame.rows["_object"].value_counts().iter_rows())
             kept = frame
-            if dropped := [object_id for object_id in counts if self._by_id[object_id].discarded]:
-                stay = ~frame.rows["_object"].is_in(dropped)
+            dropped = [object_id for object_id in counts if self._by_id[object_id].discarded]
+            selective = [reading for object_id in counts if (reading := self._by_id[object_id]).selective]
+            if dropped or selective:
+                stay = ~frame.rows["_object"].is_in(dropped) & _wanted(frame.rows, selective)
                 kept = ParsedFrame(frame.format, frame.table, frame.rows.filter(stay), frame.entities.filter(stay))
-            for object_id in counts.keys() - set(dropped):
-                self._by_id[object_id].count_rows(counts[object_id], frame.format, frame.table)
+                counts = dict(kept.rows["_object"].value_counts().iter_rows())
+            for object_id, count in counts.items():
+                self._by_id[object_id].count_rows(count, frame.format, frame.table)
             if kept.rows.height:
                 yield kept
 
@@ -152,7 +156,7 @@ class PartParser:
         if reading.discarded or not head:
             self._nothing_decoded(reading)
             return
-        parser = self._parser_for(reading, head, source.key, chunks)
+        parser = self._parser(source.format) if source.format else self._parser_for(reading, head, source.key, chunks)
         if parser is None:
             return
         report.format = parser.name
@@ -172,7 +176,7 @@ class PartParser:
         """The parser for this content; None, after quarantining the object as one record, when there is none."""
         name, sample = self.format, head[:HEAD_BYTES]
         if name == AUTO:
-            found = detect(sample, key)
+            found = detect(sample, key, likely=self._lately)
             name, reason, detail = found.format, "unknown_format", "the content fits no known format"
         else:
             kind = format_parser(name)
@@ -193,6 +197,9 @@ class PartParser:
             reading.report.state = "unreadable"
             reading.remark_failure()
             return None
+        if name in self._lately:
+            self._lately.remove(name)
+        self._lately.insert(0, name)
         return self._parser(name)
 
     def _parser(self, name: str) -> FormatParser:
@@ -249,5 +256,21 @@ class PartParser:
             # The cut fell between two records: what is missing still counts as one.
             reading.lose_tail(report.decoded_bytes, *reading.cut, b"")
         reading.remark_failure()
-        if reading.lost_tail and not reading.discarded:
+        if reading.tail_rejected and not reading.discarded:
             report.state = "partly_read" if report.records > 1 else "unreadable"
+
+
+def _wanted(rows: pl.DataFrame, selective: Sequence[ObjectReading]) -> pl.Series:
+    """Which rows are records that are wanted, where of the objects ``selective`` only some are."""
+    places = rows.select("_object", "_ordinal")
+    wanted = ~places["_object"].is_in([reading.object_id for reading in selective])
+    if not selective:
+        return wanted
+    picked = pl.concat([reading.wanted for reading in selective])
+    found = places.with_row_index("row").join(picked, on=["_object", "_ordinal"], how="semi")["row"]
+    wanted = wanted.scatter(found, values=True)
+    beyond = {reading.object_id: reading.wanted_from for reading in selective if reading.wanted_from is not None}
+    if beyond:
+        first = places["_object"].replace_strict(beyond, default=None, return_dtype=pl.Int64)
+        wanted |= (places["_ordinal"] >= first).fill_null(value=False)
+    return wanted
