@@ -14,7 +14,7 @@ ARGS   ?=
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help venv demo dev emit latency local ui rules test bench bench-reading conformance lint types contracts tests format clean
+.PHONY: help venv demo dev emit latency local ui rules test bench bench-reading bench-formats conformance lint types contracts tests format clean
 
 help: ## Lists the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -66,13 +66,16 @@ ui: $(READY) ## Opens the last demo in the Dagster UI on http://127.0.0.1:3000 (
 rules: $(READY) ## Runs the example rules on the last demo's workspace (ARGS="--show")
 	@$(BIN)/s3sentinel rules run rules --home .s3sentinel/demo --from 24h $(ARGS)
 
-bench: $(READY) ## Measures the whole chain on one core, next to the ordinary Python way (ARGS="--size small --rounds 3")
+bench: $(READY) bench-formats ## Measures the whole chain on one core, next to the ordinary Python way, and every format
 	@$(BIN)/python -m benchmarks --chart docs/bench.svg $(ARGS)
 
 bench-reading: $(READY) ## Measures a listing of three million keys and an object of 2 GB: cost and memory
 	@$(BIN)/python -m benchmarks.listing $(ARGS)
 	@$(BIN)/python -m benchmarks.large_object --gigabytes 2
 	@$(BIN)/python -m benchmarks.large_object --gigabytes 2 --container gzip
+
+bench-formats: $(READY) ## Measures the log parser on every format, next to the ordinary Python way (ARGS="alb --rounds 5")
+	@$(BIN)/python -m benchmarks.formats $(ARGS)
 
 conformance: $(READY) ## Parses published samples of every format and compares their fields (ARGS="alb --problems")
 	@$(BIN)/python -m conformance $(ARGS)
