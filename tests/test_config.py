@@ -8,6 +8,7 @@ import pytest
 import yaml
 
 from s3sentinel_assets.config import AwsAccess, Config, load_config
+from s3sentinel_assets.config.formats import FORMATS
 from s3sentinel_assets.errors import ConfigurationError
 
 REPOSITORY = Path(__file__).resolve().parent.parent
@@ -69,9 +70,9 @@ def test_the_file_in_the_repository_is_valid() -> None:
 def test_defaults_and_derived_values(load) -> None:
     config = load()
     source = config.source("cloudtrail")
-    assert (source.name, source.table, source.destination_or_default.stream_name) == (
-        "cloudtrail", "AWSCloudTrail", "Custom-AWSCloudTrail",
-    )  # fmt: skip
+    assert (source.name, source.tables) == ("cloudtrail", ("AWSCloudTrail",))
+    assert source.destination_for("AWSCloudTrail").stream_name == "Custom-AWSCloudTrail"
+    assert (source.normalise, source.fields, source.time_zone) == ("native", (), "UTC")
     assert config.aws_access(source) is config.aws
     assert config.sentinel.ingestion_endpoint == "https://x.ingest.monitor.azure.com"
     assert config.ledger_url.startswith("sqlite:////")
@@ -102,8 +103,32 @@ MISTAKES = [
     ({"sources": None}, "sources: is missing; add it"),
     ({"sources": {}}, "sources: "),
     ({"sources": ["cloudtrail"]}, "sources: "),
-    ({"sources.cloudtrail.format": "cloudtrial"}, "sources.cloudtrail.format: Input should be 'auto', 'cloudtrail' or"),
-    ({"sources.cloudtrail.format": "auto"}, "sources.cloudtrail: format auto needs a destination"),
+    ({"sources.cloudtrail.format": "cloudtrial"},
+     "sources.cloudtrail.format: is no known format; did you mean 'cloudtrail'? known are auto, alb, aws_config, "),
+    ({"sources.cloudtrail.format": "evtx"}, "sources.cloudtrail.format: is no known format; known are auto, alb, "),
+    ({"sources.cloudtrail.format": ["cloudtrail"]}, "sources.cloudtrail.format: Input should be a valid string"),
+    ({"sources.cloudtrail.normalise": "ocsf"}, "sources.cloudtrail.normalise: Input should be 'native' or 'asim'"),
+    ({"sources.cloudtrail.time_zone": "CET+1"}, "sources.cloudtrail.time_zone: is no time zone; it must be an IANA"),
+    ({"sources.cloudtrail.time_zone": "../UTC"}, "sources.cloudtrail.time_zone: is no time zone; it must be an IANA"),
+    ({"sources.cloudtrail.fields": "a b"}, "sources.cloudtrail.fields: must be a list, such as [srcaddr, dstaddr, ac"),
+    ({"sources.cloudtrail.fields": ["a", ""]}, "sources.cloudtrail.fields: has an empty name"),
+    ({"sources.cloudtrail.fields": ["a", "b", "a"]}, "sources.cloudtrail.fields: names the field 'a' twice"),
+    ({"sources.cloudtrail.fields": ["a"]},
+     "sources.cloudtrail: fields goes with format cloudfront_realtime, csv, tgw_flow, vpc_flow, w3c, not with cloudtr"),
+    ({"sources.cloudtrail.fields": ["a"], "sources.cloudtrail.format": "auto"}, "sources.cloudtrail: fields goes with"),
+    ({"sources.cloudtrail.destination": {"table": "AWSVPCFlow"}},
+     "sources.cloudtrail: no row of format cloudtrail with normalise: native goes to the table AWSVPCFlow; rows go t"),
+    ({"sources.cloudtrail.destination": {"table": "AWSCloudTrail"}, "sources.cloudtrail.normalise": "asim"},
+     "sources.cloudtrail: no row of format cloudtrail with normalise: asim goes to the table AWSCloudTrail; rows go "),
+    ({"sources.cloudtrail.format": "auto", "sources.cloudtrail.destinations": [{"table": "Mine_CL"}]},
+     "sources.cloudtrail: no row of format auto with normalise: native goes to the table Mine_CL; rows go to AWSALB"),
+    ({"sources.cloudtrail.destinations": [{"tabel": "AWSCloudTrail"}]},
+     "sources.cloudtrail.destinations.0.tabel: unknown key; did you mean 'table'?"),
+    ({"sources.cloudtrail.destinations": [{"table": "AWSCloudTrail"}, {"table": "AWSCloudTrail", "stream": "x"}]},
+     "sources.cloudtrail: destinations names the table AWSCloudTrail twice"),
+    ({"sources.cloudtrail.destinations": [{"table": "AWSCloudTrail"}],
+      "sources.cloudtrail.destination": {"table": "AWSCloudTrail"}},
+     "sources.cloudtrail: destination is the short form of one; move it into destinations"),
     ({"sources.Cloud-Trail": {"bucket": "logs", "prefix": "", "format": "cloudtrail"}}, "sources: 'Cloud-Trail' "),
     ({"sentinel.ingestion_endpoint": "http://x"}, "sentinel.ingestion_endpoint: must start with https://"),
     ({"sentinel.query_endpoint": "http://x"}, "sentinel.query_endpoint: must start with https://"),
@@ -323,3 +348,48 @@ def test_no_other_endpoint_gets_what_is_meant_for_aws(url):
     access = AwsAccess(endpoint_url=url)
     assert not access.is_stand_in
     assert access.endpoint_of("sts") is access.endpoint_of("cloudtrail") is None
+
+
+def test_a_mixed_source_fills_each_formats_table_and_only_names_streams_that_differ(load):
+    mixed = load(
+        **{
+            "sources.cloudtrail.format": "auto",
+            "sources.cloudtrail.destinations": [
+                {"table": "AWSVPCFlow", "stream": "Custom-Flows", "dcr_id": "dcr-2"},
+                {"table": "ASimDnsActivityLogs"},
+            ],
+        }
+    ).source("cloudtrail")
+    assert set(mixed.formats) == set(FORMATS)
+    assert {"AWSCloudTrail", "AWSVPCFlow", "AWSWAF", "ASimDnsActivityLogs", "Syslog"} < set(mixed.tables)
+    assert len(mixed.tables) == len(set(mixed.tables))
+    flows, dns = mixed.destination_for("AWSVPCFlow"), mixed.destination_for("ASimDnsActivityLogs")
+    assert (flows.stream_name, flows.dcr_id) == ("Custom-Flows", "dcr-2")
+    assert (dns.stream_name, dns.dcr_id) == ("Custom-ASimDnsActivityLogs", None)
+    assert mixed.destination_for("AWSWAF").stream_name == "Custom-AWSWAF"
+
+
+@pytest.mark.parametrize(
+    ("format_name", "normalise", "tables"),
+    [
+        ("waf", "native", ("AWSWAF",)),
+        ("waf", "asim", ("ASimWebSessionLogs",)),
+        ("tgw_flow", "native", ("ASimNetworkSessionLogs",)),  # Sentinel has no table of its own
+        ("syslog", "asim", ("Syslog",)),  # ASIM has none
+    ],
+)
+def test_rows_go_to_the_tables_asked_for_else_to_those_there_are(load, format_name, normalise, tables):
+    changes = {"sources.cloudtrail.format": format_name, "sources.cloudtrail.normalise": normalise}
+    assert load(**changes).source("cloudtrail").tables == tables
+
+
+def test_fields_and_time_zone_of_files_that_state_neither(load, monkeypatch):
+    monkeypatch.setenv("S3SENTINEL_SOURCES__CLOUDTRAIL__TIME_ZONE", "Europe/Berlin")
+    changes = {"sources.cloudtrail.format": "vpc_flow", "sources.cloudtrail.fields": ["srcaddr", "dstaddr"]}
+    source = load(**changes).source("cloudtrail")
+    assert (source.fields, source.time_zone) == (("srcaddr", "dstaddr"), "Europe/Berlin")
+
+
+def test_the_schema_of_the_configuration_lists_the_formats():
+    described = Config.model_json_schema()["$defs"]["SourceSettings"]["properties"]["format"]
+    assert described["enum"] == ["auto", *FORMATS]

@@ -10,6 +10,7 @@ OWN_COLUMNS: dict[str, str] = {
     "EventId_CF": "Stable id of the event. CloudTrail: account and eventID; else the object's identity and the "
     "record's number in it. Equal ids are the same event.",
     "EventTime_CF": "When it happened. TimeGenerated is the same, unless Sentinel rewrites it (more than 2 days old).",
+    "ExtraFields_CF": "Fields of the log that the table has no column for, as JSON.",
     "BatchId_CF": "The upload that brought the row; the ledger knows when it was sent and accepted.",
     "Attempt_CF": "1; 2 when the batch was sent again after an unknown outcome.",
     "AnomalyScore_CF": "How unusual the event is for its principal, in bits: 10 is about one in a thousand.",

@@ -2,51 +2,72 @@
 
 Belongs here: which columns a stage writes. Does not belong here: the meanings (`assets.column_texts`) or the schemas
 (``tables``).
+
+Of a source that fills several tables every column is listed once, with the tables that have it; those that all tables
+have come last.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Sequence
 
 import dagster as dg
 
 from s3sentinel_assets.assets.column_texts import OWN_COLUMNS, TABLE_COLUMNS
-from s3sentinel_assets.tables import load_schema, table_names
+from s3sentinel_assets.tables import TableSchema, load_schema, table_names
 
 __all__ = ["delivered_columns", "parsed_columns", "scored_columns"]
 
-_PARSED = ("EventId_CF", "EventTime_CF")
+_PARSED = ("EventId_CF", "EventTime_CF", "ExtraFields_CF")
 _SCORED = ("AnomalyScore_CF", "Confidence_CF", "Priority_CF", "Reasons_CF", "Flags_CF")
+#: So many tables are named beside a column.
+_NAMED = 3
 
 
-def _columns(table: str) -> tuple[Mapping[str, str], Mapping[str, str]]:
-    """The table's own columns and ours; none for a table whose schema does not ship."""
-    if table not in table_names():
-        return {}, {}
-    schema = load_schema(table)
-    return schema.columns, schema.own_columns
+def parsed_columns(tables: Sequence[str]) -> dict[str, dg.TableSchema]:
+    """Asset metadata: the tables' own columns and those that parsing adds. Empty for tables without a schema."""
+    return _metadata(tables, lambda schema: [*schema.columns, *_some(schema, _PARSED)])
 
 
-def _metadata(table: str, columns: Iterable[tuple[str, str]]) -> dict[str, dg.TableSchema]:
-    texts = TABLE_COLUMNS.get(table, {}) | OWN_COLUMNS
-    listed = [dg.TableColumn(name, kind, description=texts.get(name)) for name, kind in columns]
-    return {"dagster/column_schema": dg.TableSchema(columns=listed)} if listed else {}
-
-
-def _some(columns: Mapping[str, str], names: Iterable[str]) -> list[tuple[str, str]]:
-    return [(name, columns[name]) for name in names if name in columns]
-
-
-def parsed_columns(table: str) -> dict[str, dg.TableSchema]:
-    """Asset metadata: the table's own columns and the two that parsing adds. Empty for a table without a schema."""
-    columns, own = _columns(table)
-    return _metadata(table, [*columns.items(), *_some(own, _PARSED)])
-
-
-def scored_columns(table: str) -> dict[str, dg.TableSchema]:
+def scored_columns(tables: Sequence[str]) -> dict[str, dg.TableSchema]:
     """Asset metadata: what scoring adds, row by row beside the parsed rows."""
-    return _metadata(table, _some(_columns(table)[1], _SCORED))
+    return _metadata(tables, lambda schema: _some(schema, _SCORED))
 
 
-def delivered_columns(table: str) -> dict[str, dg.TableSchema]:
+def delivered_columns(tables: Sequence[str]) -> dict[str, dg.TableSchema]:
     """Asset metadata: every column a delivered row may have."""
-    columns, own = _columns(table)
-    return _metadata(table, [*columns.items(), *own.items()])
+    return _metadata(tables, lambda schema: [*schema.columns, *schema.own_columns])
+
+
+def _some(schema: TableSchema, names: Sequence[str]) -> list[str]:
+    return [name for name in names if name in schema.own_columns]
+
+
+def _metadata(tables: Sequence[str], chosen: Callable[[TableSchema], list[str]]) -> dict[str, dg.TableSchema]:
+    shipped = set(table_names())
+    schemas = [load_schema(table) for table in tables if table in shipped]
+    having: dict[str, dict[str, str]] = {}  # column → table → type
+    for schema in schemas:
+        for name in chosen(schema):
+            having.setdefault(name, {})[schema.name] = schema.writable[name]
+    if not having:
+        return {}
+    # With several tables what tells them apart comes first.
+    names = sorted(having, key=lambda name: len(schemas) > 1 and len(having[name]) == len(schemas))
+    listed = [
+        dg.TableColumn(
+            name,
+            " or ".join(dict.fromkeys(having[name].values())),
+            description=_text(name, list(having[name]), alone=len(having[name]) < len(schemas)),
+        )
+        for name in names
+    ]
+    return {"dagster/column_schema": dg.TableSchema(columns=listed)}
+
+
+def _text(name: str, tables: list[str], *, alone: bool) -> str | None:
+    """What a column means; ``alone``: and which tables have it, since others do not."""
+    meanings = {OWN_COLUMNS.get(name) or TABLE_COLUMNS.get(table, {}).get(name) for table in tables}
+    meaning = meanings.pop() if len(meanings) == 1 else None
+    if not alone:
+        return meaning
+    named = ", ".join(tables[:_NAMED]) + (f" and {len(tables) - _NAMED} more" if len(tables) > _NAMED else "")
+    return f"{named}: {meaning}" if meaning else f"Of {named}."

@@ -6,7 +6,7 @@ import dagster as dg
 
 from s3sentinel_assets.assets.chart import HourChart
 from s3sentinel_assets.assets.columns import delivered_columns
-from s3sentinel_assets.assets.describe import delivered_text, tags_of
+from s3sentinel_assets.assets.describe import delivered_text, streams_of, tags_of
 from s3sentinel_assets.assets.hourly import RETRY_POLICY, bring_up_to_date
 from s3sentinel_assets.assets.metadata import stage_metadata
 from s3sentinel_assets.assets.progress import progress_key, report_progress
@@ -21,7 +21,6 @@ __all__ = ["delivered_batches"]
 def delivered_batches(source: SourceSettings, hours: dg.HourlyPartitionsDefinition) -> dg.AssetsDefinition:
     """The asset ``delivered_batches`` of a source, with its checks."""
     scored = dg.AssetKey([source.name, "scored_logs"])
-    destination = source.destination_or_default
 
     @dg.asset(
         key=[source.name, "delivered_batches"],
@@ -32,11 +31,7 @@ def delivered_batches(source: SourceSettings, hours: dg.HourlyPartitionsDefiniti
         pool=SENTINEL_POOL,
         kinds={"azure"},
         check_specs=delivered_check_specs(source.name, hours),
-        metadata={
-            "table": destination.table,
-            "stream": destination.stream_name,
-            **delivered_columns(destination.table),
-        },
+        metadata={**streams_of(source), **delivered_columns(source.tables)},
         description=delivered_text(source),
         group_name=source.name,
         owners=[source.owner],

@@ -6,7 +6,19 @@ Belongs here: the words a newcomer reads. Does not belong here: columns (`assets
 
 from s3sentinel_assets.config import SourceSettings
 
-__all__ = ["delivered_text", "parsed_text", "progress_text", "raw_text", "scored_text", "state_text", "tags_of"]
+__all__ = [
+    "delivered_text",
+    "parsed_text",
+    "progress_text",
+    "raw_text",
+    "scored_text",
+    "state_text",
+    "streams_of",
+    "tags_of",
+]
+
+#: So many tables are named in a text.
+_NAMED = 6
 
 
 def tags_of(source: SourceSettings, step: str) -> dict[str, str]:
@@ -16,7 +28,26 @@ def tags_of(source: SourceSettings, step: str) -> dict[str, str]:
         source: the source.
         step: the step's place and name, such as ``1-listed``; filtering by the tag shows it for all sources.
     """
-    return {"source": source.name, "format": source.format, "table": source.table, "step": step}
+    table = source.tables[0] if len(source.tables) == 1 else "several"
+    return {"source": source.name, "format": source.format, "table": table, "step": step}
+
+
+def streams_of(source: SourceSettings) -> dict[str, str]:
+    """Asset metadata: the tables that the source fills, and the streams their rows go through."""
+    streams = [source.destination_for(table).stream_name for table in source.tables]
+    if len(streams) == 1:
+        return {"table": source.tables[0], "stream": streams[0]}
+    return {"tables": ", ".join(source.tables), "streams": ", ".join(streams)}
+
+
+def _tables(source: SourceSettings) -> str:
+    """The source's tables in words: ``the Sentinel table `AWSVPCFlow` ``."""
+    named = [f"`{table}`" for table in source.tables]
+    if len(named) == 1:
+        return f"the Sentinel table {named[0]}"
+    if len(named) <= _NAMED:
+        return f"the Sentinel tables {', '.join(named[:-1])} and {named[-1]}, whichever it belongs to"
+    return f"the Sentinel table of its format: {', '.join(named[:_NAMED])} and {len(named) - _NAMED} more"
 
 
 def _text(what: str, materialising: str, red: str) -> str:
@@ -39,8 +70,8 @@ def parsed_text(source: SourceSettings) -> str:
     """About ``parsed_logs``."""
     tampered = " Check *integrity* is red when a log file was changed, added or deleted."
     return _text(
-        f"Every record of the hour's objects as a row of the Sentinel table `{source.table}`, in Parquet files of this "
-        "project. What cannot be parsed is in *quarantine* with the reason and its bytes; a repeated event is "
+        f"Every record of the hour's objects as a row of {_tables(source)}, in Parquet files of this project. What "
+        "cannot be parsed is in *quarantine* with the reason and its bytes; a repeated event is "
         "*filtered* and counted.",
         "reads the parts that are not parsed yet, and no other.",
         "`problems` in the hour's metadata names objects, reasons and what to do. A refused object holds up no other; "
@@ -60,11 +91,13 @@ def state_text() -> str:
     )
 
 
-def scored_text() -> str:
+def scored_text(source: SourceSettings) -> str:
     """About ``scored_logs``."""
+    by_format = " Each format is scored by its own model and history; `unscored_…` counts events of those without."
     return _text(
         "How unusual every event of the hour is for who did it: a score in bits, a priority, and from medium up the "
-        "reasons in words. `preview` in the hour's metadata shows the most urgent ones.",
+        "reasons in words. `preview` in the hour's metadata shows the most urgent ones."
+        + (by_format if len(source.formats) > 1 else ""),
         "scores the parts that are not scored yet.",
         "events that cannot be scored go out all the same, flagged `unscored` and counted, so red means that the files "
         "or the ledger cannot be reached.",
@@ -73,9 +106,15 @@ def scored_text() -> str:
 
 def delivered_text(source: SourceSettings) -> str:
     """About ``delivered_batches``."""
+    several = len(source.tables) > 1
+    where = (
+        f"the Sentinel workspace, each in {_tables(source)}"
+        if several
+        else f"`{source.tables[0]}` of the Sentinel workspace"
+    )
     return _text(
-        f"The hour's rows in `{source.destination_or_default.table}` of the Sentinel workspace. They go out in batches "
-        "of about 1 MB whose plan is on disk before the first byte is sent; the ledger keeps the outcome of each.",
+        f"The hour's rows in {where}. They go out in batches of about 1 MB whose plan is on disk before the first byte "
+        "is sent; the ledger keeps the outcome of each.",
         "sends what is not accepted yet. Nothing is sent twice: a batch whose outcome is unknown is settled by asking "
         "the workspace, not by sending again.",
         "the run's error says what the workspace refuses (role, rule, size). Check *accounting* tells where each "

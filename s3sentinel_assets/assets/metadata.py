@@ -15,10 +15,13 @@ from s3sentinel_assets.pipeline.summary import StageSummary
 if TYPE_CHECKING:
     import polars as pl
 
-__all__ = ["preview_table", "problem_table", "stage_metadata"]
+    from s3sentinel_assets.ledger.shapes import Shape
+
+__all__ = ["preview_table", "problem_table", "shape_metadata", "stage_metadata"]
 
 _CELL = 200
 _PROBLEMS = 20
+_FIELDS = 50
 _COLUMNS = 16
 _SIZES = ("decoded_bytes", "raw_bytes")
 #: What counts are called here, where the ledger's word needs a second look.
@@ -57,6 +60,47 @@ def problem_table(problems: Sequence[str]) -> dg.TableMetadataValue:
     return dg.MetadataValue.table(records=[dg.TableRecord({"problem": row}) for row in rows], schema=schema)
 
 
+def _table(columns: Mapping[str, str], rows: Sequence[Sequence[object]]) -> dg.TableMetadataValue:
+    """A table from column → type and its rows, cells cut at 200 characters."""
+    return dg.MetadataValue.table(
+        records=[dg.TableRecord(dict(zip(columns, map(_cell, row), strict=True))) for row in rows],
+        schema=dg.TableSchema(columns=[dg.TableColumn(name, kind) for name, kind in columns.items()]),
+    )
+
+
+def shape_metadata(shapes: "Sequence[Shape]") -> dict[str, dg.MetadataValue]:
+    """What kinds of rows an hour has, and what the logs hold that their tables have no column for.
+
+    Args:
+        shapes: of the hour, one for each format and table.
+
+    Returns:
+        ``formats``: format, table and rows. ``unknown_fields``, if there are any: the fifty most frequent ones with the
+        number of records (reckoned up where a frame has very many), a sample and the event it is from. Nothing where no
+        shape is kept.
+    """
+    if not shapes:
+        return {}
+    metadata: dict[str, dg.MetadataValue] = {
+        "formats": _table(
+            {"format": "string", "table": "string", "rows": "int"},
+            [(shape.format, shape.table, shape.rows) for shape in shapes],
+        )
+    }
+    fields = [
+        (shape.format, shape.table, name, seen.records, seen.sample, seen.event_id)
+        for shape in shapes
+        for name, seen in shape.fields.items()
+    ]
+    if fields:
+        names = ("format", "table", "field", "records", "sample", "event")
+        metadata["unknown_fields"] = _table(
+            {name: "int" if name == "records" else "string" for name in names},
+            sorted(fields, key=lambda row: -row[3])[:_FIELDS],
+        )
+    return metadata
+
+
 def _outcome(summary: StageSummary) -> str:
     words = [f"{summary.done} done now", f"{summary.kept} done before"]
     if summary.busy:
@@ -87,6 +131,7 @@ def stage_metadata(
     *,
     rows: str | None = None,
     chart: dg.MetadataValue | None = None,
+    more: Mapping[str, dg.MetadataValue] | None = None,
 ) -> dict[str, dg.MetadataValue]:
     """The metadata of one hour's materialisation, in the order the UI shows it: what is wrong comes first.
 
@@ -95,6 +140,7 @@ def stage_metadata(
         links: what to call a neighbouring asset → its key.
         rows: the count that is the hour's row count, if any; the UI draws it over time.
         chart: of the hours up to this one, if any.
+        more: what else there is to show, after the figures.
     """
     metadata: dict[str, dg.MetadataValue] = {}
     if summary.problems:
@@ -112,7 +158,7 @@ def stage_metadata(
     if isinstance(count, int):
         metadata["dagster/row_count"] = dg.MetadataValue.int(count)
     metadata["seconds"] = dg.MetadataValue.float(round(summary.seconds, 3))
-    metadata |= _speed(summary)
+    metadata |= _speed(summary) | dict(more or {})
     if summary.preview is not None and not summary.preview.is_empty():
         metadata["preview"] = preview_table(summary.preview)
     return metadata | {name: dg.MetadataValue.asset(key) for name, key in links.items()}

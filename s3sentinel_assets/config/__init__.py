@@ -1,21 +1,14 @@
 """The configuration: ``s3sentinel.yaml`` plus ``S3SENTINEL_…`` environment variables, validated before anything starts.
 
-Belongs here: the shape of the configuration (``aws``, ``sections``, ``model``), its checks, and reading it
+Belongs here: the shape of the configuration (``aws``, ``source``, ``sections``, ``model``), its checks, and reading it
 (``loading``). Does not belong here: anything that opens a connection; the sections are handed to the parts that do.
 """
 
 from s3sentinel_assets.config.aws import AssumedRole, AwsAccess, Service
 from s3sentinel_assets.config.loading import SENSORS_VARIABLE, config_path, load_config
 from s3sentinel_assets.config.model import Config
-from s3sentinel_assets.config.sections import (
-    Credential,
-    Destination,
-    Digests,
-    LedgerSettings,
-    Limits,
-    SentinelSettings,
-    SourceSettings,
-)
+from s3sentinel_assets.config.sections import Credential, LedgerSettings, Limits, SentinelSettings
+from s3sentinel_assets.config.source import Destination, Digests, SourceSettings
 
 __all__ = [
     "SENSORS_VARIABLE",

@@ -12,7 +12,8 @@ from pydantic import Field, field_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from s3sentinel_assets.config.aws import AwsAccess
-from s3sentinel_assets.config.sections import LedgerSettings, Limits, SentinelSettings, SourceSettings
+from s3sentinel_assets.config.sections import LedgerSettings, Limits, SentinelSettings
+from s3sentinel_assets.config.source import SourceSettings
 from s3sentinel_assets.errors import ConfigurationError
 
 __all__ = ["ENV_PREFIX", "Config"]

@@ -169,10 +169,10 @@ class Emitter:
 
 
 def _kind(source: SourceSettings) -> SourceName:
-    family = source.log_family
+    family = source.format
     if family not in ("cloudtrail", "vpc_flow"):
         raise ConfigurationError(
-            f"sources.{source.name}: logs for table {source.table} cannot be invented; name a source with format "
+            f"sources.{source.name}: logs of format {family} cannot be invented; name a source with format "
             "cloudtrail or vpc_flow with --source"
         )
     return cast("SourceName", family)

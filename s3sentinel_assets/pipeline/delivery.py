@@ -97,7 +97,7 @@ def _plan(runtime: Runtime, part: Part, held: Lease) -> bool:
         f"{part.source}/{part.hour}/planned",
         parsed,
         scored if scored.files_of("scores") else None,
-        runtime.source(part.source).destination_or_default,
+        runtime.source(part.source).destination_for,
         runtime.config.sentinel,
         integrity,
     )

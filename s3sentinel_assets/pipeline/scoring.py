@@ -1,9 +1,13 @@
 """Scoring a part: pin what it reads, score its entity view, leave counters for the next part of the hour.
 
-Delivery never waits for this: whatever goes wrong, the stage is committed as unscored, with the reason, and counted.
+A part of a mixed source has entity files of several formats. Each is scored by its own model against its own history;
+those of formats without a model stay without scores.
+
+Delivery never waits for this: whatever goes wrong, the events concerned go out unscored, with the reason, and counted.
 """
 
 import time
+from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -16,26 +20,39 @@ from s3sentinel_assets.ledger.leases import Lease, hold_lease
 from s3sentinel_assets.ledger.parts import Part, parts_of_hour
 from s3sentinel_assets.ledger.schema import Stage
 from s3sentinel_assets.ledger.stages import StageFile, StageResult, commit_stage, latest_stage, latest_stages
+from s3sentinel_assets.pipeline.histories import (
+    joint_version,
+    read_counters,
+    read_states,
+    scored_families,
+    suffix_of,
+    write_histories,
+)
 from s3sentinel_assets.pipeline.runtime import Runtime
 from s3sentinel_assets.pipeline.summary import StageSummary
+from s3sentinel_assets.pipeline.urgent import most_urgent
 
 if TYPE_CHECKING:
+    from s3sentinel_assets.ml import Counters, EntityState
     from s3sentinel_assets.ml.model import RarityModel
     from s3sentinel_assets.store import StoredFile
 
 __all__ = ["score_hour"]
 
 _GENERATION = 1
-_URGENCY = ("critical", "high", "medium", "low")
-_RANKED = ("Priority_CF", "AnomalyScore_CF", "Reasons_CF")
-#: What the preview calls the columns of the entity view.
-_WHO_AND_WHAT = {
-    "time": "time",
-    "principal": "who",
-    "action": "what",
-    "source_ip": "source_ip",
-    "target": "target",
-}
+#: What counts of unscored events begin with, before the format's name: how many, and the reason.
+_UNSCORED, _WHY = "unscored_", "why_unscored_"
+#: What may go wrong in a model without being wrong elsewhere.
+_FAILURES = (pl.exceptions.PolarsError, ArithmeticError, LookupError, OSError, TypeError, UserError, ValueError)
+
+
+@dataclass
+class _Run:
+    """What one model made of its files: score files, events by priority, and the counters after them."""
+
+    counters: "Counters | None"
+    files: list[StageFile] = field(default_factory=list)
+    classes: Counter[str] = field(default_factory=Counter)
 
 
 @dataclass
@@ -43,7 +60,32 @@ class _Scored:
     """What scoring one part made."""
 
     files: list[StageFile] = field(default_factory=list)
-    counts: dict[str, int | float | str] = field(default_factory=dict)
+    classes: Counter[str] = field(default_factory=Counter)
+    versions: list[str] = field(default_factory=list)
+    state_hour: str = ""
+    left_out: dict[str, tuple[int, str]] = field(default_factory=dict)
+
+    def add(self, version: str, run: _Run) -> None:
+        """Takes in what a model made."""
+        self.versions.append(version)
+        self.files += run.files
+        self.classes += run.classes
+
+    def leave_out(self, log_format: str, files: list[StageFile], why: str) -> None:
+        """Notes that the events of a format go out unscored."""
+        self.left_out[log_format] = (sum(file.rows for file in files), why)
+
+    @property
+    def counts(self) -> dict[str, int | float | str]:
+        """For the ledger and the UI."""
+        counts: dict[str, int | float | str] = {}
+        if self.versions:
+            counts |= {"model_version": ", ".join(self.versions), "state_hour": self.state_hour}
+        counts |= {"scored": self.classes.total(), "unscored": sum(rows for rows, _ in self.left_out.values())}
+        counts |= dict(sorted(self.classes.items()))
+        for log_format, (rows, why) in self.left_out.items():
+            counts |= {_UNSCORED + log_format: rows, _WHY + log_format: why}
+        return counts
 
 
 def score_hour(runtime: Runtime, source: str, hour: str) -> StageSummary:
@@ -68,7 +110,7 @@ def score_hour(runtime: Runtime, source: str, hour: str) -> StageSummary:
         results = latest_stages(connection, [part.id for part in parts], Stage.SCORED)
     _add_up(summary, list(results.values()))
     try:
-        summary.preview = _most_urgent(runtime, parts, results)
+        summary.preview = most_urgent(runtime, parts, results)
     except (OSError, UserError, pl.exceptions.PolarsError) as error:
         summary.problems.append(f"no preview: {error}")  # a look must not stop the work
     summary.seconds = time.monotonic() - began
@@ -95,7 +137,7 @@ def _score_part(runtime: Runtime, part: Part, held: Lease, summary: StageSummary
             part_id=part.id,
             which=Stage.SCORED,
             generation=_GENERATION,
-            code_version=str(scored.counts.get("model_version", "")),
+            code_version=joint_version(scored.versions),
             files=scored.files,
             counts=scored.counts,
             seconds=time.monotonic() - began,
@@ -105,42 +147,61 @@ def _score_part(runtime: Runtime, part: Part, held: Lease, summary: StageSummary
 
 
 def _scored_or_not(runtime: Runtime, part: Part, parsed: StageResult, held: Lease) -> _Scored:
-    """Scores the part, or says why it could not: an unscored event that arrives beats a scored one that does not."""
+    """Scores what can be, and says why the rest could not: an unscored event that arrives beats one that does not."""
     from s3sentinel_assets.ml.model import ScoringUnavailable
 
-    rows = sum(file.rows for file in parsed.files_of("entities"))
-    try:
-        model = _model(runtime, part.source)
-    except (ScoringUnavailable, UserError) as reason:
-        return _Scored(counts={"scored": 0, "unscored": rows, "unscored_because": str(reason)})
+    by_format: dict[str, list[StageFile]] = {}
+    for file in parsed.files_of("entities"):
+        by_format.setdefault(file.format or "", []).append(file)
+    scored = _Scored()
+    models: dict[str, RarityModel] = {}
+    for log_format, files in by_format.items():
+        try:
+            models[log_format] = _model(runtime, part.source, log_format)
+        except (ScoringUnavailable, UserError) as reason:
+            scored.leave_out(log_format, files, str(reason))
+    if not models:
+        return scored
     # Trouble with the ledger is not the model's: it ends this run, and the next one scores.
-    pin = _pin(runtime, part, held, model.version)
+    pin = _pin(runtime, part, held, joint_version(model.version for model in models.values()))
     with runtime.ledger.read() as connection:
         sealed = ledger_states.state_by_id(connection, pin.state_id) if pin.state_id else None
     try:
-        return _run_model(runtime, part, parsed, model, pin, sealed)
-    except ScoringUnavailable as reason:
-        why = str(reason)
-    except (
-        pl.exceptions.PolarsError,
-        ArithmeticError,
-        LookupError,
-        OSError,
-        TypeError,
-        UserError,
-        ValueError,
-    ) as error:
-        why = f"{type(error).__name__}: {error}".splitlines()[0][:300]
-    return _Scored(counts={"scored": 0, "unscored": rows, "unscored_because": why})
+        states, counters = _histories(runtime, part.source, pin, sealed)
+    except (ScoringUnavailable, *_FAILURES) as error:
+        for log_format in models:
+            scored.leave_out(log_format, by_format[log_format], _sentence(error))
+        return scored
+    for log_format, model in models.items():
+        files = by_format[log_format]
+        try:
+            run = _run_model(runtime, part, files, model, states.get(log_format), counters.get(log_format))
+        except (ScoringUnavailable, *_FAILURES) as error:
+            scored.leave_out(log_format, files, _sentence(error))
+            continue
+        scored.add(model.version, run)
+        if run.counters is not None:
+            counters[log_format] = run.counters
+    if scored.versions:
+        scored.state_hour = sealed.hour if sealed else ""
+        scored.files += _store_counters(runtime, part, counters)
+    return scored
 
 
-def _model(runtime: Runtime, source: str) -> "RarityModel":
+def _sentence(error: Exception) -> str:
     from s3sentinel_assets.ml.model import ScoringUnavailable
 
-    settings = runtime.source(source)
-    if settings.log_family is None:
-        raise ScoringUnavailable(f"no model scores the table {settings.table}")
-    return runtime.model(settings.log_family)
+    if isinstance(error, ScoringUnavailable):
+        return str(error)
+    return f"{type(error).__name__}: {error}".splitlines()[0][:300]
+
+
+def _model(runtime: Runtime, source: str, log_format: str) -> "RarityModel":
+    from s3sentinel_assets.ml.model import ScoringUnavailable
+
+    if log_format not in scored_families(runtime.source(source)):
+        raise ScoringUnavailable(f"no model scores {log_format} events")
+    return runtime.model(log_format)
 
 
 def _pin(runtime: Runtime, part: Part, held: Lease, model_version: str) -> ledger_states.ScorePin:
@@ -170,38 +231,49 @@ def _pin(runtime: Runtime, part: Part, held: Lease, model_version: str) -> ledge
     return pin
 
 
+def _histories(
+    runtime: Runtime, source: str, pin: ledger_states.ScorePin, sealed: ledger_states.SealedState | None
+) -> "tuple[dict[str, EntityState], dict[str, Counters]]":
+    """The pinned states and counters by log family."""
+    store, families = runtime.store, scored_families(runtime.source(source))
+    states = read_states(store.checked_path(sealed.uri, sealed.sha256)) if sealed else {}
+    counters = read_counters(store.path(pin.counters_uri), families) if pin.counters_uri else {}
+    return states, counters
+
+
 def _run_model(
     runtime: Runtime,
     part: Part,
-    parsed: StageResult,
+    files: list[StageFile],
     model: "RarityModel",
-    pin: ledger_states.ScorePin,
-    sealed: ledger_states.SealedState | None,
-) -> _Scored:
-    from s3sentinel_assets.ml import Counters, EntityState, score, scored_columns
+    state: "EntityState | None",
+    counters: "Counters | None",
+) -> _Run:
+    """Scores the entity files of one format, in order."""
+    from s3sentinel_assets.ml import score, scored_columns
 
-    store = runtime.store
-    state = EntityState.from_parquet(store.checked_path(sealed.uri, sealed.sha256)) if sealed else None
-    counters = Counters.from_parquet(store.path(pin.counters_uri)) if pin.counters_uri else None
-    scored = _Scored(counts={"model_version": model.version, "state_hour": sealed.hour if sealed else ""})
-    folder = f"{part.source}/{part.hour}/scored"
-    classes: dict[str, int] = {}
+    store, run = runtime.store, _Run(counters=counters)
     columns = scored_columns(model.format)
-    for file in parsed.files_of("entities"):
+    for file in files:
         batch = pl.read_parquet(store.checked_path(file.uri, file.sha256), columns=columns)
-        result = score(batch, state, counters, model, hour=part.hour)
-        counters = result.counters
-        with store.create(folder, ".parquet") as writer:
+        result = score(batch, state, run.counters, model, hour=part.hour)
+        run.counters = result.counters
+        with store.create(f"{part.source}/{part.hour}/scored", ".parquet") as writer:
             result.scores.write_parquet(writer.path, compression="zstd", statistics=False)
-        scored.files.append(_file(writer.finished, "scores", result.scores.height, file.ordinal, file.format))
-        for name, count in result.scores["Priority_CF"].value_counts().iter_rows():
-            classes[name] = classes.get(name, 0) + count
-    if counters is not None:
-        with store.create(folder, ".parquet") as writer:
-            counters.to_parquet(writer.path)
-        scored.files.append(_file(writer.finished, "counters", counters.frame.height, 0, None))
-    scored.counts |= {"scored": sum(classes.values()), "unscored": 0} | dict(sorted(classes.items()))
-    return scored
+        run.files.append(_file(writer.finished, "scores", result.scores.height, file.ordinal, file.format))
+        run.classes.update(dict(result.scores["Priority_CF"].value_counts().iter_rows()))
+    return run
+
+
+def _store_counters(runtime: Runtime, part: Part, counters: "dict[str, Counters]") -> list[StageFile]:
+    """Leaves the counters of all families for the next part: those that this part did not touch are carried on."""
+    source = runtime.source(part.source)
+    left = {family: counters[family] for family in scored_families(source) if family in counters}
+    if not left:
+        return []
+    with runtime.store.create(f"{part.source}/{part.hour}/scored", suffix_of(source)) as writer:
+        write_histories(writer.path, source, left)
+    return [_file(writer.finished, "counters", sum(each.frame.height for each in left.values()), 0, None)]
 
 
 def _file(stored: "StoredFile", kind: str, rows: int, ordinal: int, log_format: str | None) -> StageFile:
@@ -218,56 +290,11 @@ def _add_up(summary: StageSummary, results: list[StageResult]) -> None:
                 summary.counts[name] = before + value
             else:
                 summary.counts[name] = value
-    if summary.counts.get("unscored"):
-        summary.problems.append(
-            f"{summary.counts['unscored']} events go out unscored: {summary.counts.get('unscored_because')}"
-        )
+    from s3sentinel_assets.ml.keys import FORMATS
 
-
-def _most_urgent(
-    runtime: Runtime, parts: list[Part], scored: dict[int, StageResult], rows: int = 10
-) -> pl.DataFrame | None:
-    """The hour's most urgent events, by priority, then by score: when, who, what, and why."""
-    with runtime.ledger.read() as connection:
-        parsed = latest_stages(connection, [part.id for part in parts if part.id in scored], Stage.PARSED)
-    pairs = [
-        (runtime.store.path(scores.uri), runtime.store.path(entities.uri))
-        for part_id, result in parsed.items()
-        for scores, entities in zip(scored[part_id].files_of("scores"), result.files_of("entities"), strict=False)
+    # That there is no model for a format is no problem of the hour: it is among the counts.
+    summary.problems += [
+        f"{rows} events of {log_format} go out unscored: {summary.counts.get(_WHY + log_format)}"
+        for log_format in FORMATS
+        if (rows := summary.counts.get(_UNSCORED + log_format))
     ]
-    if not pairs:
-        return None
-    rank = pl.col("Priority_CF").replace_strict(
-        {name: place for place, name in enumerate(_URGENCY)}, default=len(_URGENCY), return_dtype=pl.Int32
-    )
-    top = (
-        pl.concat(
-            pl.scan_parquet(scores).select(*_RANKED, file=pl.lit(place, pl.Int32), row=pl.int_range(pl.len()))
-            for place, (scores, _) in enumerate(pairs)
-        )
-        .sort(rank, -pl.col("AnomalyScore_CF"), nulls_last=True, maintain_order=True)
-        .head(rows)
-        .collect()
-    )
-    # Only the files that hold one of the ten are opened a second time, and only a few columns of them.
-    found = [
-        pl.scan_parquet(pairs[place][1])
-        .select(pl.col(name).alias(label) for name, label in _WHO_AND_WHAT.items())
-        .with_columns(file=pl.lit(place, pl.Int32), row=pl.int_range(pl.len()))
-        .filter(pl.col("row").is_in(top.filter(pl.col("file") == place)["row"].implode()))
-        .collect()
-        for place in top["file"].unique().sort()
-    ]
-    if not found:
-        return None
-    shown = top.join(pl.concat(found), on=["file", "row"], how="left", maintain_order="left")
-    return shown.select(
-        "time",
-        pl.col("Priority_CF").alias("priority"),
-        pl.col("AnomalyScore_CF").alias("score"),
-        "who",
-        "what",
-        pl.col("Reasons_CF").alias("why"),
-        "source_ip",
-        "target",
-    )

@@ -2,11 +2,13 @@
 
 A seal records that a listing begun after close and grace saw all there was. The state of a sealed hour counts every
 parsed part up to it that no state has counted, in ledger order; what comes later enters the first state still to come.
+A mixed source has a history for each log family that there is a model for, all of them in one state.
 """
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import datetime
+from typing import TYPE_CHECKING
 
 import polars as pl
 
@@ -17,10 +19,20 @@ from s3sentinel_assets.ledger.engine import to_micros
 from s3sentinel_assets.ledger.leases import hold_lease
 from s3sentinel_assets.ledger.parts import Part, unlearned_parts
 from s3sentinel_assets.ledger.schema import Stage
-from s3sentinel_assets.ledger.stages import latest_stage
+from s3sentinel_assets.ledger.stages import StageFile, latest_stages
 from s3sentinel_assets.pipeline.discovery import list_into_ledger
+from s3sentinel_assets.pipeline.histories import (
+    joint_version,
+    read_states,
+    scored_families,
+    suffix_of,
+    write_histories,
+)
 from s3sentinel_assets.pipeline.runtime import Runtime
 from s3sentinel_assets.pipeline.summary import StageSummary
+
+if TYPE_CHECKING:
+    from s3sentinel_assets.ml import EntityState
 
 __all__ = ["advance_state", "hours_to_seal", "seal_hour"]
 
@@ -37,7 +49,7 @@ def hours_to_seal(runtime: Runtime, source: str, now: datetime | None = None) ->
         newest = ledger_states.newest_state(connection, source, "9999")
     if first is None:
         return []
-    wants_state = runtime.source(source).log_family is not None
+    wants_state = bool(scored_families(runtime.source(source)))
     reached = newest.hour if newest else ""
     last = shift_hour(hour_key(now - runtime.config.grace), -1)
     first = max(first, hour_key(runtime.config.start))
@@ -69,23 +81,48 @@ def seal_hour(runtime: Runtime, source: str, hour: str) -> StageSummary:
     return summary
 
 
-def _entities(runtime: Runtime, parts: list[Part], columns: list[str]) -> Iterator[pl.DataFrame]:
-    """These columns of the parts' entity views, file by file, in ledger order."""
-    for part in parts:
-        with runtime.ledger.read() as connection:
-            parsed = latest_stage(connection, part.id, Stage.PARSED)
-        for file in parsed.files_of("entities") if parsed else []:
-            yield pl.read_parquet(runtime.store.checked_path(file.uri, file.sha256), columns=columns)
+def _entity_files(runtime: Runtime, parts: list[Part]) -> list[StageFile]:
+    """The entity files of the parts, in ledger order."""
+    with runtime.ledger.read() as connection:
+        parsed = latest_stages(connection, [part.id for part in parts], Stage.PARSED)
+    return [file for part in parts if part.id in parsed for file in parsed[part.id].files_of("entities")]
+
+
+def _read_each(runtime: Runtime, files: Iterable[StageFile], columns: list[str]) -> Iterator[pl.DataFrame]:
+    """These columns of the files, file by file."""
+    for file in files:
+        yield pl.read_parquet(runtime.store.checked_path(file.uri, file.sha256), columns=columns)
+
+
+def _learn(
+    runtime: Runtime, source: str, hour: str, parts: list[Part], newest: ledger_states.SealedState | None
+) -> "tuple[dict[str, EntityState], list[str]]":
+    """The new states by log family, and the versions of their models.
+
+    A source of one format always has one, a mixed source one for each family that it has had any event of.
+    """
+    from s3sentinel_assets.ml import learned_columns, update
+
+    families = scored_families(runtime.source(source))
+    previous = read_states(runtime.store.checked_path(newest.uri, newest.sha256)) if newest else {}
+    files = _entity_files(runtime, parts)
+    met = {*previous, *(file.format for file in files), *(families if len(families) == 1 else ())}
+    states, versions = {}, []
+    for family in (name for name in families if name in met):
+        model = runtime.model(family)
+        mine = (file for file in files if file.format == family)
+        batches = _read_each(runtime, mine, learned_columns(family))
+        states[family] = update(previous.get(family), batches, hour, format=family, model=model)
+        versions.append(model.version)
+    return states, versions
 
 
 def advance_state(runtime: Runtime, source: str, hour: str) -> StageSummary:
     """Makes the state of a sealed hour; does nothing when it exists or a later one does."""
-    from s3sentinel_assets.ml import EntityState, learned_columns, update
-
     began, ledger = time.monotonic(), runtime.ledger
     summary = StageSummary(source, hour)
-    log_format = runtime.source(source).log_family
-    if log_format is None:
+    settings = runtime.source(source)
+    if not scored_families(settings):
         summary.counts["no_model"] = 1  # its events go out unscored, and that is counted where they are scored
         return summary
     with hold_lease(ledger, f"state:{source}", runtime.worker, runtime.config.limits.lease_seconds) as held:
@@ -107,12 +144,9 @@ def advance_state(runtime: Runtime, source: str, hour: str) -> StageSummary:
                 f"hour {hour} of {source}: {waiting} parts are not parsed yet; materialise parsed_logs for it first"
             )
             return _describe(runtime, summary, None, began)
-        model = runtime.model(log_format)
-        previous = EntityState.from_parquet(runtime.store.checked_path(newest.uri, newest.sha256)) if newest else None
-        batches = _entities(runtime, parts, learned_columns(log_format))
-        state = update(previous, batches, hour, format=log_format, model=model)
-        with runtime.store.create(f"{source}/{hour}/state", ".parquet") as writer:
-            state.to_parquet(writer.path)
+        states, versions = _learn(runtime, source, hour, parts, newest)
+        with runtime.store.create(f"{source}/{hour}/state", suffix_of(settings)) as writer:
+            write_histories(writer.path, settings, states)
         stored = writer.finished
         gap = _gap_hours(newest.hour, hour) if newest else 0
         with ledger.write() as connection:
@@ -128,10 +162,10 @@ def advance_state(runtime: Runtime, source: str, hour: str) -> StageSummary:
                     "gap_hours": gap,
                     "uri": stored.uri,
                     "sha256": stored.sha256,
-                    "keys": state.keys,
-                    "events": state.events,
+                    "keys": sum(state.keys for state in states.values()),
+                    "events": sum(state.events for state in states.values()),
                     "parts": len(parts),
-                    "code_version": model.version,
+                    "code_version": joint_version(versions),
                     "sealed_at": ledger.now(),
                 },
                 part_ids=[part.id for part in parts],

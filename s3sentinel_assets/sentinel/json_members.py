@@ -44,24 +44,29 @@ class Member:
     there: str | None = None
 
 
-def make_members(frame: pl.DataFrame, hundredths: tuple[str, ...], *, six_decimals: bool) -> list[Member]:
+def make_members(
+    frame: pl.DataFrame, hundredths: tuple[str, ...], json: tuple[str, ...], *, six_decimals: bool
+) -> list[Member]:
     """The members of a frame, shape (n, …), n ≥ 1, in order; columns that are null everywhere have none.
 
     Args:
         frame: texts, finite numbers, booleans and UTC instants.
         hundredths: names of columns of real numbers that are written with at most two decimals.
+        json: names of columns of texts that are JSON, written as they are.
         six_decimals: whether instants have six decimals even where these are noughts.
     """
     frame = frame.select(column for column in frame.iter_columns() if column.null_count() < frame.height)
     facts = _facts(frame, hundredths)
-    escaped = _with_escapes(frame, facts)
+    escaped = _with_escapes(frame.drop(json, strict=False), facts)
     members: dict[str, Member] = {}
     there = None
     for column in frame.iter_columns():
         name = column.name
         if not facts.get(f"{name} null as before"):
             there = name if column.null_count() else None
-        if name in escaped:
+        if name in json:
+            members[name] = Member(f',"{name}":', (pl.col(name),), "", there)
+        elif name in escaped:
             members[name] = _escaped(name, there)
         elif column.dtype == pl.String:
             members[name] = Member(f',"{name}":"', (pl.col(name),), '"', there)

@@ -21,7 +21,13 @@ _UNUSUAL_SHARE = 1 / 8
 _FEW_ROWS = 1_024
 
 
-def encode_rows(frame: pl.DataFrame, *, hundredths: tuple[str, ...] = (), six_decimals: bool = False) -> pl.Series:
+def encode_rows(
+    frame: pl.DataFrame,
+    *,
+    hundredths: tuple[str, ...] = (),
+    json: tuple[str, ...] = (),
+    six_decimals: bool = False,
+) -> pl.Series:
     """``,"name":value`` of every value of a row that is not null, in the order of the columns.
 
     Each row's text depends on that row alone.
@@ -30,6 +36,7 @@ def encode_rows(frame: pl.DataFrame, *, hundredths: tuple[str, ...] = (), six_de
         frame: shape (n, …), n ≥ 1: texts, numbers, booleans and UTC instants. NaN and infinities count as null, since
             JSON has neither.
         hundredths: names of columns of real numbers that are written with at most two decimals.
+        json: names of columns of texts that are JSON for certain, written as they are.
         six_decimals: whether instants have six decimals even where these are noughts.
 
     Returns:
@@ -40,9 +47,11 @@ def encode_rows(frame: pl.DataFrame, *, hundredths: tuple[str, ...] = (), six_de
     frame = frame.with_columns(pl.when(reals == 0).then(0.0).when(reals.is_finite()).then(reals).name.keep())
     unusual = _unusual_rows(frame)
     if unusual is None:
-        return _join(frame, make_members(frame, hundredths, six_decimals=six_decimals))
+        return _join(frame, make_members(frame, hundredths, json, six_decimals=six_decimals))
     groups = (frame.filter(~unusual), frame.filter(unusual))
-    texts = pl.concat([_join(group, make_members(group, hundredths, six_decimals=six_decimals)) for group in groups])
+    texts = pl.concat(
+        [_join(group, make_members(group, hundredths, json, six_decimals=six_decimals)) for group in groups]
+    )
     place = pl.when(unusual).then(unusual.cum_sum() + groups[0].height).otherwise((~unusual).cum_sum()) - 1
     return texts.gather(pl.select(place).to_series())
 

@@ -19,6 +19,7 @@ __all__ = [
     "AUXILIARY_SPAN_MICROS",
     "BATCH_ID_LENGTH",
     "LAST_ATTEMPT",
+    "ROW_OPENING",
     "Cut",
     "Packer",
     "body",
@@ -33,6 +34,9 @@ __all__ = [
 #: Every row carries the id: 14 letters and digits hold 83 bits, for which hex would need 21.
 BATCH_ID_LENGTH = 14
 _ID_ALPHABET = string.digits + string.ascii_uppercase + string.ascii_lowercase
+
+#: How a row begins. No value may have this in it unescaped: bodies are taken apart by it.
+ROW_OPENING = '{"BatchId_CF":"'
 
 #: Attempt numbers have one digit, so that a body's size does not depend on them.
 LAST_ATTEMPT = 9
@@ -57,7 +61,7 @@ def make_batch_id(*parts: object) -> str:
 
 def _stamp(batch_id: str, attempt: int) -> str:
     resend = f',"Attempt_CF":{attempt}' if attempt > 1 else ""
-    return f'{{"BatchId_CF":"{batch_id}"{resend}'
+    return f'{ROW_OPENING}{batch_id}"{resend}'
 
 
 #: Bytes that a row may need beside its tail: the stamp, a brace and a comma (the first row's is free). Room for the
@@ -91,7 +95,7 @@ def tails_of(raw: bytes, batch_id: str) -> list[bytes]:
     stamp = _stamp(batch_id, 1).encode()
     if not (raw.startswith(b"[" + stamp) and raw.endswith(b"}]")):
         raise ValueError(f"not the body of batch {batch_id}")
-    # A bare brace and quote can only open a row: quotes inside values are escaped, and no value is an object.
+    # This can only open a row: quotes inside texts are escaped, and no JSON value has it (see ``json_values``).
     return raw[1 + len(stamp) : -2].split(b"}," + stamp)
 
 

@@ -3,12 +3,13 @@
 Belongs here: stage files in, one file of concatenated gzip bodies and the batch rows out. Does not belong here: the
 form of a row (``render``), where bodies are cut (``packing``), sending (``delivery``).
 
-The same inputs give the same bodies and the same batch ids, whenever and wherever the plan is made again.
+The same inputs give the same bodies and the same batch ids, whenever and wherever the plan is made again. A part of a
+mixed source has files of several tables; they are planned table by table, so that each body holds rows of one table.
 """
 
 import contextlib
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -70,7 +71,7 @@ def plan_part(
     folder: str,
     parsed: StageResult,
     scored: StageResult | None,
-    destination: Destination,
+    destination_for: Callable[[str], Destination],
     settings: SentinelSettings,
     integrity: Mapping[int, str] | None = None,
 ) -> PlannedBodies:
@@ -80,8 +81,9 @@ def plan_part(
         store: holds the inputs and gets the bodies.
         folder: where in the store, such as ``cloudtrail/2026-11-23-13:00/planned``.
         parsed: the part's ``rows`` files, one per table and piece.
-        scored: the ``scores`` files, row-aligned by ordinal; None: the part goes out unscored.
-        destination: of the source; rows of another table go to that table's default stream.
+        scored: the ``scores`` files, row-aligned by ordinal; files that scoring left out, and counted as
+            ``unscored``, have none and go out unscored. None: the whole part does.
+        destination_for: table → the source's destination for its rows.
         settings: DCR and most bytes of a body.
         integrity: object id → what its source says of its integrity, as known now; goes into ``IntegrityStatus_CF``.
 
@@ -89,8 +91,9 @@ def plan_part(
         UserError: a stage file is missing or damaged, or the disk refuses.
         ValueError: rows and scores do not belong together.
     """
-    row_files = parsed.files_of("rows")
-    scores = {file.ordinal: file for file in scored.files_of("scores")} if scored else None
+    row_files = _by_table(parsed.files_of("rows"))
+    scores = {file.ordinal: file for file in scored.files_of("scores")} if scored else {}
+    _check_unscored(row_files, scores, scored)
     basis = f"{parsed.id}.{parsed.generation}/" + (f"{scored.id}.{scored.generation}" if scored else "unscored")
     if integrity:
         # It may change until the plan is committed, and one batch id must never name two bodies.
@@ -102,7 +105,7 @@ def plan_part(
             bodies = opened.enter_context(store.create(folder, ".bodies"))
             bodies.file.flush()  # opens it: the file is made even if no row fits a body
             rejects = _Rejects(store, folder, opened)
-            for stream, cut in _cuts(store, row_files, scores, destination, settings, integrity or {}):
+            for stream, cut in _cuts(store, row_files, scores, destination_for, settings, integrity or {}):
                 if cut.too_large:
                     rejects.add(cut, parsed.part_id, settings.max_batch_bytes, draft)
                 else:
@@ -189,35 +192,50 @@ def _stage_file(kind: str, writer: StoreWriter, rows: int) -> StageFile:
     return StageFile(kind, stored.uri, stored.sha256, stored.size, rows)
 
 
+def _by_table(row_files: list[StageFile]) -> list[StageFile]:
+    """The files in order, those of one table together."""
+    places: dict[str, int] = {}
+    for file in row_files:
+        if file.table is None:
+            raise ValueError(f"stage file {file.uri} names no table")
+        places.setdefault(file.table, len(places))
+    return sorted(row_files, key=lambda file: places[file.table or ""])
+
+
+def _check_unscored(row_files: list[StageFile], scores: Mapping[int, StageFile], scored: StageResult | None) -> None:
+    """Tells files that scoring left out on purpose from files whose scores are lost."""
+    if scored is None:
+        return
+    without = [file for file in row_files if file.ordinal not in scores]
+    rows, expected = sum(file.rows for file in without), scored.counts.get("unscored", 0)
+    if rows != expected:
+        named = f": stage file {without[0].uri} has no scores" if without else ""
+        raise ValueError(f"{rows} rows of part {scored.part_id} have no scores, scoring left out {expected}{named}")
+
+
 def _stream(table: str, destination: Destination, settings: SentinelSettings) -> _Stream:
-    if destination.table != table:
-        destination = Destination(table=table, dcr_id=destination.dcr_id)
     return _Stream(destination.dcr_id or settings.dcr_id, destination.stream_name, load_schema(table))
 
 
 def _cuts(
     store: Store,
     row_files: list[StageFile],
-    scores: dict[int, StageFile] | None,
-    destination: Destination,
+    scores: Mapping[int, StageFile],
+    destination_for: Callable[[str], Destination],
     settings: SentinelSettings,
     integrity: Mapping[int, str],
 ) -> Iterator[tuple[_Stream, packing.Cut]]:
-    """Every cut of the part in row order. Neighbouring files of one table share bodies; tables never do."""
+    """Every cut of the part in row order. Files of one table share bodies; tables never do."""
     stream: _Stream | None = None
     packer = packing.Packer(settings.max_batch_bytes)
     for file in row_files:
-        if file.table is None:
-            raise ValueError(f"stage file {file.uri} names no table")
-        if stream is None or stream.schema.name != file.table:
+        table = file.table or ""
+        if stream is None or stream.schema.name != table:
             if stream is not None:
                 yield from ((stream, cut) for cut in packer.finish())
-            stream = _stream(file.table, destination, settings)
+            stream = _stream(table, destination_for(table), settings)
             packer = packing.Packer(settings.max_batch_bytes, packer.next_row, stream.span)
-        score_file = None if scores is None else scores.get(file.ordinal)
-        if scores is not None and score_file is None:
-            raise ValueError(f"stage file {file.uri} has no scores")
-        for tails, times in _rendered(store, file, score_file, stream, integrity):
+        for tails, times in _rendered(store, file, scores.get(file.ordinal), stream, integrity):
             yield from ((stream, cut) for cut in packer.add(tails, times))
         if stream.span is not None:
             yield from ((stream, cut) for cut in packer.finish())  # the next file is sorted by itself

@@ -1,7 +1,7 @@
 """Rows as JSON text: the columns a row has on the wire, cut where they are too long, scores and flags among them.
 
 Belongs here: what a row looks like on the wire, except its batch stamp. Does not belong here: how JSON is written
-(``json_rows``), how rows share a body (``packing``) or where they go (``plan``).
+(``json_rows``, ``json_values``), how rows share a body (``packing``) or where they go (``plan``).
 
 A rendered row is a *tail*: ``,"EventId_CF":"…","TimeGenerated":"…"``. `packing.body` puts the batch's stamp
 ``{"BatchId_CF":"…"`` in front of every tail and a brace behind it, so that rows are rendered before their batch is
@@ -11,12 +11,13 @@ known.
 import polars as pl
 
 from s3sentinel_assets.sentinel.json_rows import encode_rows
+from s3sentinel_assets.sentinel.json_values import as_json
 from s3sentinel_assets.tables import TableSchema
 
 __all__ = ["FIELD_LIMIT_BYTES", "FLAG_SEPARATOR", "RENDER_VERSION", "SCORE_COLUMNS", "cut_long_values", "render_rows"]
 
 #: Part of every batch id: a change of the wire form must raise it, else one id would name two bodies.
-RENDER_VERSION = "3"
+RENDER_VERSION = "4"
 
 #: The service cuts longer values silently, so we cut first and say so.
 FIELD_LIMIT_BYTES = 65_536
@@ -34,9 +35,9 @@ def render_rows(rows: pl.DataFrame, scores: pl.DataFrame | None, schema: TableSc
     """The JSON tails of ``rows``.
 
     Args:
-        rows: shape (n, …): columns of the table, ``EventId_CF`` (never null), ``EventTime_CF``; ``_flags`` (text,
-            mostly
-            null) is merged into ``Flags_CF``, other columns that begin with ``_`` stay here.
+        rows: shape (n, …): columns of the table (``dynamic`` ones as JSON text; other text in them is sent as a
+            string), ``EventId_CF`` (never null), ``EventTime_CF``; ``_flags`` (text, mostly null) is merged into
+            ``Flags_CF``, other columns that begin with ``_`` stay here.
         scores: shape (n, 5), row-aligned, the `SCORE_COLUMNS`; None: the rows go out unscored and say so.
         schema: the table's.
 
@@ -57,7 +58,11 @@ def render_rows(rows: pl.DataFrame, scores: pl.DataFrame | None, schema: TableSc
     if rows.get_column("EventId_CF").null_count():
         raise ValueError("an event has no EventId_CF; it could never be told from its copies")
     frame, cut = cut_long_values(_with_scores(rows, scores, schema))
-    return encode_rows(_with_flags(frame, cut), hundredths=_TWO_DECIMALS, six_decimals=schema.plan == "Auxiliary")
+    json = tuple(name for name in frame.columns if schema.writable.get(name) == "dynamic")
+    # After the cut: JSON that lost its end is a text.
+    frame = frame.with_columns(as_json(frame.get_column(name)) for name in json)
+    six_decimals = schema.plan == "Auxiliary"
+    return encode_rows(_with_flags(frame, cut), hundredths=_TWO_DECIMALS, json=json, six_decimals=six_decimals)
 
 
 def cut_long_values(frame: pl.DataFrame) -> tuple[pl.DataFrame, dict[str, pl.Series]]:

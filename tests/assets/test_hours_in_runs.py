@@ -13,7 +13,10 @@ from s3sentinel_assets.pipeline.summary import StageSummary
 from tests.stages import FakeStages, config_of, hour
 
 DAY = [hour(number) for number in range(24)]
-CHECKS = {"parsed_logs": ("schema", "event_time_bounds"), "delivered_batches": ("accounting", "workspace_count")}
+CHECKS = {
+    "parsed_logs": ("schema", "records", "event_time_bounds", "shape", "null_rates"),
+    "delivered_batches": ("accounting", "workspace_count"),
+}
 QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 
 

@@ -138,8 +138,6 @@ def test_the_attack_comes_whole_in_the_time_it_is_given() -> None:
 
 
 def test_logs_that_cannot_be_invented_are_named() -> None:
-    other = SourceSettings.model_validate(
-        {"name": "waf", "bucket": "logs", "prefix": "x/", "destination": {"table": "Waf_CL"}}
-    )
-    with pytest.raises(ConfigurationError, match=r"sources\.waf: logs for table Waf_CL cannot be invented"):
+    other = SourceSettings(name="waf", bucket="logs", prefix="x/", format="waf")
+    with pytest.raises(ConfigurationError, match=r"sources\.waf: logs of format waf cannot be invented"):
         Emitter([other], seed=1, start=START, rate=1)

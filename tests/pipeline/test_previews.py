@@ -10,7 +10,7 @@ import pytest
 from s3sentinel_assets.ledger.parts import Part
 from s3sentinel_assets.ledger.schema import Stage
 from s3sentinel_assets.ledger.stages import StageFile, StageResult
-from s3sentinel_assets.pipeline import parsing, scoring
+from s3sentinel_assets.pipeline import parsing, urgent
 
 HOUR = "2026-11-20-07:00"
 COLUMNS = ["time", "priority", "score", "who", "what", "why", "source_ip", "target"]
@@ -27,7 +27,7 @@ class Hour:
             ledger=SimpleNamespace(read=lambda: contextlib.nullcontext()),
         )
         monkeypatch.setattr(
-            scoring, "latest_stages", lambda _, ids, stage: {i: self.parsed[i] for i in ids if stage is Stage.PARSED}
+            urgent, "latest_stages", lambda _, ids, stage: {i: self.parsed[i] for i in ids if stage is Stage.PARSED}
         )
 
     def part(self, *files, scored=True):
@@ -66,7 +66,7 @@ class Hour:
         return StageResult(number, number, stage, 1, "1", tuple(reversed(files)), {}, 1.0, 0)
 
     def most_urgent(self):
-        return scoring._most_urgent(self.runtime, self.parts, self.scored)
+        return urgent.most_urgent(self.runtime, self.parts, self.scored)
 
 
 @pytest.fixture

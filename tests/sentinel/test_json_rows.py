@@ -159,3 +159,18 @@ def test_rows_with_nothing_in_them_are_empty(kind: pl.DataType) -> None:
 
 def test_a_lone_column_may_have_nulls() -> None:
     assert encode_rows(pl.DataFrame({"Id": [1, None, 2]})).to_list() == [',"Id":1', "", ',"Id":2']
+
+
+def test_json_columns_are_written_as_they_are() -> None:
+    values = ['{"a":"b"}', None, "[1]", '"x"']
+    frame = pl.DataFrame({"Id": ["a", "b", "c", "d"], "More": values, "Last": ['"', None, "y", "z"]})
+    tails = encode_rows(frame, json=("More",)).to_list()
+    assert [json.loads("{" + tail[1:] + "}").get("More") for tail in tails] == [{"a": "b"}, None, [1], "x"]
+    assert tails == [encode_rows(frame[row], json=("More",))[0] for row in range(4)]
+    # One value in all rows, and nulls in most of many.
+    frame = pl.DataFrame({"Id": range(2_000)}).with_columns(
+        More=pl.lit('{"a":1}'), Rare=pl.when(pl.int_range(2_000) % 50 == 0).then(pl.lit("[2]"))
+    )
+    found = [json.loads("{" + tail[1:] + "}") for tail in encode_rows(frame, json=("More", "Rare", "Absent"))]
+    assert [event["More"] for event in found] == [{"a": 1}] * 2_000
+    assert [event.get("Rare") for event in found] == [[2] if row % 50 == 0 else None for row in range(2_000)]

@@ -9,7 +9,7 @@ import polars as pl
 import pytest
 from isal import igzip
 
-from s3sentinel_assets.config import SentinelSettings
+from s3sentinel_assets.config import Destination, SentinelSettings
 from s3sentinel_assets.errors import LeaseLostError, UserError
 from s3sentinel_assets.ledger.batches import Batch
 from s3sentinel_assets.ledger.dead_letters import dead_letters_of_hour
@@ -27,6 +27,10 @@ from tests.sentinel.worlds import HOUR
 @pytest.fixture
 def settings():
     return SentinelSettings(ingestion_endpoint="https://x", workspace_id="w", dcr_id="dcr-1", max_batch_bytes=10_000)
+
+
+def default_stream(table):
+    return Destination(table=table)
 
 
 def events_of(world, planned):
@@ -64,13 +68,12 @@ def test_a_plan_made_again_is_the_same(world, settings, monkeypatch):
     with world.ledger.read() as connection:
         parsed, scored = (latest_stage(connection, part_id, which) for which in (Stage.PARSED, Stage.SCORED))
     monkeypatch.setattr(plan_module, "SLICE_ROWS", 7)
-    destination = plan_module.Destination(table="AWSCloudTrail")
-    again = plan_module.plan_part(world.store, "again", parsed, scored, destination, settings)
+    again = plan_module.plan_part(world.store, "again", parsed, scored, default_stream, settings)
     assert again.files[0].sha256 == first.files[0].sha256 and again.counts == first.counts
     assert [dataclasses.replace(batch, uri="") for batch in again.batches] == [
         dataclasses.replace(batch, uri="") for batch in first.batches
     ]
-    unscored = plan_module.plan_part(world.store, "again", parsed, None, destination, settings)
+    unscored = plan_module.plan_part(world.store, "again", parsed, None, default_stream, settings)
     assert not {batch.id for batch in unscored.batches} & {batch.id for batch in first.batches}
     assert {event["Priority_CF"] for body in events_of(world, unscored) for event in body} == {"unknown"}
 
@@ -123,20 +126,51 @@ def test_auxiliary_batches_span_at_most_thirty_minutes(world, settings, monkeypa
     assert START
 
 
-def test_tables_never_share_a_body(world, settings):
+def mixed_part(world, scored_flows=False, **counts):
+    """A parsed part of two tables, whose first and last file are of one, and its scores."""
     part_id = world.part()
-    moment = {"TimeGenerated": START, "EventTime_CF": START}
-    flows = rows_frame([moment | {"EventId_CF": "f1", "Bytes": 5}], "AWSVPCFlow")
-    parsed = world.stage(part_id, Stage.PARSED, [cloudtrail(3), flows, cloudtrail(3, 2)], "rows", "AWSCloudTrail")
-    files = [parsed.files[0], dataclasses.replace(parsed.files[1], table="AWSVPCFlow"), parsed.files[2]]
-    parsed = dataclasses.replace(parsed, files=tuple(files))
-    destination = plan_module.Destination(table="AWSCloudTrail", stream="Custom-Mine", dcr_id="dcr-mine")
-    planned = plan_module.plan_part(world.store, "x", parsed, None, destination, settings)
-    assert [(batch.dcr_id, batch.stream, batch.row_start, batch.row_end) for batch in planned.batches] == [
-        ("dcr-mine", "Custom-Mine", 0, 3),
-        ("dcr-mine", "Custom-AWSVPCFlow", 3, 4),
-        ("dcr-mine", "Custom-Mine", 4, 7),
+    flow = {"TimeGenerated": START, "EventTime_CF": START, "Bytes": 5}
+    flows = rows_frame([flow | {"EventId_CF": f"f{number}"} for number in range(2)], "AWSVPCFlow")
+    parsed = world.stage(part_id, Stage.PARSED, [cloudtrail(3), flows, cloudtrail(4, 2)], "rows", "AWSCloudTrail")
+    files = (parsed.files[0], dataclasses.replace(parsed.files[1], table="AWSVPCFlow"), parsed.files[2])
+    scored = world.stage(part_id, Stage.SCORED, [scores_frame(rows) for rows in (3, 2, 4)], "scores", None)
+    kept = scored.files if scored_flows else (scored.files[0], scored.files[2])
+    return dataclasses.replace(parsed, files=files), dataclasses.replace(scored, files=kept, counts=counts)
+
+
+def test_each_table_has_its_own_bodies_stream_and_rule(world, settings):
+    parsed, scored = mixed_part(world, scored_flows=True)
+
+    def destination_for(table):
+        mine = {"AWSCloudTrail": Destination(table=table, stream="Custom-Mine", dcr_id="dcr-mine")}
+        return mine.get(table, default_stream(table))
+
+    planned = plan_module.plan_part(world.store, "x", parsed, scored, destination_for, settings)
+    assert [
+        (batch.table_name, batch.dcr_id, batch.stream, batch.row_start, batch.row_end) for batch in planned.batches
+    ] == [
+        ("AWSCloudTrail", "dcr-mine", "Custom-Mine", 0, 7),  # files of one table share bodies, wherever they stand
+        ("AWSVPCFlow", "dcr-1", "Custom-AWSVPCFlow", 7, 9),
     ]
+    calls, flows = events_of(world, planned)
+    assert [event["EventId_CF"] for event in flows] == ["f0", "f1"]
+    assert len(calls) == 7 and not {"f0", "f1"} & {event["EventId_CF"] for event in calls}
+
+
+def test_files_that_scoring_left_out_go_out_unscored_beside_scored_ones(world, settings):
+    parsed, scored = mixed_part(world, unscored=2)
+    planned = plan_module.plan_part(world.store, "x", parsed, scored, default_stream, settings)
+    calls, flows = events_of(world, planned)
+    assert {event["Priority_CF"] for event in flows} == {"unknown"}
+    assert all("unscored" in event["Flags_CF"].split(";") for event in flows)
+    assert all("AnomalyScore_CF" in event for event in calls)
+    assert not any("unscored" in event.get("Flags_CF", "") for event in calls)
+
+
+def test_scores_that_are_lost_are_not_taken_for_left_out(world, settings):
+    parsed, scored = mixed_part(world)
+    with pytest.raises(ValueError, match=r"2 rows of part \d+ have no scores, scoring left out 0: stage file"):
+        plan_module.plan_part(world.store, "x", parsed, scored, default_stream, settings)
 
 
 def test_rows_and_scores_that_do_not_belong_together_are_refused(world, settings):
@@ -152,7 +186,7 @@ def test_a_missing_stage_file_is_named(world, settings):
     parsed = world.stage(part_id, Stage.PARSED, [cloudtrail(5)], "rows", "AWSCloudTrail")
     world.store.path(parsed.files[0].uri).unlink()
     with pytest.raises(UserError, match=r"\.parquet is missing"):
-        plan_module.plan_part(world.store, "x", parsed, None, plan_module.Destination(table="AWSCloudTrail"), settings)
+        plan_module.plan_part(world.store, "x", parsed, None, default_stream, settings)
 
 
 def test_a_plan_is_committed_whole_or_not_at_all(world, settings):
@@ -197,7 +231,5 @@ def test_a_flipped_bit_is_not_planned_as_truth(world, settings, damaged):
     path.write_bytes(content)
     before = set(world.store.root.rglob("*.bodies*"))
     with pytest.raises(UserError, match=rf"{path.name} is damaged: .*restore it from a backup"):
-        plan_module.plan_part(
-            world.store, "x", parsed, scored, plan_module.Destination(table="AWSCloudTrail"), settings
-        )
+        plan_module.plan_part(world.store, "x", parsed, scored, default_stream, settings)
     assert set(world.store.root.rglob("*.bodies*")) == before  # nothing half-written stays

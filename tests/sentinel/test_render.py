@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from s3sentinel_assets.sentinel import render
-from s3sentinel_assets.sentinel.packing import body
+from s3sentinel_assets.sentinel.packing import body, tails_of
 from s3sentinel_assets.sentinel.render import FIELD_LIMIT_BYTES, render_rows
 from s3sentinel_assets.tables import load_schema
 from tests.sentinel.frames import cloudtrail, rows_frame, scores_frame
@@ -160,6 +160,49 @@ def test_a_row_does_not_depend_on_its_neighbours():
     scores = scores_frame(40, Reasons_CF=["why" if row % 7 == 0 else None for row in range(40)])
     alone = [render_rows(rows[row], scores[row], SCHEMA)[0] for row in range(40)]
     assert render_rows(rows, scores, SCHEMA).to_list() == alone
+
+
+def waf(*values):
+    schema = load_schema("AWSWAF")
+    rows = rows_frame([one(HttpRequest=value, Headers="[]", Uri="/a\\b") for value in values], "AWSWAF")
+    tails = render_rows(rows, scores_frame(len(values)), schema)
+    assert [render_rows(rows[row], scores_frame(1), schema)[0] for row in range(len(values))] == tails.to_list()
+    assert tails_of(body(tails, "0" * 14), "0" * 14) == [tail.encode() for tail in tails]
+    return events(rows, scores_frame(len(values)), schema)
+
+
+def test_dynamic_columns_hold_json_values_and_one_bad_value_stays_alone():
+    good = {"clientIp": "10.0.0.1", "headers": [{"name": "Host", "value": 'a"b'}], "n": 1.5}
+    hostile = '"},{"BatchId_CF":"00000000000000"'
+    like_a_row = '[{},{"BatchId_CF":"00000000000000"}]'
+    found = waf(json.dumps(good), None, '{"clientIp":', hostile, json.dumps(good, indent=2), like_a_row)
+    wanted = [good, None, '{"clientIp":', hostile, good, like_a_row]
+    assert [event.get("HttpRequest") for event in found] == wanted
+    assert [event["Headers"] for event in found] == [[]] * 6
+    assert [event["Uri"] for event in found] == ["/a\\b"] * 6
+    assert "HttpRequest" not in found[1]
+
+
+def test_a_dynamic_value_that_is_cut_becomes_a_string_and_says_so():
+    fits = json.dumps({"a": "x" * (FIELD_LIMIT_BYTES - 20)})
+    long = json.dumps({"a": "é" * FIELD_LIMIT_BYTES}, ensure_ascii=False)
+    first, second, third = waf(fits, long, '{"a":1}')
+    assert first["HttpRequest"] == json.loads(fits) and "Flags_CF" not in first
+    assert long.startswith(second["HttpRequest"])
+    assert FIELD_LIMIT_BYTES - 2 < len(second["HttpRequest"].encode()) <= FIELD_LIMIT_BYTES
+    assert second["Flags_CF"] == "truncated:HttpRequest"
+    assert third["HttpRequest"] == {"a": 1}
+
+
+def test_every_table_gets_extra_fields_as_an_object():
+    for table in ("AWSCloudTrail", "ASimDnsActivityLogs", "S3Events_CL"):
+        rows = rows_frame([one(ExtraFields_CF='{"a":{"b":[1,null]}}'), one(ExtraFields_CF=None)], table)
+        first, second = events(rows, None, load_schema(table))
+        assert first["ExtraFields_CF"] == {"a": {"b": [1, None]}} and "ExtraFields_CF" not in second
+
+
+def test_text_columns_keep_json_as_text():
+    assert events(rows_frame([one(RequestParameters='{"a":1}')]))[0]["RequestParameters"] == '{"a":1}'
 
 
 def test_no_rows_give_no_tails():

@@ -112,7 +112,7 @@ class World:
         parsed = self.stage(part_id, Stage.PARSED, rows, "rows", table)
         scored = None if scores is None else self.stage(part_id, Stage.SCORED, scores, "scores", None)
         folder = f"cloudtrail/{HOUR}/planned"
-        return plan_part(self.store, folder, parsed, scored, Destination(table=table), settings)
+        return plan_part(self.store, folder, parsed, scored, lambda name: Destination(table=name), settings)
 
     def commit(self, planned: PlannedBodies) -> None:
         """Commits a plan."""

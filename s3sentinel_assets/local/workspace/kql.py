@@ -13,7 +13,7 @@ themselves (``kql_*``) and running the SQL (``query``).
 | ``kql_library`` | further functions, as SQL templates |
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -31,6 +31,7 @@ from s3sentinel_assets.local.workspace.kql_names import (
     separate_cases,
 )
 from s3sentinel_assets.local.workspace.kql_operators import leading_columns, rewrite_operators
+from s3sentinel_assets.local.workspace.kql_search import worth_searching
 from s3sentinel_assets.local.workspace.kql_tokens import (
     Token,
     call_at,
@@ -73,13 +74,19 @@ class Rewritten:
     leading: tuple[str, ...] = ()
 
 
-def rewrite(text: str, schema: Mapping[str, Sequence[str]], saved: Mapping[str, str] | None = None) -> Rewritten:
+def rewrite(
+    text: str,
+    schema: Mapping[str, Sequence[str]],
+    saved: Mapping[str, str] | None = None,
+    vacant: Collection[str] = (),
+) -> Rewritten:
     """Rewrites ``text`` for the translator.
 
     Args:
         text: the query.
         schema: table → columns.
         saved: the functions saved in the workspace, name → body.
+        vacant: tables that have no rows.
 
     Raises:
         ApiError: 400; the query is a control command, too long, or reads another place.
@@ -101,8 +108,10 @@ def rewrite(text: str, schema: Mapping[str, Sequence[str]], saved: Mapping[str, 
     tables = tuple(table for table in schema if table in names or wildcard)
     columns = {column for table in tables for column in schema[table]}
     tokens = inline_lists(tokens)
-    tokens = rewrite_operators(tokens, schema)
+    tokens = rewrite_operators(tokens, worth_searching(schema, vacant, names) if vacant else schema)
+    renamed_by_search = _renamed_by_search(tokens, names)
     tokens, renamed = separate_cases(tokens, columns)
+    renamed |= renamed_by_search
     hoisted = hoist_functions(tokens, [*schema, *(clause.table for clause in external)])
     known = {*schema, *(clause.table for clause in external), *let_names(tokens)}
     check_sources(hoisted.tokens, known, hoisted.names)
@@ -155,6 +164,20 @@ def translate(query: Rewritten, schema: Mapping[str, Sequence[str]]) -> tuple[st
     if sql.unbound:
         raise bad_query("SemanticError", f"Query parameter without a value: {', '.join(sql.unbound)}")
     return str(sql), dict(sql.parameters)
+
+
+def _renamed_by_search(tokens: Sequence[Token], names: Collection[str]) -> dict[str, str]:
+    """The columns that a search renamed, since tables spell them differently: new name → old name.
+
+    Raises:
+        ApiError: 400; the query names one of them, and would be answered from the other.
+    """
+    found = {token.text for token in tokens if token.kind == "name" and token.text.endswith(RENAMED)}
+    renamed = {new: new.removesuffix(RENAMED) for new in found}
+    if named := sorted(set(renamed.values()).intersection(names)):
+        reason = f"tables spell the column '{named[0]}' differently; name the tables, as in 'search in (T)'"
+        raise bad_query("SemanticError", f"{reason} ({HERE})")
+    return renamed
 
 
 def _without_settings(tokens: list[Token]) -> list[Token]:

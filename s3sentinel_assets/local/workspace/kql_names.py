@@ -86,7 +86,7 @@ def _literals(tokens: Sequence[Token], index: int) -> list[Token] | None:
 
 def separate_cases(tokens: list[Token], columns: set[str]) -> tuple[list[Token], dict[str, str]]:
     """Renames new columns whose name differs from a table's column, or an earlier new one, only in case."""
-    spelled = {column.casefold(): column for column in columns}
+    spelled = {column.casefold(): column for column in sorted(columns)}
     renamed: dict[str, str] = {}
     for index, token in enumerate(tokens):
         following = next_solid(tokens, index + 1)
@@ -94,7 +94,8 @@ def separate_cases(tokens: list[Token], columns: set[str]) -> tuple[list[Token],
         assigned = token.kind == "name" and following < len(tokens) and tokens[following].text == "="
         if assigned and not (before and before.text in ("let", ".")):
             first = spelled.setdefault(token.text.casefold(), token.text)
-            if first != token.text:
+            # What some table spells just so is that column, however others spell it.
+            if first != token.text and token.text not in columns:
                 renamed[token.text] = f"{token.text}{RENAMED}"
     if not renamed:
         return tokens, {}

@@ -7,9 +7,10 @@ pipeline has at some point (``kql_operators``).
 from collections.abc import Collection, Mapping, Sequence
 
 from s3sentinel_assets.local.workspace.kql_errors import HERE, bad_query
+from s3sentinel_assets.local.workspace.kql_names import RENAMED
 from s3sentinel_assets.local.workspace.kql_tokens import Token, call_at, next_solid, render, string_value
 
-__all__ = ["ROW_TEXT", "search_tables", "searched"]
+__all__ = ["ROW_TEXT", "search_tables", "searched", "worth_searching"]
 
 #: A column that holds the text of all columns while a condition asks for it.
 ROW_TEXT = "__row_text"
@@ -101,8 +102,33 @@ def search_tables(tokens: Sequence[Token], schema: Mapping[str, Sequence[str]]) 
         if missing:
             raise bad_query("SemanticError", f"Failed to resolve table or column expression named '{missing[0]}'")
     elsewhere = {column for columns in schema.values() for column in columns}
-    branches = [
-        f"({table} | {searched(tokens[index:], schema[table], elsewhere)} | extend __found_in = '{table}')"
-        for table in tables
-    ]
+    spelled: dict[str, str] = {}
+    branches = []
+    for table in tables:
+        stages = searched(tokens[index:], schema[table], elsewhere)
+        # Names that differ in case only are one name for the translator: the later of them gets another.
+        others = [column for column in schema[table] if spelled.setdefault(column.casefold(), column) != column]
+        if others:
+            stages += " | project-rename " + ", ".join(f"{column}{RENAMED} = {column}" for column in others)
+        branches.append(f"({table} | {stages} | extend __found_in = '{table}')")
     return "union " + ", ".join(branches) + " | project-rename ['$table'] = __found_in"
+
+
+def worth_searching(
+    schema: Mapping[str, Sequence[str]], vacant: Collection[str], names: Collection[str]
+) -> dict[str, Sequence[str]]:
+    """The tables a search over all of them has to look at: the translator takes seconds over many columns.
+
+    Args:
+        schema: table → columns.
+        vacant: tables without rows.
+        names: every name in the query. A table without rows is kept where it is named, or lends a column its name.
+    """
+    filled = {column for table, columns in schema.items() if table not in vacant for column in columns}
+    lent = set(names) - filled
+    kept = {
+        table: columns
+        for table, columns in schema.items()
+        if table not in vacant or table in names or not lent.isdisjoint(columns)
+    }
+    return kept or dict(list(schema.items())[:1])

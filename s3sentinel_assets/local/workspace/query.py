@@ -98,7 +98,7 @@ class QueryApi:
         now = utc_now()
         start, end = parse_timespan(query.timespan, now)
         folder = self._folder
-        rewritten = rewrite(query.query, self._schema, read_saved(folder))
+        rewritten = rewrite(query.query, self._schema, read_saved(folder), self._storage.vacant())
         sql, values = translate(rewritten, self._schema)
         window = Window(_naive(now), rewritten.tables, start, end, rewritten.ingestion_time)
         with self._storage.reader(window) as connection:

@@ -113,6 +113,17 @@ class Storage:
         finally:
             cursor.close()
 
+    def vacant(self) -> set[str]:
+        """The tables that never had a row, as far as is cheap to tell."""
+        cursor = self._connection.cursor()
+        try:
+            filled = cursor.execute(
+                "SELECT table_name FROM duckdb_tables() WHERE schema_name = 'stored' AND estimated_size > 0"
+            ).fetchall()
+        finally:
+            cursor.close()
+        return set(self._catalogue.tables) - {name for (name,) in filled}
+
     def close(self) -> None:
         """Finishes what was appended and closes the file."""
         if self._writer.is_alive():
@@ -122,16 +133,20 @@ class Storage:
 
     def _define(self) -> None:
         self._connection.execute("CREATE SCHEMA IF NOT EXISTS stored")
+        present = self._tables_present()
         for name, table in self._catalogue.tables.items():
             columns = {
                 **{column: DUCKDB_TYPES[kind] for column, kind in table.writable.items()},
                 "_BilledSize": "DOUBLE",
                 "_IngestionTime": "TIMESTAMP",
             }
-            listed = ", ".join(f'"{column}" {kind}' for column, kind in columns.items())
-            self._connection.execute(f'CREATE TABLE IF NOT EXISTS stored."{name}" ({listed})')
+            if name not in present:
+                listed = ", ".join(f'"{column}" {kind}' for column, kind in columns.items())
+                self._connection.execute(f'CREATE TABLE stored."{name}" ({listed})')
+                continue
             for column, kind in columns.items():
-                self._connection.execute(f'ALTER TABLE stored."{name}" ADD COLUMN IF NOT EXISTS "{column}" {kind}')
+                if column not in present[name]:
+                    self._connection.execute(f'ALTER TABLE stored."{name}" ADD COLUMN "{column}" {kind}')
 
     def _tables_present(self) -> dict[str, set[str]]:
         present: dict[str, set[str]] = {}

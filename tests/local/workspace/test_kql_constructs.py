@@ -17,7 +17,7 @@ from s3sentinel_assets.local.workspace.kql import rewrite, translate
 from s3sentinel_assets.local.workspace.query import Query, QueryApi
 from s3sentinel_assets.local.workspace.rows import RowReader
 from s3sentinel_assets.local.workspace.storage import Storage
-from s3sentinel_assets.tables import load_schema
+from s3sentinel_assets.tables import TableSchema, load_schema
 
 NOW = datetime.now(UTC).replace(minute=0, second=0, microsecond=0)
 SCHEMA = {"T": ["TimeGenerated", "A", "Type"], "U": ["B"]}
@@ -325,3 +325,38 @@ def test_lists_in_variables_do_not_make_a_query_slow(api: QueryApi) -> None:
     words = ", ".join(f"'word{number}'" for number in range(50))
     text = rewrite(f"let L = pack_array({words}); T | where A has_any (L)", SCHEMA).text
     assert "has_any ('word0','word1'," in text
+
+
+def test_tables_may_spell_a_column_differently(tmp_path: Path) -> None:
+    columns = {"TimeGenerated": "datetime", "Name": "string"}
+    tables = {
+        name: TableSchema(name, "Analytics", columns | {column: "string"}, {}, ())
+        for name, column in (("A_CL", "TlsVersion"), ("B_CL", "TLSVersion"), ("Empty_CL", "TLSVERSION"))
+    }
+    catalogue = Catalogue(tables, {})
+    storage = Storage(tmp_path / "w.duckdb", catalogue, "id")
+    for name, column in (("A_CL", "TlsVersion"), ("B_CL", "TLSVersion")):
+        frame = RowReader(tables[name]).read(json.dumps([{"Name": "zebra", column: name}]).encode(), NOW).frame
+        storage.append(name, frame, NOW.replace(tzinfo=None) - timedelta(minutes=1))
+    assert storage.vacant() == {"Empty_CL"}
+    api = QueryApi(storage, catalogue)
+    try:
+        result = api.run(Query("search 'zebra' | sort by ['$table'] asc"))
+        place = [result.columns.index(name) for name in ("$table", "TlsVersion", "TLSVersion")]
+        found = [[row[index] or "" for index in place] for row in result.rows]
+        assert found == [["A_CL", "A_CL", ""], ["B_CL", "", "B_CL"]]
+        assert ask(api, "search 'B_CL' | project TlsVersion = 'x', Name") == [["x", "zebra"]]
+        assert ask(api, "search in (B_CL) TLSVersion == 'B_CL' | count") == [[1]]
+        # Answered from the other spelling it would be wrong.
+        assert "spell the column 'TLSVersion'" in refusal(api, "search TLSVersion == 'B_CL'")
+        assert "spell the column 'TLSVERSION'" in refusal(api, "search TLSVERSION == 'B_CL'")
+        assert ask(api, "search in (Empty_CL) 'zebra' | count") == [[0]]
+    finally:
+        storage.close()
+
+
+def test_a_workspace_without_rows_can_be_searched(tmp_path: Path) -> None:
+    catalogue = Catalogue({"A_CL": TableSchema("A_CL", "Analytics", {"TimeGenerated": "datetime"}, {}, ())}, {})
+    storage = Storage(tmp_path / "w.duckdb", catalogue, "id")
+    assert ask(QueryApi(storage, catalogue), "search 'zebra' | count") == [[0]]
+    storage.close()

@@ -3,9 +3,14 @@
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import polars as pl
 import pytest
 from azure.core.exceptions import HttpResponseError
 from azure.monitor.query import LogsBatchQuery, LogsQueryClient, LogsQueryError
+
+from s3sentinel_assets.sentinel.packing import body
+from s3sentinel_assets.sentinel.render import render_rows
+from s3sentinel_assets.tables import load_schema
 
 
 def ago(**length: float) -> str:
@@ -74,6 +79,28 @@ def refused(clients: Any, kql: str, **options: Any) -> tuple[int | None, dict[st
 )  # fmt: skip
 def test_kql(clients: Any, kql: str, expected: list[list[Any]]) -> None:
     assert clients.ask(kql) == expected
+
+
+def test_dynamic_columns_are_read_by_path(clients: Any) -> None:
+    requests = ['{"clientIp":"198.51.100.7","headers":[{"name":"Host","value":"a.example"}]}', "no json", None]
+    rows = pl.DataFrame(
+        {
+            "EventId_CF": ["1", "2", "3"],
+            "TimeGenerated": [datetime.now(UTC)] * 3,
+            "HttpRequest": requests,
+            "ExtraFields_CF": ['{"new":{"n":7}}', None, None],
+        }
+    )
+    clients.send(body(render_rows(rows, None, load_schema("AWSWAF")), "0" * 14), "AWSWAF")
+    kql = (
+        "AWSWAF | where BatchId_CF == '00000000000000' | extend x = HttpRequest.clientIp | sort by EventId_CF asc"
+        " | project tostring(x), tostring(HttpRequest.headers[0].value), toint(ExtraFields_CF.new.n)"
+    )
+    assert clients.ask(kql) == [["198.51.100.7", "a.example", 7], ["", "", None], ["", "", None]]
+    kept = clients.ask("AWSWAF | where EventId_CF == '2' | project s = tostring(HttpRequest), HttpRequest")
+    assert kept == [["no json", "no json"]]
+    [[count]] = clients.ask("AWSWAF | mv-expand h = HttpRequest.headers | where tostring(h.name) == 'Host' | count")
+    assert count == 1
 
 
 def test_columns_carry_log_analytics_types(clients: Any) -> None:
