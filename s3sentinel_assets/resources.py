@@ -13,9 +13,9 @@ from s3sentinel_assets.pipeline.runtime import Runtime
 from s3sentinel_assets.pipeline.summary import StageSummary
 
 if TYPE_CHECKING:
-    from s3sentinel_assets.ledger.accounts import Account, Proof
+    from s3sentinel_assets.ledger.accounts import Account, CheckReport, Proof
+    from s3sentinel_assets.ledger.shapes import Shape
     from s3sentinel_assets.pipeline.progress import DeliveryProgress, Figure
-    from s3sentinel_assets.pipeline.proofs import CheckReport
     from s3sentinel_assets.pipeline.work import Touched
     from s3sentinel_assets.s3.key_grammar import KeyFilter
 
@@ -133,16 +133,40 @@ class Stages:
         return digest_sweep.sweep_digests(self.runtime, source)
 
     def schema_report(self, source: str, hour: str) -> "CheckReport":
-        """Whether the stage files have the table's columns and types."""
-        from s3sentinel_assets.pipeline import proofs
+        """Whether the stage files have their tables' columns and types."""
+        from s3sentinel_assets.pipeline import parsed_reports
 
-        return proofs.schema_report(self.runtime, source, hour)
+        return parsed_reports.schema_report(self.runtime, source, hour)
 
     def event_time_report(self, source: str, hour: str) -> "CheckReport":
         """Whether event times are there and near the hour."""
-        from s3sentinel_assets.pipeline import proofs
+        from s3sentinel_assets.pipeline import parsed_reports
 
-        return proofs.event_time_report(self.runtime, source, hour)
+        return parsed_reports.event_time_report(self.runtime, source, hour)
+
+    def records_report(self, source: str, hour: str) -> "CheckReport":
+        """Whether all records read are rows, in quarantine or filtered, by the ledger and in the stage files."""
+        from s3sentinel_assets.pipeline import parsed_reports
+
+        return parsed_reports.records_report(self.runtime, source, hour)
+
+    def shapes(self, source: str, hour: str) -> "list[Shape]":
+        """What the hour's rows look like, one shape for each format and table."""
+        from s3sentinel_assets.pipeline import shape_reports
+
+        return shape_reports.hour_shapes(self.runtime, source, hour)
+
+    def shape_report(self, source: str, hour: str) -> "CheckReport":
+        """Whether the hour's rows look like those of earlier days."""
+        from s3sentinel_assets.pipeline import shape_reports
+
+        return shape_reports.shape_report(self.runtime, source, hour)
+
+    def null_rate_report(self, source: str, hour: str) -> "CheckReport":
+        """Whether columns are null as often as on earlier days."""
+        from s3sentinel_assets.pipeline import shape_reports
+
+        return shape_reports.null_rate_report(self.runtime, source, hour)
 
     def prove(self, source: str, hour: str) -> "Proof":
         """Asks the workspace and appends the hour's proof."""

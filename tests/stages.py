@@ -8,6 +8,7 @@ import polars as pl
 from s3sentinel_assets.config import Config
 from s3sentinel_assets.hours import hour_range
 from s3sentinel_assets.ledger.accounts import Account, Proof
+from s3sentinel_assets.ledger.shapes import Shape
 from s3sentinel_assets.pipeline.progress import DeliveryProgress
 from s3sentinel_assets.pipeline.proofs import CheckReport
 from s3sentinel_assets.pipeline.summary import StageSummary
@@ -49,6 +50,7 @@ class FakeStages(Stages):
         errors: (stage, hour) or (stage, source) → what to raise, once for each entry of the list.
         accounts: (source, hour) → fields that differ from a complete hour.
         found: (source, hour) → rows the workspace holds, where they differ from the accepted.
+        hour_shapes: (source, hour) → what its rows look like.
         touched: hour → digest.
         unsealed: hours to seal.
         progress_fields: source → what differs from a delivery that is up to date.
@@ -64,6 +66,7 @@ class FakeStages(Stages):
         self.accounts: dict[tuple[str, str], dict] = {}
         self.found: dict[tuple[str, str], int | None] = {}
         self.reports: dict[tuple[str, str], CheckReport] = {}
+        self.hour_shapes: dict[tuple[str, str], list[Shape]] = {}
         self.touched: dict[str, str] = {}
         self.unsealed: list[str] = []
         self.unproved: list[str] = []
@@ -178,6 +181,23 @@ class FakeStages(Stages):
     def event_time_report(self, source: str, hour: str) -> CheckReport:
         self._call("event_time", source, hour)
         return self.reports.get(("event_time", hour), CheckReport(True, {"rows": 100, "earliest": "x"}))
+
+    def records_report(self, source: str, hour: str) -> CheckReport:
+        self._call("records", source, hour)
+        counts = {"objects": 2, "records": 107, "rows": 100, "quarantined": 4, "filtered": 3, "files": 2}
+        return self.reports.get(("records", hour), CheckReport(True, counts))
+
+    def shapes(self, source: str, hour: str) -> list[Shape]:
+        self._call("shapes", source, hour)
+        return self.hour_shapes.get((source, hour), [])
+
+    def shape_report(self, source: str, hour: str) -> CheckReport:
+        self._call("shape", source, hour)
+        return self.reports.get(("shape", hour), CheckReport(True, {"rows": 100, "history_hours": 48, "changes": 0}))
+
+    def null_rate_report(self, source: str, hour: str) -> CheckReport:
+        self._call("null_rates", source, hour)
+        return self.reports.get(("null_rates", hour), CheckReport(True, {"rows": 100, "history_hours": 0}))
 
     def prove(self, source: str, hour: str) -> Proof:
         self._call("prove", source, hour)

@@ -112,16 +112,48 @@ def test_a_check_that_breaks_is_red_and_says_what_broke():
     assert evaluation.description == "could not be checked: ZeroDivisionError: a bug"
 
 
-@pytest.mark.parametrize(("name", "severity"), [("schema", ERROR), ("event_time", WARN)])
+@pytest.mark.parametrize(
+    ("name", "severity"),
+    [("schema", ERROR), ("records", ERROR), ("event_time", WARN), ("shape", WARN), ("null_rates", WARN)],
+)
 def test_checks_of_parsed_rows(name, severity):
     stages = FakeStages()
     good = list(check_parsed(stages, "cloudtrail", hour(0)))
-    assert [evaluation.passed for evaluation in good] == [True, True]
+    assert [evaluation.check_name for evaluation in good] == PARSED
+    assert all(evaluation.passed and evaluation.partition == hour(0) for evaluation in good)
     stages.reports[name, hour(0)] = CheckReport(False, {"rows": 5, "earliest": None}, ["a", "b", "c", "d"])
     (bad,) = [evaluation for evaluation in check_parsed(stages, "cloudtrail", hour(0)) if not evaluation.passed]
     assert bad.check_name.startswith(name)
-    assert (bad.severity, bad.description) == (severity, "a; b; c")
+    assert (bad.severity, bad.description, bad.blocking) == (severity, "a; b; c", False)
     assert bad.metadata["problems"].value == ["a", "b", "c", "d"]
+
+
+PARSED = ["schema", "records", "event_time_bounds", "shape", "null_rates"]
+NONE_KEPT = "nothing to compare: no rows, or none whose shape is kept (60 days)"
+NO_DAY = "nothing to compare with yet: no earlier day of the last 14 has rows"
+
+
+@pytest.mark.parametrize(
+    ("check", "counts", "words"),
+    [
+        (
+            "records",
+            None,
+            "107 records read = 100 rows + 4 quarantined + 3 filtered, object by object and in the files",
+        ),
+        ("shape", {"rows": 0, "history_hours": 0}, NONE_KEPT),
+        ("shape", {"rows": 9, "history_hours": 0}, NO_DAY),
+        ("shape", {"rows": 9, "history_hours": 40}, "the rows look as they did in 40 hours of earlier days"),
+        ("null_rates", {"rows": 9, "history_hours": 0}, NO_DAY),
+        ("null_rates", {"rows": 9, "history_hours": 40}, "null rates are as they were in 40 hours of earlier days"),
+    ],
+)
+def test_a_check_of_parsed_rows_that_passed_says_what_it_compared(check, counts, words):
+    stages = FakeStages()
+    if counts is not None:
+        stages.reports[check, hour(0)] = CheckReport(True, counts)
+    found = {evaluation.check_name: evaluation for evaluation in check_parsed(stages, "cloudtrail", hour(0))}
+    assert (found[check].passed, found[check].description) == (True, words)
 
 
 LISTED = {"listed_at": "2026-11-20 10:00:00 UTC", "listed": 7, "in_ledger": 7, "gone_from_bucket": 0}
@@ -167,7 +199,7 @@ def test_integrity(report, severity, words):
     assert evaluation.description == words
     assert evaluation.passed is (severity is None)
     assert severity is None or evaluation.severity is severity
-    assert len(list(check_parsed(stages, "cloudtrail", hour(0), integrity=True))) == 3
+    assert len(list(check_parsed(stages, "cloudtrail", hour(0), integrity=True))) == 6
 
 
 NOBODY = {"newest_object": None, "through": None}

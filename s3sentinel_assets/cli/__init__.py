@@ -46,6 +46,7 @@ COMMANDS: dict[str, LazyTarget] = {
     "backfill": LazyTarget("backfill", "backfill", "Bring a span of hours up to date."),
     "notifications": LazyTarget("notifications", "app", "Show what queues said that needs attention."),
     "dead-letter": LazyTarget("dead_letter", "app", "List what Sentinel refused, and send it again."),
+    "quarantine": LazyTarget("quarantine", "app", "List and show what could not be parsed, and parse it again."),
     "verify-digests": LazyTarget(
         "verify_digests", "verify_digests", "Prove that the bucket holds what CloudTrail wrote."
     ),

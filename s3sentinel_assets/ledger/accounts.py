@@ -12,6 +12,7 @@ from sqlalchemy.engine import Connection
 
 from s3sentinel_assets.ledger.hours import is_sealed
 from s3sentinel_assets.ledger.objects import REFUSED
+from s3sentinel_assets.ledger.quarantine import retried_records
 from s3sentinel_assets.ledger.schema import (
     BatchState,
     ObjectState,
@@ -145,23 +146,28 @@ def _rows_of_batches(connection: Connection, source: str, hour: str, states: Col
 
 
 def account_of_hour(connection: Connection, source: str, hour: str) -> Account:
-    """Adds up one hour of a source."""
+    """Adds up one hour of a source.
+
+    Rejected records that were read again count once: with the row that took them up.
+    """
     of_hour = (objects.c.source == source, objects.c.hour == hour, objects.c.state != ObjectState.RETRIED.value)
+    whole = objects.c.retry_of.is_(None)
     parsed = sa.exists().where(stage.c.part_id == objects.c.part_id, stage.c.stage == Stage.PARSED.value)
     totals = connection.execute(
         sa.select(
-            sa.func.count(objects.c.id).label("objects"),
+            _sum(sa.case((whole, 1), else_=0)).label("objects"),
             _sum(objects.c.records).label("records"),
             _sum(objects.c.rows).label("rows"),
             _sum(objects.c.quarantined).label("quarantined"),
             _sum(objects.c.filtered).label("filtered"),
-            _sum(objects.c.size).label("bytes"),
-            _sum(objects.c.decoded_bytes).label("decoded_bytes"),
+            _sum(sa.case((whole, objects.c.size), else_=0)).label("bytes"),
+            _sum(sa.case((whole, objects.c.decoded_bytes), else_=0)).label("decoded_bytes"),
             _sum(sa.case((objects.c.state.in_(_REFUSED), 1), else_=0)).label("refused"),
             _sum(sa.case((parsed, 0), else_=1)).label("unread"),
-            _sum(sa.case((objects.c.late, 1), else_=0)).label("late"),
+            _sum(sa.case((sa.and_(objects.c.late, whole), 1), else_=0)).label("late"),
         ).where(*of_hour)
     ).one()
+    retried = retried_records(connection, source, hour, hour).get(hour, 0)
     dead = connection.execute(
         sa.select(_sum(dead_letter.c.rows)).where(dead_letter.c.source == source, dead_letter.c.hour == hour)
     ).scalar_one()
@@ -172,12 +178,12 @@ def account_of_hour(connection: Connection, source: str, hour: str) -> Account:
         unread_objects=totals.unread,
         refused_objects=totals.refused,
         late_objects=totals.late,
-        records=totals.records,
+        records=totals.records - retried,
         rows=totals.rows,
         accepted=_rows_of_batches(connection, source, hour, [BatchState.ACCEPTED]),
         unknown=_rows_of_batches(connection, source, hour, [BatchState.UNKNOWN, BatchState.SENDING]),
         dead=dead,
-        quarantined=totals.quarantined,
+        quarantined=totals.quarantined - retried,
         filtered=totals.filtered,
         bytes=totals.bytes,
         decoded_bytes=totals.decoded_bytes,

@@ -13,7 +13,8 @@ from dataclasses import dataclass
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from s3sentinel_assets.ledger.schema import ObjectState, objects
+from s3sentinel_assets.ledger.quarantine import was_retried
+from s3sentinel_assets.ledger.schema import ObjectState, objects, quarantine
 
 __all__ = ["Candidate", "find_copies"]
 
@@ -69,6 +70,26 @@ def _same_log(left: Candidate, right: Candidate) -> bool:
     return left.name == right.name and _is_unique(left.name)
 
 
+def _still_quarantined() -> sa.ColumnElement[int]:
+    """Records of an object that are in quarantine now, retries of them counted in."""
+    again, rejecting = objects.alias("retry"), objects.alias("rejecting")
+    rejected_again = (
+        sa.select(sa.func.coalesce(sa.func.sum(again.c.quarantined), 0))
+        .where(again.c.retry_of == objects.c.id)
+        .correlate(objects)
+        .scalar_subquery()
+    )
+    retried = (
+        sa.select(sa.func.coalesce(sa.func.sum(quarantine.c.records), 0))
+        .join(rejecting, rejecting.c.id == quarantine.c.object_id)
+        .where(sa.or_(rejecting.c.id == objects.c.id, rejecting.c.retry_of == objects.c.id), was_retried())
+        .correlate(objects)
+        .scalar_subquery()
+    )
+    now = sa.cast(objects.c.quarantined + rejected_again - retried, sa.BigInteger)
+    return sa.case((objects.c.quarantined > 0, now), else_=objects.c.quarantined)  # others need no look
+
+
 def find_copies(connection: Connection, sources: Collection[str], read: Sequence[Candidate]) -> dict[int, int]:
     """Which of the objects just read repeat another one.
 
@@ -91,7 +112,7 @@ def find_copies(connection: Connection, sources: Collection[str], read: Sequence
                 objects.c.key,
                 objects.c.sha256,
                 objects.c.records,
-                objects.c.quarantined,
+                _still_quarantined(),
             )
             .where(
                 objects.c.sha256.in_(hashes[start : start + 400]),

@@ -328,6 +328,7 @@ def _open(source: str, hour: str) -> list[sa.ColumnElement[bool]]:
     return [
         objects.c.source == source,
         objects.c.hour == hour,
+        objects.c.retry_of.is_(None),  # rows for some rejected records of an object say nothing new of it
         objects.c.state.in_([state.value for state in _READ]),
         sa.or_(objects.c.integrity.is_(None), objects.c.integrity.in_([status.value for status in _OPEN])),
     ]
@@ -419,7 +420,7 @@ def count_integrity(connection: Connection, source: str, hour: str) -> dict[Inte
     """The hour's objects by status; None: read before anybody asked, or not read."""
     rows = connection.execute(
         sa.select(objects.c.integrity, sa.func.count())
-        .where(objects.c.source == source, objects.c.hour == hour)
+        .where(objects.c.source == source, objects.c.hour == hour, objects.c.retry_of.is_(None))
         .group_by(objects.c.integrity)
     )
     return {Integrity(status) if status else None: count for status, count in rows}

@@ -104,6 +104,7 @@ class ObjectOutcome:
         content_sha256: of its decoded content, where that is asked for.
         integrity: what CloudTrail's digests say of it.
         integrity_note: why, where that is not plain.
+        counted: of a row that took rejected records up again: records seen, wanted or not.
     """
 
     object_id: int
@@ -121,6 +122,7 @@ class ObjectOutcome:
     content_sha256: str | None = None
     integrity: str | None = None
     integrity_note: str | None = None
+    counted: int | None = None
 
 
 def _objects(rows: Sequence[sa.Row[Any]]) -> Iterator[LedgerObject]:
@@ -145,11 +147,15 @@ def objects_of_part(connection: Connection, part_id: int) -> list[LedgerObject]:
 
 
 def integrity_of_part(connection: Connection, part_id: int) -> dict[int, str]:
-    """Object id → what is known of its integrity, for the part's objects of which anything is."""
+    """Object id → what is known of its integrity, for the part's objects of which anything is.
+
+    A row that takes rejected records up again has the integrity of the row with the whole object.
+    """
+    whole = objects.alias("whole")
     rows = connection.execute(
-        sa.select(objects.c.id, objects.c.integrity).where(
-            objects.c.part_id == part_id, objects.c.integrity.is_not(None)
-        )
+        sa.select(objects.c.id, whole.c.integrity)
+        .join(whole, whole.c.id == sa.func.coalesce(objects.c.retry_of, objects.c.id))
+        .where(objects.c.part_id == part_id, whole.c.integrity.is_not(None))
     )
     return {row[0]: row[1] for row in rows}
 
@@ -180,6 +186,7 @@ def settle_object(connection: Connection, outcome: ObjectOutcome, now: int) -> N
             content_sha256=outcome.content_sha256,
             integrity=outcome.integrity,
             integrity_note=outcome.integrity_note,
+            counted=outcome.counted,
             ask_at=ask_at,
         )
     )

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
+from s3sentinel_assets.ledger.quarantine import retried_records
 from s3sentinel_assets.ledger.schema import BatchState, ObjectState, Stage, batch, objects, part, proof, stage
 
 __all__ = ["OpenWork", "accepted_by_hour", "newest_arrival", "open_work", "records_by_hour", "unproved_since"]
@@ -55,7 +56,8 @@ def records_by_hour(connection: Connection, source: str, first: str, last: str) 
         )
         .group_by(objects.c.hour)
     )
-    return {row[0]: row[1] for row in rows}
+    retried = retried_records(connection, source, first, last)
+    return {row[0]: row[1] - retried.get(row[0], 0) for row in rows}
 
 
 def accepted_by_hour(connection: Connection, source: str, first: str, last: str) -> dict[str, int]:

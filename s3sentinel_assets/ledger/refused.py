@@ -17,9 +17,10 @@ from sqlalchemy.engine import Connection
 from s3sentinel_assets.ledger.engine import Ledger
 from s3sentinel_assets.ledger.schema import ObjectState, objects
 
-__all__ = ["RETRIES", "Retries", "next_try", "requeue_refused"]
+__all__ = ["RETRIES", "RETRY_MARK", "Retries", "next_try", "requeue_refused"]
 
-_RETRY_MARK = "~"
+#: Stands before the number of another try at the end of a version.
+RETRY_MARK = "~"
 _PAGE = 500
 
 
@@ -143,7 +144,7 @@ def _queue(connection: Connection, row: sa.Row[Any], now: int, *, counted: bool)
         "listed",
         "notified_at",
     )
-    version, _, serial = row.version.partition(_RETRY_MARK)
+    version, _, serial = row.version.partition(RETRY_MARK)
     before = row.tries if row.tried_for == row.state else 0
     connection.execute(
         sa.update(objects).where(objects.c.id == row.id).values(state=ObjectState.RETRIED.value, ask_at=None)
@@ -152,7 +153,7 @@ def _queue(connection: Connection, row: sa.Row[Any], now: int, *, counted: bool)
         sa.insert(objects).values(
             {column: getattr(row, column) for column in kept}
             | {
-                "version": f"{version}{_RETRY_MARK}{int(serial or 0) + 1}",
+                "version": f"{version}{RETRY_MARK}{int(serial or 0) + 1}",
                 "tries": before + 1 if counted else before,
                 "tried_for": row.state,
                 "discovered_at": now,

@@ -31,7 +31,9 @@ __all__ = [
     "part",
     "proof",
     "quarantine",
+    "quarantine_retry",
     "score_pin",
+    "shape",
     "source_guard",
     "stage",
     "state",
@@ -160,7 +162,7 @@ objects = sa.Table(
     sa.Column("part_id", _Id, sa.ForeignKey("part.id")),
     sa.Column("position", sa.Integer),  # order inside the part
     sa.Column("state", sa.String(16), nullable=False),
-    sa.Column("format", sa.String(40)),
+    sa.Column("format", sa.String(400)),  # joined by "+" where it holds records of several
     sa.Column("records", sa.BigInteger),  # read = rows + quarantined + filtered
     sa.Column("rows", sa.BigInteger),
     sa.Column("quarantined", sa.BigInteger),
@@ -181,6 +183,11 @@ objects = sa.Table(
     sa.Column("tries", sa.Integer, nullable=False, server_default="0"),  # asked for again on its own…
     sa.Column("tried_for", sa.String(16)),  # …because of this state
     sa.Column("ask_at", _Instant),  # of a refused object: when it is asked for again; null: never on its own
+    # A row that takes rejected records of an object up again, and no others: its row with the whole object, the order,
+    # and how many records the object had then, wanted or not.
+    sa.Column("retry_of", _Id),
+    sa.Column("retry_id", _Id),
+    sa.Column("counted", sa.BigInteger),
     sa.UniqueConstraint("source", "bucket", "key", "version"),
     sa.Index("ix_object_source_hour", "source", "hour"),
     sa.Index("ix_object_part_id", "part_id"),
@@ -188,6 +195,7 @@ objects = sa.Table(
     sa.Index("ix_object_sha256", "sha256"),
     sa.Index("ix_object_integrity", "source", "integrity"),
     sa.Index("ix_object_source_ask_at", "source", "ask_at"),
+    sa.Index("ix_object_retry_of", "retry_of"),
 )
 
 part = sa.Table(
@@ -218,6 +226,27 @@ stage = sa.Table(
     sa.Column("seconds", sa.Float, nullable=False),
     sa.Column("committed_at", _Instant, nullable=False),
     sa.UniqueConstraint("part_id", "stage", "generation"),
+)
+
+# What the rows of a part looked like; by-products that are forgotten after a while.
+shape = sa.Table(
+    "shape",
+    metadata,
+    sa.Column("part_id", _Id, sa.ForeignKey("part.id"), primary_key=True),
+    sa.Column("format", sa.String(40), primary_key=True),
+    sa.Column("table_name", sa.String(64), primary_key=True),
+    sa.Column("source", _Source, nullable=False),
+    sa.Column("hour", _Hour, nullable=False),
+    sa.Column("rows", sa.BigInteger, nullable=False),
+    sa.Column("filled", sa.JSON, nullable=False),  # column → rows with a value; columns without any left out
+    sa.Column("fields", sa.JSON, nullable=False),  # unknown field → records
+    sa.Column("drift", sa.JSON, nullable=False),  # flag of values that did not fit → records
+    sa.Column("samples", sa.JSON, nullable=False),  # fields, drift → name → [value, event id]
+    sa.Column("estimated", sa.Boolean, nullable=False),
+    sa.Column("crowded", sa.Boolean, nullable=False),
+    sa.Column("recorded_at", _Instant, nullable=False),
+    sa.Index("ix_shape_source_hour", "source", "hour"),
+    sa.Index("ix_shape_source_recorded_at", "source", "recorded_at"),
 )
 
 # What a part's scoring reads, recorded before the first score so that a replay reads the same.
@@ -316,7 +345,25 @@ quarantine = sa.Table(
     sa.Column("sample", sa.Text),
     sa.Column("uri", sa.Text),  # stage file with every rejected record's position and bytes
     sa.Column("created_at", _Instant, nullable=False),
+    sa.Column("retried_by", _Id),  # the object row that takes these records up again; see ledger.retries
     sa.Index("ix_quarantine_source_hour", "source", "hour"),
+    sa.Index("ix_quarantine_object_id", "object_id"),
+    sa.Index("ix_quarantine_retried_by", "retried_by"),
+)
+
+# Orders to parse rejected records again: who gave them, which records they were for, and how many that were.
+quarantine_retry = sa.Table(
+    "quarantine_retry",
+    metadata,
+    sa.Column("id", _Id, primary_key=True, autoincrement=True),
+    sa.Column("source", _Source, nullable=False),
+    sa.Column("hour", _Hour),  # null: of all hours
+    sa.Column("reason", sa.String(64)),  # null: for any reason
+    sa.Column("key", sa.Text),  # null: of all objects
+    sa.Column("requested_by", sa.String(255), nullable=False),
+    sa.Column("requested_at", _Instant, nullable=False),
+    sa.Column("objects", sa.BigInteger, nullable=False),
+    sa.Column("records", sa.BigInteger, nullable=False),
 )
 
 # Notifications that could not be understood, or name what is not ours: kept when their message is deleted.

@@ -8,7 +8,9 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 import polars as pl
+from sqlalchemy.engine import Connection
 
+from s3sentinel_assets.config import SourceSettings
 from s3sentinel_assets.ledger.claims import claims_of_others, record_claims
 from s3sentinel_assets.ledger.copies import Candidate, find_copies
 from s3sentinel_assets.ledger.digests import expected_content, has_digests
@@ -17,15 +19,17 @@ from s3sentinel_assets.ledger.objects import REFUSED, ObjectOutcome, settle_obje
 from s3sentinel_assets.ledger.parts import Part
 from s3sentinel_assets.ledger.quarantine import QuarantineEntry, record_quarantine
 from s3sentinel_assets.ledger.schema import ObjectState, Stage
+from s3sentinel_assets.ledger.shapes import Shape, record_shapes
 from s3sentinel_assets.ledger.stages import StageFile, commit_stage
 from s3sentinel_assets.pipeline.runtime import Runtime
+from s3sentinel_assets.pipeline.shape import merged
 from s3sentinel_assets.store import StoredFile
 
 if TYPE_CHECKING:
     from s3sentinel_assets.formats import ObjectReport
     from s3sentinel_assets.s3.reader import ReadFacts
 
-__all__ = ["CODE_VERSION", "FramePair", "NewClaimsError", "ParsedPart", "commit_parse", "sources_of_table"]
+__all__ = ["CODE_VERSION", "FramePair", "NewClaimsError", "ParsedPart", "commit_parse", "copies_of"]
 
 #: Part of a stage's record; raise it when the same bytes would parse into something else.
 CODE_VERSION = "parse-1"
@@ -44,6 +48,7 @@ class FramePair:
     height: int
     native_ids: bool
     event_hours: dict[str, int]
+    shape: Shape
 
 
 @dataclass
@@ -60,6 +65,7 @@ class ParsedPart:
     lost_claims: int = 0  # files of other parts that could not be compared with
     candidates: list[Candidate] = field(default_factory=list)  # objects that might repeat another one
     copies: dict[int, int] = field(default_factory=dict)  # object id → the object whose bytes it repeats
+    retried: dict[int, int | None] = field(default_factory=dict)  # the same for rows of retries, which are no objects
 
     def hours_by_table(self) -> dict[str, set[str]]:
         """Table → the event hours whose events this part wants to own."""
@@ -74,10 +80,27 @@ class NewClaimsError(Exception):
     """Another part committed events of the same hours, or the same bytes, since this one looked."""
 
 
-def sources_of_table(runtime: Runtime, source: str) -> list[str]:
-    """The sources that deliver to the same table: an object must not go there twice."""
-    table = runtime.source(source).table
-    return [settings.name for settings in runtime.config.sources.values() if settings.table == table]
+def _sources_beside(runtime: Runtime, source: str, log_format: str) -> list[str]:
+    """The sources that rows of such an object may come from to the same table: it must not go there twice."""
+    tables = set(runtime.source(source).tables_of(log_format))
+
+    def possible(other: SourceSettings) -> tuple[str, ...]:
+        return other.tables_of(log_format) if log_format in other.formats else other.tables
+
+    return [other.name for other in runtime.config.sources.values() if tables.intersection(possible(other))]
+
+
+def copies_of(connection: Connection, runtime: Runtime, part: Part, parsed: ParsedPart) -> dict[int, int]:
+    """Object id → the object whose bytes it repeats, of the part's objects that gave rows."""
+    formats = {report.object_id: report.format for report in parsed.reports}
+    beside: dict[tuple[str, ...], list[Candidate]] = {}
+    for candidate in parsed.candidates:
+        sources = _sources_beside(runtime, part.source, formats[candidate.object_id] or "")
+        beside.setdefault(tuple(sources), []).append(candidate)
+    copies: dict[int, int] = {}
+    for sources, candidates in beside.items():
+        copies |= find_copies(connection, sources, candidates)
+    return copies
 
 
 def commit_parse(
@@ -146,7 +169,7 @@ def commit_parse(
             hours = wanted.get(table)
             if hours and claims_of_others(connection, table, hours, part.id, after=parsed.claims_read.get(table, 0)):
                 raise NewClaimsError
-        if find_copies(connection, sources_of_table(runtime, part.source), parsed.candidates) != parsed.copies:
+        if copies_of(connection, runtime, part, parsed) != parsed.copies:
             raise NewClaimsError
         record_claims(connection, part.id, claimed)
         stage_id = commit_stage(
@@ -165,6 +188,8 @@ def commit_parse(
             settle_object(connection, outcome, ledger.now())
         entries = _quarantine(part, parsed.rejects, outcomes, rejects.uri if rejects else None)
         record_quarantine(connection, stage_id, entries, ledger.now())
+        shapes = merged(files.shape for files in parsed.files)
+        record_shapes(connection, part_id=part.id, source=part.source, hour=part.hour, shapes=shapes, now=ledger.now())
 
 
 def _integrity(runtime: Runtime, part: Part, parsed: ParsedPart) -> "dict[int, tuple[str, str | None]]":
@@ -193,7 +218,7 @@ def _integrity(runtime: Runtime, part: Part, parsed: ParsedPart) -> "dict[int, t
 
 def _outcome(report: "ObjectReport", parsed: ParsedPart, verdict: tuple[str, str | None] | None) -> ObjectOutcome:
     filtered = parsed.filtered.get(report.object_id, 0)
-    copy_of = parsed.copies.get(report.object_id)
+    copy_of = parsed.copies.get(report.object_id, parsed.retried.get(report.object_id))
     facts = parsed.facts.get(report.object_id)
     integrity, integrity_note = verdict or (None, None)
     return ObjectOutcome(
@@ -212,13 +237,14 @@ def _outcome(report: "ObjectReport", parsed: ParsedPart, verdict: tuple[str, str
         content_sha256=report.content_sha256,
         integrity=integrity,
         integrity_note=integrity_note,
+        counted=report.counted if report.object_id in parsed.retried else None,
     )
 
 
 def _counts(outcomes: list[ObjectOutcome]) -> dict[str, int]:
     """Totals of a part, for the UI."""
     return {
-        "objects": len(outcomes),
+        "objects": sum(outcome.counted is None for outcome in outcomes),
         "records": sum(outcome.records for outcome in outcomes),
         "rows": sum(outcome.rows for outcome in outcomes),
         "quarantined": sum(outcome.quarantined for outcome in outcomes),

@@ -7,17 +7,19 @@ what is recorded (``parse_commit``).
 import hashlib
 import time
 from collections.abc import Callable, Iterable, Iterator
+from itertools import chain
 from typing import TYPE_CHECKING
 
 import polars as pl
 
+from s3sentinel_assets.config import SourceSettings
 from s3sentinel_assets.errors import UserError
 from s3sentinel_assets.ledger.claims import Claim, claims_of_others
-from s3sentinel_assets.ledger.copies import Candidate, find_copies
+from s3sentinel_assets.ledger.copies import Candidate
 from s3sentinel_assets.ledger.leases import Lease, hold_lease
 from s3sentinel_assets.ledger.objects import LedgerObject, objects_of_part
 from s3sentinel_assets.ledger.parts import Part, parts_of_hour
-from s3sentinel_assets.ledger.quarantine import quarantine_of_hour
+from s3sentinel_assets.ledger.quarantine import quarantine_of_hour, retried_records
 from s3sentinel_assets.ledger.schema import Stage
 from s3sentinel_assets.ledger.stages import StageResult, latest_stages
 from s3sentinel_assets.pipeline.dedupe import event_hours, first_occurrences, owned_elsewhere
@@ -26,14 +28,17 @@ from s3sentinel_assets.pipeline.parse_commit import (
     NewClaimsError,
     ParsedPart,
     commit_parse,
-    sources_of_table,
+    copies_of,
 )
+from s3sentinel_assets.pipeline.record_retries import RecordRetries
 from s3sentinel_assets.pipeline.runtime import Runtime
+from s3sentinel_assets.pipeline.shape import shape_of
 from s3sentinel_assets.pipeline.summary import StageSummary
 from s3sentinel_assets.store import StoredFile
 
 if TYPE_CHECKING:
     from s3sentinel_assets.formats import ObjectInput, ObjectReport, ParsedFrame
+    from s3sentinel_assets.formats.model import ParseOptions
     from s3sentinel_assets.s3.reader import Breaker, ReadFacts
 
 __all__ = ["object_identity", "parse_hour"]
@@ -162,33 +167,53 @@ def _read_part(runtime: Runtime, part: Part, entries: list[LedgerObject]) -> Par
     from s3sentinel_assets.formats import PartParser
     from s3sentinel_assets.s3.reader import Breaker
 
-    limits = runtime.config.limits
+    limits, settings = runtime.config.limits, runtime.source(part.source)
     given_up: dict[int, ObjectReport] = {}
     facts: dict[int, ReadFacts] = {}
     breaker = Breaker()
+    retries = RecordRetries(runtime, part.id, settings.format, entries)
+    identities = {entry.id: object_identity(entry) for entry in entries}
     while True:
         parser = PartParser(
-            runtime.source(part.source).format,
+            settings.format,
+            _options(settings),
             file_decoded_bytes=limits.file_decoded_bytes,
             object_decoded_bytes=limits.object_decoded_bytes,
             decompression_ratio=limits.decompression_ratio,
-            hash_content=runtime.source(part.source).verifies_digests,
+            hash_content=settings.verifies_digests,
         )
-        parsed = ParsedPart()
-        wanted = [entry for entry in entries if entry.id not in given_up]
+        parsed = ParsedPart(retried=retries.copies())
+        wanted = [entry for entry in entries if entry.id not in given_up and retries.from_bucket(entry.id)]
         parsed.facts = facts
-        for frame in parser.frames(_inputs(runtime, part.source, wanted, breaker, facts)):
-            _keep(runtime, part, parsed, frame)
+        inputs = _inputs(runtime, part.source, wanted, breaker, facts, retries)
+        for frame in parser.frames(chain(inputs, retries.kept_inputs(identities))):
+            _keep(runtime, part, parsed, retries.own(frame))
             del frame  # or it would lie in memory while the next one is made
-        parsed.rejects = parser.rejects
-        parsed.reports = [*parser.reports, *given_up.values()]
-        if not parser.discarded:
+        if not retries.review(parser) and not parser.discarded:
+            reports, parsed.rejects = retries.settle(parser)
+            parsed.reports = [*reports, *given_up.values()]
+            parsed.filtered |= {report.object_id: report.rows for report in reports if report.state == "copy"}
             return parsed
-        given_up |= {report.object_id: report for report in parser.reports if report.object_id in parser.discarded}
+        given_up |= {
+            report.object_id: report
+            for report in parser.reports
+            if report.object_id in parser.discarded and report.object_id not in retries
+        }
+
+
+def _options(settings: SourceSettings) -> "ParseOptions":
+    from s3sentinel_assets.formats.model import ParseOptions
+
+    return ParseOptions(normalise=settings.normalise, fields=settings.fields, time_zone=settings.time_zone)
 
 
 def _inputs(
-    runtime: Runtime, source: str, entries: list[LedgerObject], breaker: "Breaker", facts: "dict[int, ReadFacts]"
+    runtime: Runtime,
+    source: str,
+    entries: list[LedgerObject],
+    breaker: "Breaker",
+    facts: "dict[int, ReadFacts]",
+    retries: RecordRetries,
 ) -> "Iterator[ObjectInput]":
     """The part's objects with their bytes fetched ahead, in the recorded order."""
     from s3sentinel_assets.formats import ObjectInput
@@ -217,7 +242,16 @@ def _inputs(
         connections=access.max_connections,
     ) as opened:
         for entry, stream in zip(entries, opened, strict=True):
-            yield ObjectInput(object_id=entry.id, key=entry.key, identity=object_identity(entry), open=stream)
+            selection = retries.selection(entry.id)
+            yield ObjectInput(
+                object_id=entry.id,
+                key=entry.key,
+                identity=object_identity(entry),
+                open=stream,
+                arrived=entry.last_modified,
+                only=selection.only,
+                only_from=selection.only_from,
+            )
 
 
 def _keep(runtime: Runtime, part: Part, parsed: ParsedPart, frame: "ParsedFrame") -> None:
@@ -260,7 +294,8 @@ def _write(
             frame.write_parquet(writer.path, compression="zstd", compression_level=1, statistics=False)
         stored.append(writer.finished)
     hours = event_hours(entities) if native else {}
-    return FramePair(ordinal, log_format, table, stored[0], stored[1], rows.height, native, hours)
+    shape = shape_of(log_format, table, rows)
+    return FramePair(ordinal, log_format, table, stored[0], stored[1], rows.height, native, hours, shape)
 
 
 def _drop_owned(runtime: Runtime, part: Part, parsed: ParsedPart) -> None:
@@ -303,7 +338,7 @@ def _candidates(entries: list[LedgerObject], parsed: ParsedPart) -> list[Candida
 def _drop_copies(runtime: Runtime, part: Part, parsed: ParsedPart) -> None:
     """Takes out the rows of objects whose bytes were read before under the same name; they count as filtered."""
     with runtime.ledger.read() as connection:
-        found = find_copies(connection, sources_of_table(runtime, part.source), parsed.candidates)
+        found = copies_of(connection, runtime, part, parsed)
     new = pl.Series("object", sorted(found.keys() - parsed.copies.keys()), dtype=pl.Int64)
     parsed.copies = found
     for index, files in enumerate(parsed.files if new.len() else []):
@@ -351,6 +386,9 @@ def _describe(runtime: Runtime, summary: StageSummary, results: list[StageResult
         )
     with runtime.ledger.read() as connection:
         quarantined = quarantine_of_hour(connection, summary.source, summary.hour)
+        retried = retried_records(connection, summary.source, summary.hour, summary.hour).get(summary.hour, 0)
+    for name in ("records", "quarantined") if retried else ():
+        summary.counts[name] = int(summary.counts[name]) - retried  # they stand in the counts of their retry's part
     summary.problems += [
         f"{key}: {reason}" + (f", {records} records" if records else "") + (f" ({detail})" if detail else "")
         for key, reason, records, detail in quarantined[:20]

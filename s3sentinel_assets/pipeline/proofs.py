@@ -1,11 +1,13 @@
-"""Proofs and checks of an hour: does the ledger balance, do the rows fit the table, does the workspace agree?"""
+"""Proofs and checks of an hour: does the ledger hold what was listed, does it balance, does the workspace agree?
+
+Belongs here: what is asked of ledger, digests and workspace. Does not belong here: looking into the parsed rows
+(`parsed_reports`), verdicts (``checks``).
+"""
 
 from datetime import timedelta
 
-import polars as pl
-
 from s3sentinel_assets.errors import UserError
-from s3sentinel_assets.hours import hour_end, hour_start, utc_now
+from s3sentinel_assets.hours import hour_end, utc_now
 from s3sentinel_assets.ledger import accounts
 from s3sentinel_assets.ledger.accounts import (
     Account,
@@ -17,43 +19,27 @@ from s3sentinel_assets.ledger.accounts import (
 )
 from s3sentinel_assets.ledger.comparison import comparison_of_hour, found_by
 from s3sentinel_assets.ledger.engine import from_micros
-from s3sentinel_assets.ledger.parts import parts_of_hour
-from s3sentinel_assets.ledger.schema import Integrity, Stage
-from s3sentinel_assets.ledger.stages import StageFile, latest_stages
+from s3sentinel_assets.ledger.schema import Integrity
 from s3sentinel_assets.pipeline.runtime import Runtime
-from s3sentinel_assets.tables import load_schema
 
 __all__ = [
     "CheckReport",
     "account_hour",
-    "event_time_report",
     "hours_to_prove",
     "integrity_report",
     "listing_report",
     "prove_hour",
-    "schema_report",
     "workspace_report",
 ]
 
-# CloudTrail says 15 minutes on average; a day late is worth a look, and a clock an hour ahead as well.
-_LATEST_BEFORE_HOUR = timedelta(days=1)
-_EARLIEST_AFTER_HOUR = timedelta(hours=1)
 # CloudTrail writes the digest of an hour within about another one.
 _DIGESTS_DUE = timedelta(hours=4)
-_UNREADABLE = (OSError, UserError, pl.exceptions.PolarsError)
 
 
 def account_hour(runtime: Runtime, source: str, hour: str) -> Account:
     """The hour's accounts from the ledger alone."""
     with runtime.ledger.read() as connection:
         return account_of_hour(connection, source, hour)
-
-
-def _row_files(runtime: Runtime, source: str, hour: str) -> list[StageFile]:
-    with runtime.ledger.read() as connection:
-        parts = parts_of_hour(connection, source, hour)
-        results = latest_stages(connection, [part.id for part in parts], Stage.PARSED)
-    return [file for part in parts if part.id in results for file in results[part.id].files_of("rows")]
 
 
 def listing_report(runtime: Runtime, source: str, hour: str) -> CheckReport:
@@ -118,75 +104,6 @@ def integrity_report(runtime: Runtime, source: str, hour: str) -> CheckReport:
     digests = runtime.source(source).digests
     if digests and digests.verify == "required" and not found.digests and due:
         problems.append("no digest file of the hour was found; turn on log file validation of the trail")
-    return CheckReport(not problems, counts, problems)
-
-
-def schema_report(runtime: Runtime, source: str, hour: str) -> CheckReport:
-    """Whether every stage file of the hour has exactly the table's columns with the table's types.
-
-    Only Parquet footers are read.
-    """
-    report = CheckReport(True, {"files": 0, "rows": 0})
-    for file in _row_files(runtime, source, hour):
-        report.counts["files"] += 1
-        report.counts["rows"] += file.rows
-        wanted = load_schema(file.table or "")
-        try:
-            found = pl.read_parquet_schema(runtime.store.path(file.uri))
-        except _UNREADABLE as error:
-            report.problems.append(f"{file.uri} cannot be read: {error}")
-            continue
-        types = wanted.polars_schema()
-        for column in wanted.columns:
-            if column not in found:
-                report.problems.append(f"{file.uri}: column {column} of {wanted.name} is missing")
-            elif found[column] != types[column]:
-                report.problems.append(f"{file.uri}: {wanted.name}.{column} is {found[column]}, not {types[column]}")
-        for column in found:
-            if column not in types and not column.startswith("_"):
-                report.problems.append(f"{file.uri}: {wanted.name} has no column {column}; it would be lost silently")
-    report.passed = not report.problems
-    return report
-
-
-def event_time_report(runtime: Runtime, source: str, hour: str) -> CheckReport:
-    """Whether event times are there and lie near the hour of arrival: at most a day before it, an hour after it."""
-    first, end = hour_start(hour) - _LATEST_BEFORE_HOUR, hour_end(hour) + _EARLIEST_AFTER_HOUR
-    totals = {"rows": 0, "without_time": 0, "older_than_a_day": 0, "from_the_future": 0}
-    earliest, latest, unreadable = [], [], list[str]()
-    for file in _row_files(runtime, source, hour):
-        time = pl.col("EventTime_CF")
-        try:
-            row = (
-                pl.scan_parquet(runtime.store.path(file.uri))
-                .select(
-                    rows=pl.len(),
-                    without_time=time.is_null().sum(),
-                    older_than_a_day=(time < first).sum(),
-                    from_the_future=(time >= end).sum(),
-                    earliest=time.min(),
-                    latest=time.max(),
-                )
-                .collect()
-                .row(0, named=True)
-            )
-        except _UNREADABLE as error:
-            unreadable.append(f"{file.uri} cannot be read: {error}")
-            continue
-        earliest += [row.pop("earliest")]
-        latest += [row.pop("latest")]
-        totals = {name: totals[name] + count for name, count in row.items()}
-    times = {
-        "earliest": min((time for time in earliest if time), default=None),
-        "latest": max((time for time in latest if time), default=None),
-    }
-    names = {
-        "without_time": "have no event time",
-        "older_than_a_day": "are more than a day older than the hour they arrived in (late delivery?)",
-        "from_the_future": "are more than an hour newer than the hour they arrived in (wrong clock?)",
-    }
-    problems = unreadable + [f"{totals[name]} rows {words}" for name, words in names.items() if totals[name]]
-    counts = totals | {name: time.isoformat() if time else "" for name, time in times.items()}
     return CheckReport(not problems, counts, problems)
 
 

@@ -12,7 +12,7 @@ from s3sentinel_assets.hours import hour_start
 from s3sentinel_assets.ledger.objects import ObjectState
 from s3sentinel_assets.ledger.quarantine import quarantine_of_hour
 from s3sentinel_assets.ledger.schema import batch, objects, stage
-from s3sentinel_assets.pipeline import discovery, parsing, proofs, scoring, states, work
+from s3sentinel_assets.pipeline import discovery, parsed_reports, parsing, proofs, scoring, states, work
 from tests.e2e import logs
 
 CLOUDTRAIL, VPC = "cloudtrail", "vpc_flow"
@@ -49,9 +49,9 @@ def test_rows_have_the_tables_types_and_event_time_is_kept_when_sentinel_rewrite
     assert json.loads(row["RequestParameters"]) == {"bucketName": "example", "key": "k/0"}
     assert row["EventId_CF"] == f"{logs.ACCOUNT}:{logs.record(old)['eventID']}"
     assert (row["Priority_CF"], row["Flags_CF"]) == ("unknown", "unscored")
-    report = proofs.event_time_report(world.runtime, CLOUDTRAIL, hour)
+    report = parsed_reports.event_time_report(world.runtime, CLOUDTRAIL, hour)
     assert not report.passed
-    assert report.counts["older_than_a_day"] == 1
+    assert report.counts["too_old"] == 1
 
 
 def test_a_late_object_goes_out_alone_and_nothing_sealed_changes(world, hours, minute):
@@ -223,7 +223,7 @@ def test_a_part_whose_bytes_exceed_a_file_is_cut_into_row_aligned_files(make_wor
         body = logs.cloudtrail(logs.records(start, 100, number * 100))
         world.put(logs.key(CLOUDTRAIL, start, f"{number}.json.gz"), body, minute(hour, number))
     world.bring_up(CLOUDTRAIL, hour)
-    report = proofs.schema_report(world.runtime, CLOUDTRAIL, hour)
+    report = parsed_reports.schema_report(world.runtime, CLOUDTRAIL, hour)
     assert report.passed
     assert report.counts["files"] > 3
     assert proofs.prove_hour(world.runtime, CLOUDTRAIL, hour).found == 600
@@ -289,7 +289,7 @@ def test_the_sweep_of_the_store_takes_orphans_and_nothing_that_is_named(world, h
         os.utime(path, (0, 0))
     assert len(sweep_store(world.runtime)) == 2
     assert sweep_store(world.runtime) == []
-    assert proofs.schema_report(world.runtime, CLOUDTRAIL, hour).passed
+    assert parsed_reports.schema_report(world.runtime, CLOUDTRAIL, hour).passed
     assert states.advance_state(world.runtime, CLOUDTRAIL, hour).kept == 1
 
 
