@@ -1,8 +1,8 @@
 """Cutting JSON content into its records: ``{"Records":[…]}``, a bare array, JSON lines, or several documents in a row.
 
 Belongs here: finding the records, in bounded memory, also in content that is cut or damaged. Does not belong here:
-what a record means. Well-formed content is split by msgspec at more than a gigabyte a second; only damaged stretches
-are scanned.
+what a record means. Well-formed content is split by msgspec at hundreds of megabytes a second and more; only damaged
+stretches are scanned.
 """
 
 import re
@@ -15,25 +15,38 @@ from s3sentinel_assets.formats.json_walk import BOM, BrokenRecord, RecordRun, Wa
 
 __all__ = ["BrokenRecord", "JsonSplitter", "RecordRun"]
 
+_NEVER = re.compile(rb"(?!)")
+# Between two documents; inside one, only a text can look like it.
+_BETWEEN_DOCUMENTS = re.compile(rb"\}(?=\s*\{)")
+
 
 class JsonSplitter:
     """Cuts one object's decoded bytes into records.
 
     Args of the constructor:
-        wrapper: the key whose array holds the records, such as ``Records``.
-        record_start: matches the beginning of a record; after damage, reading goes on at the next match.
-        window: bytes held at once; content up to this size is split in one go. A record longer than it is broken.
+        wrappers: the keys whose array holds the records, such as ``Records``; none: an object is a record as it is.
+        record_start: matches the beginning of a record; after damage, reading goes on at the next match. None: the
+            key that the records before began with, and the ends of documents, tell where that is.
+        window: bytes held at once; content up to this size is split in one go. A record longer than four is broken.
     """
 
-    def __init__(self, wrapper: str, record_start: re.Pattern[bytes], *, window: int = 8 << 20) -> None:
-        self.opening = re.compile(rb'"' + re.escape(wrapper.encode()) + rb'"\s*:\s*\[')
-        self._wrapper_key = b'"' + wrapper.encode() + b'"'
+    def __init__(
+        self,
+        wrappers: str | Sequence[str] = (),
+        record_start: re.Pattern[bytes] | None = None,
+        *,
+        window: int = 8 << 20,
+    ) -> None:
+        names = (wrappers,) if isinstance(wrappers, str) else tuple(wrappers)
+        escaped = b"|".join(re.escape(name.encode()) for name in names)
+        self.opening = re.compile(rb'"(?:' + escaped + rb')"\s*:\s*\[') if names else _NEVER
         self.record_start = record_start
         self.window = window
-        envelope: Any = msgspec.defstruct(
-            "Envelope", [("records", list[msgspec.Raw] | msgspec.UnsetType, msgspec.UNSET)], rename={"records": wrapper}
-        )
-        self._envelope = msgspec.json.Decoder(envelope)
+        attributes = {f"wrapped_{number}": name for number, name in enumerate(names)}
+        fields: list[Any] = [(it, list[msgspec.Raw] | msgspec.UnsetType, msgspec.UNSET) for it in attributes]
+        self._envelope = msgspec.json.Decoder(msgspec.defstruct("Envelope", fields, rename=attributes))
+        self._attributes = tuple(attributes)
+        self._keys = tuple(b'"' + name.encode() + b'"' for name in names)
         self._array = msgspec.json.Decoder(list[msgspec.Raw])
         self._any = msgspec.json.Decoder(msgspec.Raw)
 
@@ -73,28 +86,85 @@ class JsonSplitter:
         try:
             if text.lstrip()[:1] == b"[":
                 return RecordRun(self._array.decode(text), text, base)
-            records = self._envelope.decode(text).records
-            if records is msgspec.UNSET:
-                return RecordRun((text.strip(),), text, base)
-            outside = len(text) - sum(map(len, records)) - len(records)
-            # A second array of records would win over the first: only the walk keeps both.
-            if outside > 20 and len(self.opening.findall(text)) > 1:
-                return None
+            records = self._unwrapped(text)
         except msgspec.ValidationError:
             return None
         except (msgspec.DecodeError, RecursionError):
-            return self._split_lines(text, base)
-        return RecordRun(records, text, base)
+            values = self.documents(text)
+            return None if values is None else RecordRun(values, text, base)
+        return None if records is None else RecordRun(records, text, base)
 
-    def _split_lines(self, text: bytes, base: int) -> RecordRun | None:
-        if self._wrapper_key in text:
+    def _unwrapped(self, text: bytes | msgspec.Raw) -> Sequence[bytes | msgspec.Raw] | None:
+        """The records of one document, itself if it wraps none; None when only the walk can tell them.
+
+        Raises:
+            msgspec.DecodeError, RecursionError: it is not well-formed; a ``ValidationError`` where a wrapper holds no
+                array.
+        """
+        envelope = self._envelope.decode(text)
+        found = [getattr(envelope, attribute) for attribute in self._attributes]
+        arrays = [records for records in found if records is not msgspec.UNSET]
+        if not arrays:
+            return (text.strip() if isinstance(text, bytes) else text,)
+        records = arrays[0]
+        outside = len(text) - sum(map(len, records)) - len(records)
+        # A second array of records would win over the first: only the walk keeps both.
+        if outside > 20 and len(self.opening.findall(text)) > 1:
             return None
+        return records
+
+    def documents(self, text: bytes) -> Sequence[bytes | msgspec.Raw] | None:
+        """The records of documents in a row, on lines or not; None when not all are good, or only the walk can tell."""
+        values = self._on_lines(text)
+        if values is None:
+            values = self._adjoining(text)
+        arrays = b"\n[" in text or text.lstrip()[:1] == b"["
+        if values is None or not (arrays or self._wraps(text)):
+            return values
+        found: list[bytes | msgspec.Raw] = []
+        for value in values:
+            inner = self._inner(value)
+            if inner is None:
+                return None
+            found += inner
+        return found
+
+    def _inner(self, document: msgspec.Raw) -> Sequence[bytes | msgspec.Raw] | None:
+        text = bytes(document)
         try:
-            return RecordRun(self._any.decode_lines(text), text, base)
+            if text.startswith(b"["):
+                return self._array.decode(document)
+            return self._unwrapped(document) if self._wraps(text) else (document,)
+        except msgspec.ValidationError:
+            return (document,)
         except (msgspec.DecodeError, RecursionError):
             return None
 
-    def decode_array(self, text: bytes) -> Sequence[msgspec.Raw] | None:
+    def _wraps(self, text: bytes) -> bool:
+        """Whether there may be a wrapper in ``text``; searching for none would take long."""
+        return any(key in text for key in self._keys) and self.opening.search(text) is not None
+
+    def _on_lines(self, text: bytes) -> list[msgspec.Raw] | None:
+        try:
+            return self._any.decode_lines(text)
+        except (msgspec.DecodeError, RecursionError):
+            return None
+
+    def _adjoining(self, text: bytes) -> list[msgspec.Raw] | None:
+        """Objects with nothing but space between them, by making an array of them.
+
+        A comma goes into every place that looks like a boundary; if one of them was inside a text after all, there are
+        fewer documents than commas say.
+        """
+        joined = text.replace(b"}{", b"},{").replace(b"}\n{", b"},\n{").replace(b"}\r\n{", b"},\r\n{")
+        for candidate in (lambda: joined, lambda: _BETWEEN_DOCUMENTS.sub(b"},", text)):
+            together = candidate()
+            values = self.decode_array(together)
+            if values is not None and len(values) - 1 == len(together) - len(text):
+                return values
+        return None
+
+    def decode_array(self, text: bytes) -> list[msgspec.Raw] | None:
         """The elements of an array's inside, None when it is not well-formed."""
         try:
             return self._array.decode(b"[" + text + b"]")

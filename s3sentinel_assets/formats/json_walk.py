@@ -22,13 +22,21 @@ _BETWEEN = re.compile(rb"[ \t\r\n,]*")
 _LINE_START = re.compile(rb"\n(?=[\[{])")
 # Where a long buffer may be cut; the piece before it is then proven by decoding it.
 _SEAM = re.compile(rb"\}\s*,\s*(?=\{)")
+# The boundary of two documents, and where a record may begin when nothing else tells.
+_DOCUMENT_SEAM = re.compile(rb"\}\s*(?=\{)")
+_NEXT_DOCUMENT = re.compile(rb"(?<=\})\s*\{")
+_NEXT_ELEMENT = re.compile(rb"(?<=\})\s*,?\s*\{")
+_FIRST_KEY = re.compile(rb'\s*\{\s*("(?:[^"\\]|\\.){0,100}")\s*:')
 _SEAM_STRETCH = 64 << 10
 _SEAM_TRIES = 16
 _SMALL_STRETCH = 4 << 10
+_DOCUMENT_SEAMS = 4
 _RUN_RECORDS = 2_000
 _KEYS_BEFORE_ARRAY = 64
 # AWS caps an event at 256 KB.
 _LONG_RECORD = 512 << 10
+# Windows that a record may span.
+_LONGEST_RECORD = 4
 # Bytes kept when a resync has to read on, so that a record's beginning is found across the boundary.
 _OVERLAP = 256
 
@@ -83,11 +91,15 @@ class Shape(Protocol):
     """What a walk must know of the content's format."""
 
     opening: re.Pattern[bytes]  # the wrapper key and its opening bracket
-    record_start: re.Pattern[bytes]  # the beginning of a record
+    record_start: re.Pattern[bytes] | None  # the beginning of a record; None: like the records before
     window: int  # bytes held at once
 
     def decode_array(self, text: bytes) -> Sequence[msgspec.Raw] | None:
         """The elements of an array's inside, None when it is not well-formed."""
+        ...
+
+    def documents(self, text: bytes) -> Sequence[bytes | msgspec.Raw] | None:
+        """The records of documents in a row; None when they must be walked through."""
         ...
 
 
@@ -105,17 +117,26 @@ class Walk:
         self._in_array = False
         self._in_envelope = False
         self._no_stretch_before = 0  # decoded offset
+        self._record_start = shape.record_start
+        self._longest = _LONGEST_RECORD * shape.window
+        self._document_bytes = shape.window  # taken as documents at once; less after damage
+        self._no_documents_before = 0  # decoded offset
 
     def run(self) -> Iterator[RecordRun | BrokenRecord]:
         """Yields runs of whole records and broken stretches, in order and without overlap."""
         while self._at_something():
-            if self._structure():
-                continue
-            run = self._stretch() if self._in_array else None
+            run = None if self._in_array or self._in_envelope else self._documents()
+            if run is None:
+                if self._structure():
+                    continue
+                run = self._stretch() if self._in_array else None
             if run is not None:
+                self._learn_start(run)
                 yield run
                 continue
             for piece in self._scan():
+                if isinstance(piece, RecordRun):
+                    self._learn_start(piece)
                 yield piece
                 if isinstance(piece, BrokenRecord) and piece.tail:
                     return
@@ -202,6 +223,35 @@ class Walk:
                 position = skip(data, end, _BETWEEN)
         return None
 
+    def _learn_start(self, run: RecordRun) -> None:
+        """Records mostly begin with the same key; where the format does not say with which, the first one tells."""
+        if self._record_start is None and run.values:
+            self._record_start = _start_like(bytes(run.values[0]))
+
+    def _documents(self) -> RecordRun | None:
+        """A long run of documents at once, cut at a likely boundary; shorter ones after damage."""
+        if self._base + self._at < self._no_documents_before or self._data[self._at] != ord("{"):
+            return None
+        if len(self._data) - self._at < _SMALL_STRETCH and not self._ended:
+            self._read_on()
+        data, at = self._data, self._at
+        while True:
+            limit = min(len(data), at + self._document_bytes)
+            floor = max(at, limit - _SEAM_STRETCH)
+            seams = [match.start() + 1 for match in _DOCUMENT_SEAM.finditer(data, floor, min(len(data), limit + 1))]
+            ends = [limit] if self._ended and limit == len(data) else []
+            for end in ends + seams[: -_DOCUMENT_SEAMS - 1 : -1]:
+                values = self._shape.documents(data[at:end])
+                if values:
+                    self._at = end
+                    self._document_bytes = min(self._shape.window, 4 * self._document_bytes)
+                    return RecordRun(values, data[at:end], self._base + at)
+            self._document_bytes //= 16
+            if self._document_bytes < _SMALL_STRETCH:
+                self._document_bytes = _SMALL_STRETCH
+                self._no_documents_before = self._base + at + _SMALL_STRETCH
+                return None
+
     def _stretch(self) -> RecordRun | None:
         """A long run of records at once: cut at a likely seam near the end, proven by decoding what is before it."""
         if self._base + self._at < self._no_stretch_before:
@@ -210,7 +260,7 @@ class Walk:
             self._read_on()
         data, at = self._data, self._at
         floor = max(at, len(data) - _SEAM_STRETCH)
-        starts = [match.start() for match in self._shape.record_start.finditer(data, floor)]
+        starts = [match.start() for match in self._record_start.finditer(data, floor)] if self._record_start else []
         seams = [data.rfind(b",", floor, start) for start in reversed(starts)]
         seams += [match.start() + 1 for match in reversed(list(_SEAM.finditer(data, floor)))]
         ends = [data.rfind(b"]", floor)] if self._ended else []
@@ -242,7 +292,7 @@ class Walk:
                 break
         if values:
             yield RecordRun(values, data[start : self._at], self._base + start)
-        elif not self._ended and end != MISMATCH and len(data) - self._at < self._shape.window:
+        elif not self._ended and end != MISMATCH and len(data) - self._at < self._longest:
             self._read_on()
         else:
             yield self._resync(end)
@@ -253,18 +303,21 @@ class Walk:
         if near < len(data):
             end = value_end(data, at, final=False, stop=near)
             # A lost quote turns text and structure about for all that follows: do not read on to the end for it.
-            if end != INCOMPLETE or self._shape.record_start.search(data, at + 1, near):
-                return MISMATCH if end == INCOMPLETE else end
+            if end != INCOMPLETE:
+                return end
+            if self._record_start and self._record_start.search(data, at + 1, near):
+                return MISMATCH
         return value_end(data, at, final=self._ended)
 
     def _resync(self, problem: int) -> BrokenRecord:
         """The broken stretch from here to the next likely record, or to the end of the content."""
         offset, kept = self._base + self._at, self._data[self._at : self._at + REJECT_DATA_BYTES + 1]
         search_from = self._at + 1
+        likely = self._record_start or _start_like(kept)
+        patterns = [likely or (_NEXT_ELEMENT if self._in_array else _NEXT_DOCUMENT)]
+        patterns += [] if self._in_array else [_LINE_START]
         while True:
-            starts = [self._shape.record_start.search(self._data, search_from)]
-            if not self._in_array:
-                starts.append(_LINE_START.search(self._data, search_from))
+            starts = [pattern.search(self._data, search_from) for pattern in patterns]
             found = [match.start() for match in starts if match]
             if found or self._ended:
                 break
@@ -275,3 +328,9 @@ class Walk:
         detail = "brackets do not pair up" if problem == MISMATCH else "the JSON text stops inside a record"
         length = self._base + self._at - offset
         return BrokenRecord(kept[:length].rstrip(b" \t\r\n,"), offset, tail=not found, detail=detail)
+
+
+def _start_like(record: bytes) -> re.Pattern[bytes] | None:
+    """What a record that begins like this one begins with: its first key; None where it has none."""
+    key = _FIRST_KEY.match(record)
+    return re.compile(rb"\{\s*" + re.escape(key[1]) + rb"\s*:") if key else None

@@ -42,6 +42,11 @@ class ObjectInput:
         identity: 16 or more hex characters, a hash of (bucket, key, version); event ids are built on it.
         open: gives the stored bytes as a stream; the stream raises `containers.ReadFailure` when they cannot be had.
         arrived: when the object was stored; dates without a year are reckoned from it.
+        only: numbers of the records to keep; the others are read, but neither counted, rejected nor handed out. None:
+            all of them.
+        only_from: with ``only``, every record from this number on is kept too.
+        first: number of the first record: more than 0 where the bytes are a piece of an object.
+        format: a format that the bytes are known to be of; None: as the parser was told.
     """
 
     object_id: int
@@ -49,6 +54,10 @@ class ObjectInput:
     identity: str
     open: Callable[[], Iterable[bytes]]
     arrived: datetime | None = None
+    only: frozenset[int] | None = None
+    only_from: int | None = None
+    first: int = 0
+    format: str | None = None
 
 
 @dataclass(frozen=True)
@@ -76,7 +85,8 @@ class ObjectReport:
         format: name of the format; None when it was not recognised or not read.
         table: the format's Sentinel table.
         state: an object state of the ledger: ``read``, ``partly_read`` or a state of `containers.ReadFailure`.
-        records: records seen, a lost tail counting as one.
+        records: records seen, a lost tail counting as one; where only some are wanted, those alone.
+        counted: records seen, wanted or not.
         rows: records that became rows.
         rejected: records in quarantine.
         raw_bytes: stored bytes read.
@@ -94,6 +104,7 @@ class ObjectReport:
     table: str | None = None
     state: str = "read"
     records: int = 0
+    counted: int = 0
     rows: int = 0
     rejected: int = 0
     raw_bytes: int = 0
@@ -167,12 +178,22 @@ class Stray:
 
 
 class Reading(ABC):
-    """One object while it is being read, as a format sees it."""
+    """One object while it is being read, as a format sees it.
+
+    Attributes:
+        object_id: the ledger's id.
+        identity: what event ids are built on.
+        key: S3 key or path.
+        arrived: when the object was stored.
+        header: the lines that said how to read the records that follow, such as their field names; a format that obeys
+            such lines sets it. It is kept with rejects, so that these can be read without their object.
+    """
 
     object_id: int
     identity: str
     key: str
     arrived: datetime | None
+    header: bytes = b""
 
     @property
     @abstractmethod

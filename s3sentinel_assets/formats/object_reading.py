@@ -5,7 +5,10 @@ a whole. Does not belong here: several objects (``part``), what a record is (eac
 """
 
 import hashlib
+from bisect import bisect_left
 from collections.abc import Iterator
+
+import polars as pl
 
 from s3sentinel_assets.containers import ContainerError, ReadFailure, ReadFailureState, decode
 from s3sentinel_assets.formats.model import ObjectInput, ObjectReport, Reading
@@ -21,6 +24,8 @@ class ObjectReading(Reading):
         report: what became of it so far.
         failure: why its bytes could not be had to the end.
         lost_tail: whether something after its last whole record was given up.
+        tail_rejected: whether that something is in quarantine; it is not where only other records are wanted.
+        selective: whether only some of its records are wanted.
         discarded: whether it must be read again as a whole, so that no record of this reading counts.
         in_earlier_frames: whether rows of it were handed out before it was discarded.
     """
@@ -36,9 +41,14 @@ class ObjectReading(Reading):
         self.report = ObjectReport(source.object_id, source.key)
         self.failure: ReadFailure | None = None
         self.lost_tail = False
+        self.tail_rejected = False
         self.discarded = False
         self.in_earlier_frames = False
-        self._counted = 0
+        self.selective = source.only is not None
+        self._only = source.only or frozenset[int]()
+        self._only_from = source.only_from
+        self._sorted = sorted(self._only)
+        self._first = self._counted = source.first
         self._source = source
         self._rejects = rejects
         self._cut: tuple[str, str] | None = None
@@ -101,14 +111,44 @@ class ObjectReading(Reading):
         self.report.state = state
         self.report.format = self.report.table = self.report.note = None
         self.report.records = self.report.rows = self.report.rejected = self.report.decoded_bytes = 0
+        self.report.counted = 0
 
     def count(self, records: int) -> int:
         """Counts records; see `Reading.count`."""
         first = self._counted
         self._counted += records
         if not self.discarded:
-            self.report.records = self._counted
+            self.report.counted = self._counted - self._first
+            self.report.records += self._wanted_between(first, self._counted)
         return first
+
+    def _wanted_between(self, first: int, end: int) -> int:
+        if not self.selective:
+            return end - first
+        begin, stop = bisect_left(self._sorted, first), bisect_left(self._sorted, end)
+        if self._only_from is None or self._only_from >= end:
+            return stop - begin
+        behind = max(first, self._only_from)
+        return bisect_left(self._sorted, behind) - begin + end - behind
+
+    def wants(self, ordinal: int) -> bool:
+        """Whether the record of this number is kept."""
+        if not self.selective or ordinal in self._only:
+            return True
+        return self._only_from is not None and ordinal >= self._only_from
+
+    @property
+    def wanted(self) -> pl.DataFrame:
+        """Of a selective reading, the single records wanted: ``_object``, ``_ordinal``."""
+        numbers = pl.Series("_ordinal", self._sorted, dtype=pl.Int64)
+        return pl.DataFrame(
+            [pl.Series("_object", [self.object_id], dtype=pl.Int64).new_from_index(0, numbers.len()), numbers]
+        )
+
+    @property
+    def wanted_from(self) -> int | None:
+        """Of a selective reading, the number from which on all records are wanted."""
+        return self._only_from
 
     def count_rows(self, rows: int, log_format: str, table: str) -> None:
         """Counts rows that are handed out in a frame, and notes formats and tables beside the first ones."""
@@ -118,15 +158,18 @@ class ObjectReading(Reading):
 
     def reject(self, ordinal: int, offset: int | None, reason: str, detail: str, data: bytes) -> None:
         """Quarantines a record; see `Reading.reject`."""
-        if not self.discarded:
+        if not self.discarded and self.wants(ordinal):
             self.report.rejected += 1
-            self._rejects.add(self.object_id, ordinal, offset, reason, detail, data)
+            self._rejects.add(self.object_id, ordinal, offset, reason, detail, data, self.header)
 
     def lose_tail(self, offset: int | None, reason: str, detail: str, data: bytes) -> None:
         """Gives up what follows the last whole record; see `Reading.lose_tail`."""
         self.lost_tail = True
-        self.remark(detail)
-        self.reject(self.count(1), offset, reason, detail, data)
+        ordinal = self.count(1)
+        self.tail_rejected = self.wants(ordinal)
+        if self.tail_rejected:
+            self.remark(detail)
+        self.reject(ordinal, offset, reason, detail, data)
 
     def remark(self, note: str) -> None:
         """Adds a note; one on a discarded object says why it is read again, and nothing else."""

@@ -111,8 +111,12 @@ class PartParser:
             if source.object_id in self._by_id:
                 raise ValueError(f"object id {source.object_id} was given twice")
             yield from self._read(source)
-        for parser in list(self._parsers.values()):
-            yield from self._take(parser)
+        taken = set[str]()
+        # Taking from one format may hand strays to another that was taken before, or that was not there.
+        while names := [name for name, parser in self._parsers.items() if name not in taken or parser.pending_bytes]:
+            for name in names:
+                taken.add(name)
+                yield from self._take(self._parsers[name])
         for report in self.reports:
             if report.records != report.rows + report.rejected:
                 raise AccountingError(

@@ -17,8 +17,27 @@ AUTO = "auto"
 #: Format name → module:class. Modules are imported when first needed.
 FORMATS: dict[str, str] = {
     "alb": "s3sentinel_assets.formats.alb:AlbParser",
+    "cef": "s3sentinel_assets.formats.cef:CefParser",
+    "cloudfront": "s3sentinel_assets.formats.cloudfront:CloudFrontParser",
+    "cloudfront_realtime": "s3sentinel_assets.formats.cloudfront_realtime:CloudFrontRealtimeParser",
     "cloudtrail": "s3sentinel_assets.formats.cloudtrail.parser:CloudTrailParser",
+    "elb": "s3sentinel_assets.formats.elb:ElbParser",
+    "guardduty": "s3sentinel_assets.formats.guardduty:GuardDutyParser",
+    "leef": "s3sentinel_assets.formats.leef:LeefParser",
+    "logfmt": "s3sentinel_assets.formats.logfmt:LogfmtParser",
+    "network_firewall": "s3sentinel_assets.formats.network_firewall:NetworkFirewallParser",
+    "nlb": "s3sentinel_assets.formats.nlb:NlbParser",
+    "rds_audit": "s3sentinel_assets.formats.rds_audit:RdsAuditParser",
+    "route53_public": "s3sentinel_assets.formats.route53_public:Route53PublicParser",
+    "route53_resolver": "s3sentinel_assets.formats.route53_resolver:Route53ResolverParser",
+    "s3_access": "s3sentinel_assets.formats.s3_access:S3AccessParser",
+    "securityhub": "s3sentinel_assets.formats.securityhub:SecurityHubParser",
+    "syslog": "s3sentinel_assets.formats.syslog:SyslogParser",
+    "tgw_flow": "s3sentinel_assets.formats.tgw_flow:TgwFlowParser",
     "vpc_flow": "s3sentinel_assets.formats.vpc_flow.parser:VpcFlowParser",
+    "w3c": "s3sentinel_assets.formats.w3c:W3cParser",
+    "waf": "s3sentinel_assets.formats.waf:WafParser",
+    "web_access": "s3sentinel_assets.formats.web_access:WebAccessParser",
 }
 
 

@@ -18,7 +18,8 @@ REJECT_SCHEMA: dict[str, pl.DataType] = {
     "reason": pl.String(),  # slug
     "detail": pl.String(),  # sentence
     "data": pl.Binary(),  # the record's bytes, at most REJECT_DATA_BYTES
-    "truncated": pl.Boolean(),  # whether data was capped
+    "truncated": pl.Boolean(),  # whether data, or header, was capped
+    "header": pl.Binary(),  # the lines of the object that say how to read the record; null mostly
 }
 
 
@@ -26,15 +27,25 @@ class RejectLog:
     """Collects rejects; cheap when there are none, columnar when asked."""
 
     def __init__(self) -> None:
-        self._rows: list[tuple[int, int, int | None, str, str, bytes, bool]] = []
+        self._rows: list[tuple[int, int, int | None, str, str, bytes, bool, bytes | None]] = []
 
     def __len__(self) -> int:
         return len(self._rows)
 
-    def add(self, object_id: int, position: int, offset: int | None, reason: str, detail: str, data: bytes) -> None:
+    def add(
+        self,
+        object_id: int,
+        position: int,
+        offset: int | None,
+        reason: str,
+        detail: str,
+        data: bytes,
+        header: bytes = b"",
+    ) -> None:
         """Keeps one rejected record."""
-        kept = bytes(data[:REJECT_DATA_BYTES])
-        self._rows.append((object_id, position, offset, reason, detail, kept, len(data) > len(kept)))
+        kept, told = bytes(data[:REJECT_DATA_BYTES]), header[:REJECT_DATA_BYTES] or None
+        capped = max(len(data), len(header)) > REJECT_DATA_BYTES
+        self._rows.append((object_id, position, offset, reason, detail, kept, capped, told))
 
     def drop(self, object_id: int) -> None:
         """Forgets the rejects of one object."""

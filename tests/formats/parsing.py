@@ -131,4 +131,4 @@ def trail(*records: Any) -> bytes:
 
 
 def zipped(data: bytes) -> bytes:
-    return gzip.compress(data, 6)
+    return gzip.compress(data, 6, mtime=0)

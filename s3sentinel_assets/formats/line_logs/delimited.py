@@ -1,15 +1,15 @@
 r"""Lines of fields with a separator between them, quoted or not: the base of most access and flow logs.
 
-Belongs here: cutting lines into text columns at speed, and by hand where quotes do not pair up. Does not belong here:
-what the fields of one format are.
+Belongs here: cutting lines into text columns at speed, and by hand where that cannot be done. Does not belong here:
+what makes quotes good ones (``quotes``), what the fields of one format are.
 
-Good lines are cut by Polars' CSV reader. A line whose quotes are odd (a user agent with a quote in it that the writer
-did not escape) is cut by hand: a quoted field ends at a quote that a separator or the end of the line follows, and
-``\"`` is part of it.
+Good lines are cut by Polars' CSV reader, also those among bad ones. A line whose quotes do not pair up (a user agent
+with a quote in it that the writer did not escape) is cut by hand: by the format's own pattern for such lines if it has
+one, else a quoted field ends at a quote that a separator or the end of the line follows. As that is a guess, such a row
+is flagged ``odd_quotes``.
 """
 
 import functools
-import io
 import re
 from abc import abstractmethod
 from collections.abc import Sequence
@@ -18,9 +18,11 @@ from typing import ClassVar
 
 import polars as pl
 
-from s3sentinel_assets.formats.frames import EXTRA
+from s3sentinel_assets.formats.extra_fields import json_object
+from s3sentinel_assets.formats.frames import EXTRA, FLAGS
 from s3sentinel_assets.formats.line_logs.parser import BOM, BadLine, CarefulLines, LineParser
-from s3sentinel_assets.formats.model import Reading
+from s3sentinel_assets.formats.line_logs.quotes import pair_up, pairing_lines, split_line, surely_cut
+from s3sentinel_assets.formats.model import Reading, Verdict
 
 __all__ = ["DelimitedParser", "Fields", "read_fields", "split_fields"]
 
@@ -29,6 +31,11 @@ SPARE = 12
 #: Lines that detection looks at.
 SNIFFED = 20
 NOTHING = "-"
+#: Fewer lines than this are cut by hand at once.
+_FEW = 12
+_ODD = "_odd"
+
+split_fields = split_line
 
 
 @dataclass(frozen=True)
@@ -38,13 +45,15 @@ class Fields:
     Attributes:
         names: the format's own names, each once; a raw column is called the same.
         required: how many of them a line must have; the others came with later versions of the format.
-        quotes: how many quotes a good line can have; empty: any number that is the same in all lines. A file with
-            another number is read by hand, so this only costs time where it is wrong.
+        quotes: how many quotes a good line can have; empty: any number. A line with another number is cut by hand.
+        first_spare: the number, counted from 1, that people would give to the first field behind those named; None:
+            the next one. It differs where one field of the format is several here.
     """
 
     names: tuple[str, ...]
     required: int
     quotes: tuple[int, ...] = ()
+    first_spare: int | None = None
 
 
 @functools.cache
@@ -53,92 +62,90 @@ def _spare_names(number: int) -> tuple[str, ...]:
 
 
 def read_fields(
-    data: bytes, lines: int, fields: Fields, *, separator: str = " ", quoted: bool = True, nothing: str = NOTHING
+    data: bytes,
+    lines: int,
+    fields: Fields,
+    *,
+    separator: str = " ",
+    quoted: bool = True,
+    nothing: str = NOTHING,
+    escapes: bool = True,
 ) -> pl.DataFrame | None:
-    """Lines as text columns, the fast way.
+    r"""Lines as text columns, the fast way.
 
     Args:
-        data: whole lines.
+        data: whole lines, each ending in LF.
         lines: how many.
         fields: their fields.
         separator: one character.
         quoted: whether fields with the separator in them stand in double quotes.
         nothing: the text for a field without a value.
+        escapes: whether the writer puts a backslash before quotes inside of a field.
 
     Returns:
         A String column for each field, null for ``nothing``, empty text and absent fields, and ``_spare0`` … for fields
         beyond them, shape (``lines``, …); None when any line needs a closer look.
     """
-    if quoted and not _quotes_fit(data, lines, fields.quotes):
+    if quoted and not pair_up(data, separator, escapes=escapes, allowed=fields.quotes):
         return None
+    frame = _read_csv(data, lines, fields, separator=separator, quoted=quoted, nothing=nothing)
+    last = fields.names[fields.required - 1]
+    if frame is None or frame[last].null_count():
+        return None
+    return _without(frame, last, nothing)
+
+
+def _read_csv(
+    data: bytes, lines: int, fields: Fields, *, separator: str, quoted: bool, nothing: str
+) -> pl.DataFrame | None:
+    """As `read_fields`, but the last required field is null where a line is too short, and not for ``nothing``."""
     names = (*fields.names, *_spare_names(SPARE))
     last = fields.names[fields.required - 1]
-    nulls = {name: nothing for name in names if name != last}
     try:
         frame = pl.read_csv(
-            io.BytesIO(data),
+            data,
             separator=separator,
             has_header=False,
             schema=dict.fromkeys(names, pl.String()),
-            null_values=nulls,
+            null_values={name: nothing for name in names if name != last},
             quote_char='"' if quoted else None,
             missing_columns="insert",
         )
     except pl.exceptions.PolarsError:
         return None
-    if frame.height != lines or frame[last].null_count():
+    if frame.height != lines:
         return None
-    text = frame[last]
-    if (text == nothing).any():
-        frame = frame.with_columns(pl.when(pl.col(last) != nothing).then(last))
     return frame.drop([name for name in names[len(fields.names) :] if frame[name].null_count() == lines])
 
 
-def _quotes_fit(data: bytes, lines: int, allowed: tuple[int, ...]) -> bool:
-    """Whether all lines have the same number of quotes, one that good lines can have, and none is escaped."""
-    first = data.count(b'"', 0, data.find(b"\n") + 1)
-    if first % 2 or (allowed and first not in allowed) or b'\\"' in data:
-        return False
-    return data.count(b'"') == first * lines
-
-
-@functools.cache
-def _token(separator: str, *, quoted: bool) -> re.Pattern[str]:
-    split = re.escape(separator)
-    plain = rf"(?P<plain>[^{split}]*)"
-    if not quoted:
-        return re.compile(plain)
-    return re.compile(rf'"(?P<inner>(?:[^"\\]|\\.|"(?!{split}|$))*)"(?={split}|$)|{plain}')
-
-
-def split_fields(line: str, *, separator: str = " ", quoted: bool = True) -> list[str]:
-    """One line cut by hand; quotes around fields are taken away, what is inside stays as it is."""
-    if not quoted or '"' not in line:
-        return line.split(separator)
-    token, found, at = _token(separator, quoted=True), list[str](), 0
-    while True:
-        match = token.match(line, at)
-        if match is None:
-            raise AssertionError("the pattern matches anything")
-        inner = match["inner"]
-        found.append(match["plain"] if inner is None else inner)
-        at = match.end() + 1
-        if match.end() >= len(line):
-            return found
+def _without(frame: pl.DataFrame, last: str, nothing: str) -> pl.DataFrame:
+    if (frame[last] == nothing).any():
+        frame = frame.with_columns(pl.when(pl.col(last) != nothing).then(last))
+    return frame
 
 
 class DelimitedParser(LineParser[Fields]):
-    """A format of delimited lines.
+    r"""A format of delimited lines.
 
     A format says, beside what `LineParser` asks: ``fields`` (or overrides `first_layout` and `header`), `shape` and
     ``time``.
+
+    Attributes:
+        fields: the fields of files that state none.
+        separator: one character.
+        quoted: whether fields with the separator in them stand in double quotes.
+        nothing: the text for a field without a value.
+        escapes: whether the writer puts a backslash before quotes inside of a field. It stays there.
+        line_start: a pattern that the beginning of every line of the format matches, and hardly any other line; for
+            detection.
     """
 
-    #: The fields of files that state none.
     fields: ClassVar[Fields]
     separator: ClassVar[str] = " "
     quoted: ClassVar[bool] = True
     nothing: ClassVar[str] = NOTHING
+    escapes: ClassVar[bool] = True
+    line_start: ClassVar[re.Pattern[bytes] | None] = None
 
     def first_layout(self, reading: Reading) -> Fields:  # noqa: ARG002 - for those whose options say otherwise
         """``fields``."""
@@ -151,65 +158,151 @@ class DelimitedParser(LineParser[Fields]):
         It keeps lines of similar formats apart, so it must look at fields that tell.
         """
 
+    def cut_odd(self, line: str) -> list[str] | None:  # noqa: ARG002 - for formats that know their lines by both ends
+        """The fields of a line whose quotes do not pair up, without quotes around them; None: by the usual rule."""
+        return None
+
     def parse_all(self, data: bytes, lines: int, layout: Fields) -> pl.DataFrame | None:
         """All lines at once; see `LineParser.parse_all`."""
-        frame = read_fields(data, lines, layout, separator=self.separator, quoted=self.quoted, nothing=self.nothing)
+        frame = read_fields(
+            data,
+            lines,
+            layout,
+            separator=self.separator,
+            quoted=self.quoted,
+            nothing=self.nothing,
+            escapes=self.escapes,
+        )
         if frame is None or not self._shaped(frame).all():
             return None
-        return with_extra(frame, len(layout.names))
+        return with_extra(frame, layout.first_spare or len(layout.names) + 1)
 
     def parse_each(self, lines: Sequence[str], layout: Fields) -> CarefulLines:
         """Lines one by one; see `LineParser.parse_each`."""
-        split = [split_fields(line, separator=self.separator, quoted=self.quoted) for line in lines]
-        enough = [index for index, fields in enumerate(split) if len(fields) >= layout.required]
-        bad = [
-            BadLine(
-                index, "field_count", f"the line has {len(fields)} fields, {self.title} has at least {layout.required}"
+        good, parts = list[int](), list[pl.DataFrame]()
+        left: Sequence[int] = range(len(lines))
+        if len(lines) >= _FEW:
+            good, frame = self._good_among(lines, layout)
+            parts.append(frame)
+            taken = set(good)
+            left = [index for index in left if index not in taken]
+        by_hand, frame, bad = self._by_hand(lines, left, layout)
+        parts.append(frame)
+        order = pl.Series([*good, *by_hand], dtype=pl.Int64)
+        merged = pl.concat(parts, how="diagonal") if len(parts) > 1 else frame
+        if good and by_hand:
+            merged = merged[order.arg_sort()]
+        merged = with_extra(merged, layout.first_spare or len(layout.names) + 1)
+        odd = merged[_ODD]
+        if odd.any():
+            merged = merged.with_columns(pl.when(odd).then(pl.lit("odd_quotes")).alias(FLAGS))
+        return CarefulLines(merged.drop(_ODD), order.sort().to_list(), bad)
+
+    def _good_among(self, lines: Sequence[str], layout: Fields) -> tuple[list[int], pl.DataFrame]:
+        """The lines that the CSV reader can cut and that fit: their indices and rows."""
+        texts = pl.Series(lines, dtype=pl.String)
+        index = pl.Series(range(len(lines)), dtype=pl.Int64)
+        if self.quoted:
+            pairing = pairing_lines(texts, self.separator, escapes=self.escapes, allowed=layout.quotes)
+            texts, index = texts.filter(pairing), index.filter(pairing)
+        last = layout.names[layout.required - 1]
+        frame = None
+        if index.len():
+            data = ("\n".join(texts) + "\n").encode()
+            frame = _read_csv(
+                data, index.len(), layout, separator=self.separator, quoted=self.quoted, nothing=self.nothing
             )
-            for index, fields in enumerate(split)
-            if len(fields) < layout.required
-        ]
-        widest = max((len(split[index]) for index in enough), default=0)
-        spare = max(0, widest - len(layout.names))
-        names = (*layout.names, *_spare_names(spare))
-        frame = pl.DataFrame(
-            [split[index] + [None] * (len(names) - len(split[index])) for index in enough],
-            schema=dict.fromkeys(names, pl.String()),
+        if frame is None:
+            return [], self._frame([], layout)
+        enough = frame[last].is_not_null()
+        frame = _without(frame, last, self.nothing)
+        fits = self._shaped(frame) & enough
+        return index.filter(fits).to_list(), frame.filter(fits).with_columns(pl.lit(value=False).alias(_ODD))
+
+    def _by_hand(
+        self, lines: Sequence[str], picked: Sequence[int], layout: Fields
+    ) -> tuple[list[int], pl.DataFrame, list[BadLine]]:
+        """The lines ``picked``, cut by hand: the indices and rows of those that fit, and the others."""
+        good, frames, bad = list[int](), list[pl.DataFrame](), list[BadLine]()
+        left, usual = picked, True
+        while left:
+            indices, rows, again = list[int](), list[tuple[list[str], bool]](), list[int]()
+            for index in left:
+                fields, odd = self._cut(lines[index], layout) if usual else (self.cut_odd(lines[index]) or [], True)
+                if len(fields) < layout.required:
+                    again.append(index)
+                else:
+                    indices.append(index)
+                    rows.append((fields, odd))
+            frame = self._frame(rows, layout)
+            fits = self._shaped(frame)
+            good += [index for index, fit in zip(indices, fits, strict=True) if fit]
+            frames.append(frame.filter(fits))
+            again += [index for index, fit in zip(indices, fits, strict=True) if not fit]
+            # Quotes that pair up may still be another's than the writer's: "a" b" and "a" "b".
+            left = [index for index in again if usual and '"' in lines[index] and self.quoted]
+            bad += [self._bad(index, lines[index], layout) for index in set(again).difference(left)]
+            usual = False
+        if not frames:
+            return [], self._frame([], layout), []
+        merged = pl.concat(frames, how="diagonal")
+        order = pl.Series(good, dtype=pl.Int64).arg_sort()
+        return sorted(good), merged[order], sorted(bad, key=lambda line: line.index)
+
+    def _bad(self, index: int, line: str, layout: Fields) -> BadLine:
+        fields = len(self._cut(line, layout)[0])
+        if fields >= layout.required:
+            return BadLine(index, f"not_{self.name}", f"the line is not one of {self.title}")
+        detail = f"the line has {fields} fields, {self.title} has at least {layout.required}"
+        return BadLine(index, "field_count", detail)
+
+    def _cut(self, line: str, layout: Fields) -> tuple[list[str], bool]:
+        """The fields of a line, and whether they had to be guessed."""
+        sure = not self.quoted or surely_cut(line, self.separator, escapes=self.escapes)
+        odd = not sure or bool(layout.quotes and line.count('"') not in layout.quotes)
+        cut = self.cut_odd(line) if odd else None
+        if cut is None:
+            cut = split_line(line, self.separator, quoted=self.quoted, escapes=self.escapes)
+        return cut, odd
+
+    def _frame(self, rows: Sequence[tuple[list[str], bool]], layout: Fields) -> pl.DataFrame:
+        """Fields of lines as columns, with ``_odd``."""
+        widest = max((len(fields) for fields, _ in rows), default=0)
+        names = (*layout.names, *_spare_names(max(0, widest - len(layout.names))))
+        return pl.DataFrame(
+            [[*fields, *[None] * (len(names) - len(fields)), odd] for fields, odd in rows],
+            schema=dict.fromkeys(names, pl.String()) | {_ODD: pl.Boolean()},
             orient="row",
-        ).select(pl.when((pl.col(name) != self.nothing) & (pl.col(name) != "")).then(name) for name in names)
-        fits = self._shaped(frame)
-        good = [index for index, fit in zip(enough, fits, strict=True) if fit]
-        detail = f"the line is not one of {self.title}"
-        bad += [BadLine(index, f"not_{self.name}", detail) for index, fit in zip(enough, fits, strict=True) if not fit]
-        return CarefulLines(with_extra(frame.filter(fits), len(layout.names)), good, bad)
+        ).select(*(pl.when((pl.col(name) != self.nothing) & (pl.col(name) != "")).then(name) for name in names), _ODD)
 
     @classmethod
     def share_of_lines(cls, head: bytes) -> tuple[float, int]:
         """How many of the first lines are of this format, from 0 to 1, and how many were looked at; for `sniff`."""
-        lines = [line for line in head.removeprefix(BOM).decode(errors="replace").splitlines() if line.strip()]
+        lines = [line for line in head.removeprefix(BOM).splitlines() if line.strip()]
         # The last line of a head is cut, unless it is the only one.
-        whole = (lines[:-1] or lines)[:SNIFFED] if not head.endswith(b"\n") else lines[:SNIFFED]
+        whole = (lines if head.endswith(b"\n") else lines[:-1] or lines)[:SNIFFED]
         if not whole:
             return 0.0, 0
-        return len(cls().parse_each(whole, cls.fields).good) / len(whole), len(whole)
+        if cls.line_start is not None:
+            return sum(cls.line_start.match(line) is not None for line in whole) / len(whole), len(whole)
+        texts = [line.decode(errors="replace") for line in whole]
+        return len(cls().parse_each(texts, cls.fields).good) / len(whole), len(whole)
+
+    @classmethod
+    def verdict_of_lines(cls, head: bytes) -> Verdict:
+        """For formats whose lines can be nothing else: sure of an object with any, surer the more there are."""
+        share, lines = cls.share_of_lines(head)
+        return Verdict(0.65 + 0.3 * share if share else 0.0, f"{share:.0%} of {lines} lines have its fields")
 
     def _shaped(self, frame: pl.DataFrame) -> pl.Series:
         return frame.select(self.shape(frame).fill_null(value=False).alias("fits")).to_series()
 
 
-def with_extra(frame: pl.DataFrame, known: int) -> pl.DataFrame:
-    """The spare columns as one: ``_extra``, a JSON object by place in the line, counted from 1; null where empty."""
+def with_extra(frame: pl.DataFrame, first: int) -> pl.DataFrame:
+    """The spare columns as one: ``_extra``, a JSON object by place in the line, from ``first`` on; null where empty."""
     spare = [name for name in frame.columns if name.startswith("_spare")]
     if not spare:
         return frame
-    labelled = [(name, f"field_{known + 1 + int(name.removeprefix('_spare'))}") for name in spare]
-    texts = [
-        # One member of the object: {"field_30":"…"} without its braces.
-        pl.when(pl.col(name).is_not_null()).then(
-            pl.struct(pl.col(name).alias(label)).struct.json_encode().str.head(-1).str.slice(1)
-        )
-        for name, label in labelled
-    ]
-    joined = pl.concat_str(*texts, separator=",", ignore_nulls=True)
-    extra = pl.when(joined != "").then(pl.concat_str(pl.lit("{"), joined, pl.lit("}"))).alias(EXTRA)
-    return frame.with_columns(extra).drop(spare)
+    places = sorted(int(name.removeprefix("_spare")) for name in spare)
+    extra = json_object({f"field_{first + place}": f"_spare{place}" for place in places})
+    return frame.with_columns(extra.alias(EXTRA)).drop(spare)

@@ -1,16 +1,18 @@
-"""The fields of VPC flow logs and the order a file has them in.
+"""The fields of VPC flow logs.
 
-Belongs here: field names as AWS documents them, their column in ``AWSVPCFlow``, and reading a header line. Does not
-belong here: reading records.
+Source: AWS, "Flow log records", section "Available fields"
+(docs.aws.amazon.com/vpc/latest/userguide/flow-log-records.html), versions 2 to 10.
+
+Belongs here: field names as AWS documents them and their column in ``AWSVPCFlow``. Does not belong here: reading
+headers and records (``flow_logs``).
 """
 
-import functools
-import re
-from dataclasses import dataclass
+from s3sentinel_assets.formats.flow_logs.fields import FlowFields
 
-__all__ = ["DEFAULT_ORDER", "FIELDS", "NUMBERS", "SMALL_NUMBERS", "FieldOrder", "default_order", "read_header"]
+__all__ = ["DEFAULT_ORDER", "FIELDS", "KIND", "NUMBERS"]
 
-#: AWS field → column. The table has no place for ``reject-reason`` and fields that AWS added later.
+#: AWS field → column. The table has no place for ``reject-reason`` and fields that AWS added later
+#: (``resource-id``, ``encryption-status``): they are kept aside.
 FIELDS: dict[str, str] = {
     "version": "Version",
     "account-id": "AccountId",
@@ -56,54 +58,16 @@ FIELDS: dict[str, str] = {
 #: Fields that hold whole numbers. ``traffic-path`` is a number too, but the table wants it as text.
 NUMBERS = frozenset({"version", "srcport", "dstport", "protocol", "packets", "bytes", "start", "end", "tcp-flags"})
 
-#: Those of them whose column is 32-bit.
-SMALL_NUMBERS = NUMBERS - {"bytes", "start", "end"}
-
 #: Version 2, what AWS writes when nobody chose fields.
 DEFAULT_ORDER = tuple(FIELDS)[:14]
 
-_NAME = re.compile(r"[a-z][a-z0-9]*(?:[-_][a-z0-9]+)*")
-# All field names together have less than a tenth of this.
-_LONG_HEADER = 8 << 10
-# Flow logs of a transit gateway share most names, but are another format.
-_FOREIGN = {"tgw-id", "tgw-attachment-id", "resource-type"}
+_BIG = frozenset({"packets", "bytes", "start", "end"})
 
-
-@dataclass(frozen=True)
-class FieldOrder:
-    """The fields of a line, in order.
-
-    Attributes:
-        fields: AWS names with hyphens; a repeated name has its position appended, which makes it unknown.
-    """
-
-    fields: tuple[str, ...]
-
-    @property
-    def unplaced(self) -> tuple[str, ...]:
-        """Fields that the table has no column for."""
-        return tuple(field for field in self.fields if field not in FIELDS)
-
-
-def default_order() -> FieldOrder:
-    """The order of a file without a header."""
-    return FieldOrder(DEFAULT_ORDER)
-
-
-def read_header(line: bytes) -> FieldOrder | None:
-    """The field order that ``line`` states; None when it is no header of a VPC flow log."""
-    return _read_header(line) if len(line) <= _LONG_HEADER else None
-
-
-@functools.lru_cache(maxsize=256)
-def _read_header(line: bytes) -> FieldOrder | None:
-    try:
-        names = [name.strip("${}").replace("_", "-") for name in line.decode("ascii").lower().split()]
-    except UnicodeDecodeError:
-        return None
-    known = sum(name in FIELDS for name in names)
-    if len(names) < 2 or 2 * known <= len(names) or _FOREIGN & set(names):
-        return None
-    if not all(_NAME.fullmatch(name) for name in names):
-        return None
-    return FieldOrder(tuple(name if names.index(name) == at else f"{name}#{at}" for at, name in enumerate(names)))
+KIND = FlowFields(
+    tuple(FIELDS),
+    small=NUMBERS - _BIG,
+    big=_BIG,
+    default=DEFAULT_ORDER,
+    # Flow logs of a transit gateway share most names, but are another format.
+    foreign=frozenset({"tgw-id", "tgw-attachment-id", "resource-type"}),
+)

@@ -1,0 +1,42 @@
+"""Fields that a format reads and its table has no column for → ``_extra``.
+
+Belongs here: adding such columns to the JSON object in ``_extra``. Does not belong here: fields that the format does
+not name at all: those are there already (``decoding``).
+"""
+
+from collections.abc import Collection, Sequence
+
+import msgspec
+import polars as pl
+
+from s3sentinel_assets.formats.frames import EXTRA
+
+__all__ = ["with_unplaced"]
+
+
+def with_unplaced(frame: pl.DataFrame, names: Sequence[str], json_texts: Collection[str]) -> pl.DataFrame:
+    """Adds the columns ``names`` to the object in ``_extra``, where they are not null.
+
+    Args:
+        frame: raw columns; those named stay.
+        names: columns, in the order of the members.
+        json_texts: those of them that hold JSON texts.
+    """
+    members: list[pl.Expr] = []
+    for name in names:
+        if frame[name].null_count() == frame.height:
+            continue
+        if name in json_texts:
+            members.append(pl.concat_str(pl.lit(msgspec.json.encode(name).decode() + ":"), name))
+        else:
+            encoded = pl.struct(name).struct.json_encode()
+            members.append(pl.when(pl.col(name).is_not_null()).then(_without_braces(encoded)))
+    if not members:
+        return frame
+    joined = pl.concat_str(*members, _without_braces(pl.col(EXTRA)), separator=",", ignore_nulls=True)
+    made = pl.when(joined != "").then(pl.concat_str(pl.lit("{"), joined, pl.lit("}")))
+    return frame.with_columns(made.alias(EXTRA))
+
+
+def _without_braces(text: pl.Expr) -> pl.Expr:
+    return text.str.strip_prefix("{").str.strip_suffix("}")
