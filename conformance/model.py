@@ -5,7 +5,7 @@ Belongs here: plain data. Does not belong here: reading samples (``folders``), p
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, Literal
 
 __all__ = ["Case", "Expected", "Outcome", "ParseSettings"]
@@ -32,11 +32,11 @@ class Expected:
 
 @dataclass(frozen=True)
 class ParseSettings:
-    """What a user would have configured to read the case."""
+    """What a user would have configured to read the case, and when its object came to the bucket."""
 
     fields: tuple[str, ...] = ()
     time_zone: str = "UTC"
-    arrived: datetime | None = None
+    arrived: datetime = datetime(2026, 11, 23, 12, tzinfo=UTC)
 
 
 @dataclass(frozen=True)

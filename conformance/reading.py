@@ -6,14 +6,25 @@ one folder.
 
 import json
 import re
-from collections.abc import Iterator, Mapping
+import shlex
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 from conformance.model import Expected
 
-__all__ = ["VrlCase", "expected", "json_lines", "vrl_cases"]
+__all__ = [
+    "VrlCase",
+    "by_place",
+    "cut",
+    "expected",
+    "flat",
+    "json_lines",
+    "logstash_messages",
+    "panther_events",
+    "vrl_cases",
+]
 
 
 def json_lines(path: Path) -> Iterator[tuple[str, Any]]:
@@ -60,9 +71,10 @@ class VrlCase:
 def vrl_cases(path: Path) -> Iterator[VrlCase]:
     """The cases of a file of Vector's tests. Expected values that are still Rust text are read as far as possible."""
     for name, value in json_lines(path):
-        content = value.get("input")
+        content, arguments = value.get("input"), value.get("args") or {}
         if content is None:
-            content = _literal(value.get("vrl_source", ""))
+            content, *others = _literals(value.get("vrl_source", "")) or [None]
+            arguments = {"format": others[0]} if others else {}
         if not isinstance(content, str):
             continue
         fields = value.get("expected")
@@ -70,28 +82,26 @@ def vrl_cases(path: Path) -> Iterator[VrlCase]:
             fields = _from_rust(fields["_rust"])
         elif isinstance(fields, str) and value["result"] == "ok":
             fields = json.loads(fields) if fields.startswith("{") else {}
-        yield VrlCase(
-            name, content, value.get("args") or {}, value["result"] == "ok", fields if isinstance(fields, dict) else {}
-        )
+        yield VrlCase(name, content, arguments, value["result"] == "ok", fields if isinstance(fields, dict) else {})
 
 
-_RAW_LITERAL = re.compile(r"s'((?:[^'\\]|\\.)*)'", re.DOTALL)
-_LITERAL = re.compile(r'"(?:[^"\\]|\\.)*"', re.DOTALL)
+_LITERAL = re.compile(r"""s'((?:[^'\\]|\\.)*)'|("(?:[^"\\]|\\.)*")""", re.DOTALL)
 _RUST_KEY = re.compile(r"(?<=[{,\s])([A-Za-z_][A-Za-z0-9_]*)\s*:(?=\s)")
 
 
-def _literal(source: str) -> str | None:
-    """The first text literal of a program: ``s'…'`` as it stands, ``"…"`` with its escapes undone."""
-    raw, quoted = _RAW_LITERAL.search(source), _LITERAL.search(source)
-    if raw and (not quoted or raw.start() < quoted.start()):
-        return raw[1].replace("\\'", "'").replace("\\\\", "\\")
-    if quoted is None:
-        return None
-    text = re.sub(r"\\\n\s*", "", quoted[0])
-    try:
-        return json.loads(text.replace("\n", "\\n").replace("\\'", "'"))
-    except ValueError:
-        return None
+def _literals(source: str) -> list[str]:
+    """The text literals of a program: ``s'…'`` as it stands, ``"…"`` with its escapes undone."""
+    found = []
+    for raw, quoted in _LITERAL.findall(source):
+        if not quoted:
+            found.append(raw.replace("\\'", "'").replace("\\\\", "\\"))
+            continue
+        text = re.sub(r"\\\n\s*", "", quoted)
+        try:
+            found.append(json.loads(text.replace("\n", "\\n").replace("\\'", "'")))
+        except ValueError:
+            continue
+    return found
 
 
 def _from_rust(text: str) -> dict[str, Any]:
@@ -103,3 +113,48 @@ def _from_rust(text: str) -> dict[str, Any]:
     except ValueError:
         return {}
     return value if isinstance(value, dict) else {}
+
+
+def logstash_messages(path: Path) -> Iterator[tuple[str, str, str]]:
+    """(id, pattern, message) of a file of Logstash's pattern tests."""
+    for name, value in json_lines(path):
+        yield name, value["pattern"], value["message"]
+
+
+def panther_events(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
+    """(id, event) of a file of Panther's rule tests, without the fields that Panther adds (``p_…``)."""
+    for name, value in json_lines(path):
+        event = {key: inner for key, inner in value["event"].items() if not key.startswith("p_")}
+        yield f"{name} {value['rule']}", event
+
+
+def flat(event: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """An event's values by dotted name, objects themselves among them."""
+    found: dict[str, Any] = {}
+    for key, value in event.items():
+        found[prefix + key] = value
+        if isinstance(value, dict):
+            found |= flat(value, f"{prefix}{key}.")
+    return found
+
+
+def cut(line: str) -> list[str]:
+    """A line of fields cut by the shell's rules, brackets taken for quotes: another way than the parser's own."""
+    text = re.sub(r"\[([^\]]*)\]", r'"\1"', line.replace("\\", "\\\\"))
+    lexer = shlex.shlex(text, posix=True, punctuation_chars=False)
+    lexer.whitespace, lexer.whitespace_split, lexer.commenters, lexer.quotes = " ", True, "", '"'
+    return list(lexer)
+
+
+def by_place(
+    values: Sequence[str],
+    names: Sequence[str],
+    columns: Mapping[str, str],
+    *,
+    row: int = 0,
+    nothing: str = "-",
+    normalise: Literal["native", "asim"] = "native",
+) -> tuple[Expected, ...]:
+    """Fields by their place in a line, as expectations; ``nothing`` is no value."""
+    named = {name: None if value == nothing else value for name, value in zip(names, values, strict=False)}
+    return expected(named, columns, row=row, normalise=normalise)
