@@ -1,10 +1,9 @@
 """Logs of several load balancers in one file (plaso); lines of Logstash's tests, cut another way than the parser's."""
 
 from collections.abc import Iterator
-from datetime import UTC, datetime
 from pathlib import Path
 
-from conformance.folders import s3_access
+from conformance.folders import cloudfront, s3_access
 from conformance.model import Case, Expected
 from conformance.reading import by_place, cut, logstash_messages
 
@@ -34,7 +33,6 @@ _CLASSIC_COLUMNS = {
     "sent_bytes": "DstBytes",
     "user_agent": "HttpUserAgent",
 }
-_CLOUDFRONT_DATE = "%Y-%m-%d %H:%M:%S"
 
 
 def cases(folder: Path) -> Iterator[Case]:
@@ -52,6 +50,4 @@ def cases(folder: Path) -> Iterator[Case]:
         elif pattern == "S3_ACCESS_LOG":
             yield s3_access.case(name, message)
         else:
-            date, clock, *_ = message.split("\t")
-            at = datetime.strptime(f"{date} {clock}", _CLOUDFRONT_DATE).replace(tzinfo=UTC)
-            yield Case(name, "cloudfront", message.encode(), 1, (Expected("date time", "TimeGenerated", at),))
+            yield cloudfront.case(name, message)
