@@ -137,6 +137,21 @@ def test_only_what_the_order_is_for_and_only_what_can_be_read(ledger, rejecting)
         ]
 
 
+def test_formats_survive_a_migration(ledger, rejecting):
+    from alembic import command
+
+    from s3sentinel_assets.ledger.migrate import alembic_config, upgrade
+
+    config = alembic_config()
+    with ledger.write() as connection:
+        config.attributes["connection"] = connection
+        command.downgrade(config, "0002")
+    upgrade(ledger.engine)
+    assert figures(ledger) == (1, 0, 10, 7, 3)
+    with ledger.read() as connection:
+        assert connection.execute(sa.select(objects.c.format)).scalars().all() == ["vpc_flow"]
+
+
 def test_a_copy_that_comes_later_is_held_against_what_is_in_quarantine_now(ledger):
     record_seen(ledger, "s", [SeenObject("logs", KEY, "e", "e", 1, START)])
     _, first = settle(ledger, rows=7, rejected={"bad": 3})
