@@ -41,18 +41,23 @@ _COLUMNS = {
 }
 
 
+#: Vector refuses these for one member of the extension; a connector keeps the event, and the member in it.
+_KEPT = ("missing_key", "missing_custom_label", "duplicate_value")
+
+
 def cases(folder: Path) -> Iterator[Case]:
     """All cases of the folder."""
     for case in vrl_cases(folder / "vrl_parse_cef.jsonl"):
         columns = {} if case.arguments else _COLUMNS
+        good = case.good or case.id.endswith(_KEPT)
         yield Case(
             case.id,
             "cef",
             case.content.encode(),
-            1 if case.good else None,
+            1 if good else None,
             expected(case.fields, columns),
-            valid=case.good,
-            detected=case.good,
+            valid=good,
+            detected=good,
         )
     for name, value in json_lines(folder / "sc4s_cef.jsonl"):
         yield Case(name, "cef", value["raw"].encode(), 1)

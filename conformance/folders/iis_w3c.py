@@ -18,6 +18,8 @@ _COLUMNS = {
     "cs-username": "SrcUsername",
 }
 #: With quotes, tabs or several headers, where cutting at spaces is no measure.
+#: Its header names 6 fields, its lines have 17: what they hold is anybody's guess, so it must be refused.
+_BROKEN = "lnav_logfile_w3c.5"
 _UNCUT = ("iis10_edge_cases.log", "lnav_logfile_w3c")
 
 
@@ -39,4 +41,5 @@ def cases(folder: Path) -> Iterator[Case]:
                     named = dict(zip(names, values, strict=False))
                     at = datetime.fromisoformat(f"{named['date']}T{named['time']}").replace(tzinfo=UTC)
                     fields.append(Expected("date time", "TimeGenerated", at, row))
-        yield Case(file.name, "w3c", content, len(records), tuple(fields))
+        good = file.name != _BROKEN
+        yield Case(file.name, "w3c", content, len(records) if good else None, tuple(fields) if good else (), valid=good)

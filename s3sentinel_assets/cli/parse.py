@@ -5,7 +5,6 @@ writing rows to a file (``row_files``).
 """
 
 import hashlib
-import json
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
@@ -14,6 +13,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+
+from s3sentinel_assets.cli.printable import json_line, printable
 
 if TYPE_CHECKING:
     from s3sentinel_assets.formats import Detection, ObjectInput, ObjectReport
@@ -53,7 +54,7 @@ def parse(
     detections = [_detection(path) if explain else None for path in paths]
     if as_json:
         for report, detection in zip(parser.reports, detections, strict=True):
-            print(json.dumps(_as_object(report, rejects.get(report.object_id, []), detection), ensure_ascii=False))
+            print(json_line(_as_object(report, rejects.get(report.object_id, []), detection)))
     else:
         _print_summary(parser.reports, rejects, detections, rows.written)
     if any(report.state not in _READABLE for report in parser.reports):
@@ -235,7 +236,7 @@ def _print_summary(
             f"{report.rejected:,}",
             _remark(report, rejects.get(report.object_id, []), detections[index]),
         ]
-        table.add_row(*map(Text, cells))
+        table.add_row(*(Text(printable(cell, keep="\n")) for cell in cells))
     console.print(table)
     if len(reports) > len(shown):
         console.print(f"… and {len(reports) - len(shown):,} more files without a problem among those listed first")

@@ -6,7 +6,6 @@ again (`pipeline.record_retries`).
 
 import base64
 import contextlib
-import json
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
@@ -17,6 +16,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from s3sentinel_assets.cli.backfill import backfill, parse_hour
+from s3sentinel_assets.cli.printable import json_line, printable
 
 if TYPE_CHECKING:
     from s3sentinel_assets.ledger.quarantine import QuarantinedRecords
@@ -213,20 +213,14 @@ def _as_json(record: "RejectedRecord") -> dict[str, Any]:
 
 
 def _print_json(values: dict[str, Any]) -> None:
-    sys.stdout.write(json.dumps(values, ensure_ascii=False) + "\n")
-
-
-def _printable(data: bytes) -> str:
-    """The bytes as text that no terminal obeys."""
-    text = data.decode("utf-8", "backslashreplace")
-    return "".join(each if each.isprintable() else each.encode("unicode_escape").decode() for each in text)
+    sys.stdout.write(json_line(values) + "\n")
 
 
 def _print_record(record: "RejectedRecord") -> int:
-    entry, text = record.entry, _printable(record.data[: 4 * _SHOWN_CHARACTERS])
+    entry, text = record.entry, printable(record.data[: 4 * _SHOWN_CHARACTERS].decode("utf-8", "backslashreplace"))
     place = "" if record.offset is None else f", byte {record.offset:,}"
-    typer.echo(f"{entry.source} {entry.hour} s3://{entry.bucket}/{_printable(entry.key.encode())}")
-    typer.echo(f"  record {record.position:,}{place}: {entry.reason}: {_printable(record.detail.encode())}")
+    typer.echo(f"{entry.source} {entry.hour} s3://{entry.bucket}/{printable(entry.key)}")
+    typer.echo(f"  record {record.position:,}{place}: {entry.reason}: {printable(record.detail)}")
     more = len(text) > _SHOWN_CHARACTERS or len(record.data) > 4 * _SHOWN_CHARACTERS
     cut = f" … ({len(record.data):,} bytes{' and more' if record.truncated else ''})" if more else ""
     typer.echo(f"  {text[:_SHOWN_CHARACTERS]}{cut or (' … and more' if record.truncated else '')}")
@@ -266,7 +260,7 @@ def _print_entries(entries: list["QuarantinedRecords"]) -> None:
         records = f"{entry.records:,}{' (will be parsed again)' if entry.waits else ''}" if entry.records else "object"
         first = f"{entry.first_position:,}" if entry.records else ""
         values = (entry.source, entry.hour, entry.key, entry.reason, records, first, entry.detail or "")
-        table.add_row(*(Text(_printable(value.encode())) for value in values))  # text, not markup
+        table.add_row(*(Text(printable(value)) for value in values))  # text, not markup
     Console().print(table)
     if len(entries) > _LISTED:
         typer.echo(f"and {len(entries) - _LISTED:,} more; --json prints all")

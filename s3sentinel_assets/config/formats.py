@@ -53,7 +53,8 @@ FORMATS: dict[str, FormatTables] = {
     "cloudfront": FormatTables((_CLOUDFRONT,), (_WEB,), "CloudFront standard access logs"),
     "cloudfront_realtime": FormatTables((_CLOUDFRONT,), (_WEB,), "CloudFront real-time logs"),
     "cloudtrail": FormatTables(("AWSCloudTrail",), (_AUDIT, _SIGN_IN), "CloudTrail events"),
-    "cloudwatch_logs": FormatTables(("AWSCloudWatch",), (), "CloudWatch Logs, exported or by subscription"),
+    "cloudwatch_export": FormatTables(("AWSCloudWatch",), (), "CloudWatch Logs by export task"),
+    "cloudwatch_logs": FormatTables(("AWSCloudWatch",), (), "CloudWatch Logs by subscription"),
     "csv": FormatTables((_ANY_EVENT,), (), "Separated values of any kind"),
     "eks_audit": FormatTables((), (_AUDIT,), "Kubernetes audit logs of EKS"),
     "elb": FormatTables((), (_WEB, _NETWORK), "Classic Load Balancer access logs"),
@@ -78,4 +79,5 @@ FORMATS: dict[str, FormatTables] = {
     "waf": FormatTables(("AWSWAF",), (_WEB,), "WAF web ACL logs"),
     "web_access": FormatTables((), (_WEB,), "Access logs of Apache and nginx"),
     "zeek": FormatTables((), (_NETWORK, _DNS, _WEB, "Zeek_CL"), "Zeek logs"),
+    "zeek_json": FormatTables((), (_NETWORK, _DNS, _WEB, "Zeek_CL"), "Zeek logs as JSON"),
 }

@@ -5,17 +5,17 @@ Belongs here: the contest between the formats, and what AWS's own keys tell. Wha
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Collection
 from dataclasses import dataclass
 
-from s3sentinel_assets.formats.registry import format_names, format_parser
+from s3sentinel_assets.formats.registry import FORMATS, format_names, format_parser
 
 __all__ = ["CERTAIN", "HEAD_BYTES", "MINIMUM_CONFIDENCE", "Detection", "detect"]
 
 #: Decoded bytes that detection looks at.
 HEAD_BYTES = 16 << 10
 MINIMUM_CONFIDENCE = 0.3
-#: A format that is so sure needs no contest. Formats that take nearly anything are never so sure.
+#: A format that is so sure, and that the key names, needs no contest. Formats that take nearly anything never are.
 CERTAIN = 0.9
 
 #: What a fitting key adds, to a format that the content fits as well.
@@ -58,28 +58,37 @@ class Detection:
     considered: tuple[tuple[str, float, str], ...]
 
 
-def detect(head: bytes, key: str = "", likely: Sequence[str] = ()) -> Detection:
+def detect(head: bytes, key: str = "", *, families: Collection[str] = (), quick: bool = False) -> Detection:
     """Recognises the format of decoded content.
+
+    The answer depends on ``head`` and ``key`` alone, never on what was recognised before: an object that is read again
+    among other objects must become the same rows.
 
     Args:
         head: its first bytes, up to `HEAD_BYTES`.
         key: S3 key or file name, as a hint.
-        likely: formats to ask first; one of them that is `CERTAIN` is taken without asking the others.
+        families: ask only formats of these families; empty: all.
+        quick: do not ask the others when a format that the key names is `CERTAIN`; the winner is the same.
     """
+    named = [name for name, pattern in _KEY_PATTERNS.items() if name in FORMATS and pattern.search(key)]
     asked: dict[str, tuple[str, float, str]] = {}
-    for name in (*likely, *format_names()):
-        if name in asked:
+    winner: tuple[str, float, str] | None = None
+    for name in dict.fromkeys((*named, *format_names())):
+        parser = format_parser(name)
+        if families and parser.family not in families:
             continue
-        verdict = format_parser(name).sniff(head, key)
+        verdict = parser.sniff(head, key)
         confidence = verdict.confidence
-        pattern = _KEY_PATTERNS.get(name)
-        if confidence >= MINIMUM_CONFIDENCE and pattern is not None and pattern.search(key):
+        if name in named and confidence >= MINIMUM_CONFIDENCE:
             confidence = min(1.0, confidence + _KEY_BONUS)
         asked[name] = (name, confidence, verdict.why)
-        if confidence >= CERTAIN and name in likely:
-            break
-    considered = tuple(sorted(asked.values(), key=lambda entry: entry[1], reverse=True))
-    name, confidence, why = considered[0]
+        if winner is None and name in named and confidence >= CERTAIN:
+            winner = asked[name]
+            if quick:
+                break
+    # Of equals the first: one that the key names, else by name.
+    considered = sorted(asked.values(), key=lambda entry: (entry is not winner, -entry[1]))
+    name, confidence, why = considered[0] if considered else ("", 0.0, "")
     if confidence < MINIMUM_CONFIDENCE:
-        return Detection(None, confidence, "no known format fits", considered)
-    return Detection(name, confidence, why, considered)
+        return Detection(None, confidence, "no known format fits", tuple(considered))
+    return Detection(name, confidence, why, tuple(considered))

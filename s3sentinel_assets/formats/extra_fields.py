@@ -13,20 +13,48 @@ from s3sentinel_assets.formats.frames import EXTRA
 __all__ = ["json_object", "with_named_extra"]
 
 
+#: A member without a value, behind another one. Outside of texts a comma and a quote begin a name.
+_NULL_MEMBER = r',"(?:[^"\\]|\\.)*":null'
+
+
 def json_object(members: Mapping[str, str | pl.Expr]) -> pl.Expr:
     """A JSON object as text, without the members that are null; null where all are.
 
     Args:
         members: name → column or expression, of any type.
     """
-    texts = []
-    for name, value in members.items():
-        column = pl.col(value) if isinstance(value, str) else value
-        # One member: {"name":…} without its braces.
-        encoded = pl.struct(column.alias(name)).struct.json_encode()
-        texts.append(pl.when(column.is_not_null()).then(encoded.str.head(-1).str.slice(1)))
-    if not texts:
+    if not members:
         return pl.lit(None, dtype=pl.String)
+    columns = [(pl.col(value) if isinstance(value, str) else value).alias(name) for name, value in members.items()]
+    return pl.struct(columns).map_batches(_encoded, return_dtype=pl.String(), is_elementwise=True)
+
+
+def _encoded(structs: pl.Series) -> pl.Series:
+    """Structs as JSON without null members. Most members are null throughout or not at all; that is told first."""
+    frame = structs.struct.unnest()
+    filled = [column for column in frame if column.null_count() < frame.height]
+    if not filled:
+        return pl.Series(structs.name, [None], dtype=pl.String).new_from_index(0, structs.len())
+    part = frame.select(column.name for column in filled)
+    if not any(column.null_count() for column in filled):
+        return part.select(pl.struct(pl.all()).struct.json_encode().alias(structs.name)).to_series()
+    if any(column.dtype.is_nested() for column in filled):
+        return part.select(_member_by_member(part.columns).alias(structs.name)).to_series()
+    # A member that is never null goes first, so that every other one has a comma before it.
+    first = "_" * (1 + max(map(len, part.columns)))
+    bare = f'{{"{first}":0'
+    text = pl.struct(pl.lit(0).alias(first), pl.all()).struct.json_encode().str.replace_all(_NULL_MEMBER, "")
+    rest = pl.concat_str(pl.lit("{"), text.str.slice(len(bare) + 1))
+    return part.select(pl.when(text != f"{bare}}}").then(rest).alias(structs.name)).to_series()
+
+
+def _member_by_member(names: Iterable[str]) -> pl.Expr:
+    """The same the slow way, for values that have members of their own: null ones among these stay."""
+    texts = [
+        # One member: {"name":…} without its braces.
+        pl.when(pl.col(name).is_not_null()).then(pl.struct(name).struct.json_encode().str.head(-1).str.slice(1))
+        for name in names
+    ]
     joined = pl.concat_str(*texts, separator=",", ignore_nulls=True)
     return pl.when(joined != "").then(pl.concat_str(pl.lit("{"), joined, pl.lit("}")))
 

@@ -15,9 +15,8 @@ from s3sentinel_assets.formats.json_walk import BOM, BrokenRecord, RecordRun, Wa
 
 __all__ = ["BrokenRecord", "JsonSplitter", "RecordRun"]
 
+_ARRAY = ord("[")
 _NEVER = re.compile(rb"(?!)")
-# Between two documents; inside one, only a text can look like it.
-_BETWEEN_DOCUMENTS = re.compile(rb"\}(?=\s*\{)")
 
 
 class JsonSplitter:
@@ -40,6 +39,7 @@ class JsonSplitter:
         names = (wrappers,) if isinstance(wrappers, str) else tuple(wrappers)
         escaped = b"|".join(re.escape(name.encode()) for name in names)
         self.opening = re.compile(rb'"(?:' + escaped + rb')"\s*:\s*\[') if names else _NEVER
+        self.wraps = bool(names)
         self.record_start = record_start
         self.window = window
         attributes = {f"wrapped_{number}": name for number, name in enumerate(names)}
@@ -115,11 +115,12 @@ class JsonSplitter:
 
     def documents(self, text: bytes) -> Sequence[bytes | msgspec.Raw] | None:
         """The records of documents in a row, on lines or not; None when not all are good, or only the walk can tell."""
-        values = self._on_lines(text)
-        if values is None:
-            values = self._adjoining(text)
-        arrays = b"\n[" in text or text.lstrip()[:1] == b"["
-        if values is None or not (arrays or self._wraps(text)):
+        try:
+            # Not only lines: it takes any space between documents, also none.
+            values = self._any.decode_lines(text)
+        except (msgspec.DecodeError, RecursionError):
+            return None
+        if not (self._wraps(text) or any(memoryview(value)[0] == _ARRAY for value in values)):
             return values
         found: list[bytes | msgspec.Raw] = []
         for value in values:
@@ -143,26 +144,6 @@ class JsonSplitter:
     def _wraps(self, text: bytes) -> bool:
         """Whether there may be a wrapper in ``text``; searching for none would take long."""
         return any(key in text for key in self._keys) and self.opening.search(text) is not None
-
-    def _on_lines(self, text: bytes) -> list[msgspec.Raw] | None:
-        try:
-            return self._any.decode_lines(text)
-        except (msgspec.DecodeError, RecursionError):
-            return None
-
-    def _adjoining(self, text: bytes) -> list[msgspec.Raw] | None:
-        """Objects with nothing but space between them, by making an array of them.
-
-        A comma goes into every place that looks like a boundary; if one of them was inside a text after all, there are
-        fewer documents than commas say.
-        """
-        joined = text.replace(b"}{", b"},{").replace(b"}\n{", b"},\n{").replace(b"}\r\n{", b"},\r\n{")
-        for candidate in (lambda: joined, lambda: _BETWEEN_DOCUMENTS.sub(b"},", text)):
-            together = candidate()
-            values = self.decode_array(together)
-            if values is not None and len(values) - 1 == len(together) - len(text):
-                return values
-        return None
 
     def decode_array(self, text: bytes) -> list[msgspec.Raw] | None:
         """The elements of an array's inside, None when it is not well-formed."""

@@ -7,7 +7,7 @@ JSON is the decoder's business. It keeps no recursion, so nesting costs no stack
 import re
 from typing import Final
 
-__all__ = ["INCOMPLETE", "MISMATCH", "SPACE", "skip", "value_end"]
+__all__ = ["INCOMPLETE", "MISMATCH", "SPACE", "open_brackets", "skip", "value_end"]
 
 #: The value goes on past the end of the buffer.
 INCOMPLETE: Final = -1
@@ -50,6 +50,21 @@ def value_end(data: bytes, start: int, *, final: bool, stop: int | None = None) 
     if end == start:
         return MISMATCH
     return INCOMPLETE if end == len(data) and not final else end
+
+
+def open_brackets(data: bytes, start: int, stop: int) -> list[int]:
+    """Positions of the brackets that are still open at ``stop``, in a value at ``start`` that is incomplete."""
+    found: list[int] = []
+    for match in _BRACKET.finditer(data, start, stop):
+        end = match.end()
+        token = data[end - 1]
+        if token in _OPEN:
+            found.append(end - 1)
+        elif token in _CLOSE:
+            found.pop()
+        else:
+            break
+    return found
 
 
 def _bracketed_end(data: bytes, start: int, stop: int) -> int:

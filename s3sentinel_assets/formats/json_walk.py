@@ -12,7 +12,7 @@ from typing import Protocol
 
 import msgspec
 
-from s3sentinel_assets.formats.json_scan import INCOMPLETE, MISMATCH, skip, value_end
+from s3sentinel_assets.formats.json_scan import INCOMPLETE, MISMATCH, open_brackets, skip, value_end
 from s3sentinel_assets.formats.rejects import REJECT_DATA_BYTES
 
 __all__ = ["BOM", "BrokenRecord", "RecordRun", "Walk"]
@@ -35,6 +35,10 @@ _RUN_RECORDS = 2_000
 _KEYS_BEFORE_ARRAY = 64
 # AWS caps an event at 256 KB.
 _LONG_RECORD = 512 << 10
+# Where a record is known to be open for so long, that is taken for _LONG_RECORD.
+_KNOWN_OPEN = 64 << 10
+_OPEN_REMEMBERED = 1 << 20
+_LINE_END = ord("\n")
 # Windows that a record may span.
 _LONGEST_RECORD = 4
 # Bytes kept when a resync has to read on, so that a record's beginning is found across the boundary.
@@ -91,6 +95,7 @@ class Shape(Protocol):
     """What a walk must know of the content's format."""
 
     opening: re.Pattern[bytes]  # the wrapper key and its opening bracket
+    wraps: bool  # whether there is such a key
     record_start: re.Pattern[bytes] | None  # the beginning of a record; None: like the records before
     window: int  # bytes held at once
 
@@ -118,7 +123,9 @@ class Walk:
         self._in_envelope = False
         self._no_stretch_before = 0  # decoded offset
         self._record_start = shape.record_start
+        self._open: dict[int, int] = {}  # of a record's beginning: nothing closes it before; decoded offsets
         self._longest = _LONGEST_RECORD * shape.window
+        self._searched: dict[re.Pattern[bytes], tuple[int, int | None, int]] = {}
         self._document_bytes = shape.window  # taken as documents at once; less after damage
         self._no_documents_before = 0  # decoded offset
 
@@ -182,7 +189,7 @@ class Walk:
             self._at = at + len(BOM)
         elif data[at] == ord("["):
             self._at, self._in_array = at + 1, True
-        elif data[at] == ord("{") and (opening := self._find_opening(at)):
+        elif data[at] == ord("{") and self._shape.wraps and (opening := self._find_opening(at)):
             self._at, self._in_array, self._in_envelope = opening.end(), True, True
         else:
             return False
@@ -232,7 +239,8 @@ class Walk:
         """A long run of documents at once, cut at a likely boundary; shorter ones after damage."""
         if self._base + self._at < self._no_documents_before or self._data[self._at] != ord("{"):
             return None
-        if len(self._data) - self._at < _SMALL_STRETCH and not self._ended:
+        # What is left may be the beginning of a long document: that is no damage.
+        if len(self._data) - self._at < max(_SMALL_STRETCH, self._document_bytes // 2) and not self._ended:
             self._read_on()
         data, at = self._data, self._at
         while True:
@@ -299,15 +307,46 @@ class Walk:
 
     def _record_end(self, data: bytes, at: int) -> int:
         """Where the record at ``at`` ends; MISMATCH when it seems to swallow the records after it."""
+        open_to = self._open.get(self._base + at, 0) - self._base
         near = at + _LONG_RECORD
         if near < len(data):
-            end = value_end(data, at, final=False, stop=near)
+            if open_to < at + _KNOWN_OPEN:
+                end = value_end(data, at, final=False, stop=near)
+                if end != INCOMPLETE:
+                    return end
+                open_to = self._note_open(data, at, near)
             # A lost quote turns text and structure about for all that follows: do not read on to the end for it.
-            if end != INCOMPLETE:
-                return end
-            if self._record_start and self._record_start.search(data, at + 1, near):
+            if self._record_start and (start := self._next(self._record_start, at + 1)) and start < open_to:
                 return MISMATCH
-        return value_end(data, at, final=self._ended)
+        if open_to >= len(data):
+            return INCOMPLETE
+        end = value_end(data, at, final=self._ended)
+        if end == INCOMPLETE:
+            self._note_open(data, at, len(data))
+        return end
+
+    def _note_open(self, data: bytes, at: int, stop: int) -> int:
+        """Remembers that nothing up to ``stop`` closes the record at ``at`` and those that begin inside it.
+
+        Content that opens ever new records and never closes them would be read to the end for each of them otherwise.
+        """
+        if len(self._open) > _OPEN_REMEMBERED:
+            self._open.clear()
+        start = self._record_start
+        for position in open_brackets(data, at, stop):
+            if data[position - 1] == _LINE_END or (start and start.match(data, position)):
+                self._open[self._base + position] = self._base + stop
+        return stop
+
+    def _next(self, pattern: re.Pattern[bytes], position: int) -> int | None:
+        """Where ``pattern`` is found at or behind ``position``; what was found last time is not looked for again."""
+        base, wanted, ends = self._base, self._base + position, self._base + len(self._data)
+        searched_from, found, searched_to = self._searched.get(pattern, (ends, None, 0))
+        if searched_from > wanted or searched_to != ends or (found is not None and found < wanted):
+            match = pattern.search(self._data, position)
+            found = base + match.start() if match else None
+            self._searched[pattern] = (wanted, found, ends)
+        return None if found is None else found - base
 
     def _resync(self, problem: int) -> BrokenRecord:
         """The broken stretch from here to the next likely record, or to the end of the content."""
@@ -317,8 +356,8 @@ class Walk:
         patterns = [likely or (_NEXT_ELEMENT if self._in_array else _NEXT_DOCUMENT)]
         patterns += [] if self._in_array else [_LINE_START]
         while True:
-            starts = [pattern.search(self._data, search_from) for pattern in patterns]
-            found = [match.start() for match in starts if match]
+            starts = [self._next(pattern, search_from) for pattern in patterns]
+            found = [start for start in starts if start is not None]
             if found or self._ended:
                 break
             self._at = max(search_from, len(self._data) - _OVERLAP)

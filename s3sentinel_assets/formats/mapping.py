@@ -188,7 +188,7 @@ def _entities(mapping: TableMapping, raw: pl.DataFrame, rows: pl.DataFrame) -> p
 def _fitted(values: pl.Series, kind: str, told: list[pl.Series]) -> pl.Series:
     """``values`` in the type of a column of this kind; adds flags for what did not fit to ``told``."""
     wanted = POLARS_TYPES[kind]
-    if values.dtype == wanted:
+    if values.dtype == wanted and not wanted.is_float():
         return values
     if values.dtype == pl.Null or wanted == pl.String():
         return values.cast(wanted)
@@ -198,19 +198,29 @@ def _fitted(values: pl.Series, kind: str, told: list[pl.Series]) -> pl.Series:
         made = values.str.to_lowercase().replace_strict(_TRUTHS, default=None, return_dtype=pl.Boolean)
     else:
         made = values.cast(wanted, strict=False)
+    if wanted.is_float():
+        made = _where(made, made.is_finite())  # JSON has neither NaN nor infinities
+    elif wanted.is_integer() and values.dtype.is_float():
+        made = _where(made, values == values.round(0))
     if made.null_count() > values.null_count():
         lost = made.is_null() & values.is_not_null()
-        text = values.cast(pl.String)
+        # A semicolon ends a flag.
+        text = values.cast(pl.String).str.replace_all(";", ",", literal=True)
         frame = pl.DataFrame({"text": text, "lost": lost})
         number = pl.col("text").str.contains(_WHOLE) if wanted.is_integer() else pl.lit(value=False)
-        name = values.name
+        name, quoted = values.name, pl.col("text").str.slice(0, _QUOTED)
         told.append(
             frame.select(
                 pl.when("lost").then(
                     pl.when(number)
-                    .then(pl.format(f"{name}_overflow={{}}", pl.col("text").str.slice(0, _QUOTED)))
-                    .otherwise(pl.format(f"bad_{name}={{}}", pl.col("text").str.slice(0, _QUOTED)))
+                    .then(pl.format(f"{name}_overflow={{}}", quoted))
+                    .otherwise(pl.format(f"bad_{name}={{}}", quoted))
                 )
             ).to_series()
         )
     return made
+
+
+def _where(values: pl.Series, stays: pl.Series) -> pl.Series:
+    """The values with null for those that do not stay."""
+    return values if stays.all() else values.set(~stays.fill_null(value=True), None)

@@ -232,6 +232,7 @@ class FormatParser(ABC):
         name: the format's name in configuration and ledger.
         title: the name people use, with an article where one belongs: ``a VPC flow log``.
         family: ``lines`` or ``json``: strays are offered within one's own family.
+        offers_to: the families that strays are offered to, where that is not just one's own.
         native: how its records become rows of native, ASIM or custom tables; see `TableMapping.where`.
         asim: the same into ASIM tables alone; empty where ``native`` does that already or ASIM has no fitting table.
         pending_bytes: decoded bytes behind the records gathered since the last `take`.
@@ -240,6 +241,7 @@ class FormatParser(ABC):
     name: ClassVar[str]
     title: ClassVar[str]
     family: ClassVar[Literal["lines", "json"]]
+    offers_to: ClassVar[tuple[Literal["lines", "json"], ...]] = ()
     native: "ClassVar[tuple[TableMapping, ...]]"
     asim: "ClassVar[tuple[TableMapping, ...]]" = ()
     #: Whether event ids come from the log itself, so that the same event in two objects has the same id.

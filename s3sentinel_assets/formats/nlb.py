@@ -174,10 +174,12 @@ class NlbParser(DelimitedParser):
         return _in_utc(frame["time"])
 
     def prepare(self, raw: pl.DataFrame) -> pl.DataFrame:
-        """Addresses and ports, account and Region, when the connection began."""
+        """Addresses and ports, account and Region, when the connection began: what the mapping needs of these."""
         raw = with_parts(raw, "client:port", split_endpoint, (CLIENT_IP, CLIENT_PORT))
-        raw = with_parts(raw, "destination:port", split_endpoint, (TARGET_IP, TARGET_PORT))
         raw = with_parts(raw, "chosen_cert_arn", split_arn, ("_region", "_account"))
+        if self.mappings is not self.asim:
+            return raw
+        raw = with_parts(raw, "destination:port", split_endpoint, (TARGET_IP, TARGET_PORT))
         if "tls_connection_creation_time" not in raw.columns:
             return raw.with_columns(pl.lit(None, dtype=pl.Datetime("us", "UTC")).alias(_CREATED))
         return raw.with_columns(_in_utc(raw["tls_connection_creation_time"]).alias(_CREATED))

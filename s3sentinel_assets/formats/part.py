@@ -4,7 +4,7 @@ Belongs here: the loop over objects — opening, decoding, detecting, cutting fr
 Does not belong here: anything one format knows, S3, the ledger.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from itertools import chain
 
 import polars as pl
@@ -30,6 +30,8 @@ __all__ = ["AccountingError", "PartParser"]
 #: How sure another format must be of records that the object's own format cannot read. The generic formats, which take
 #: nearly anything, are never so sure.
 STRAY_CONFIDENCE = 0.6
+#: Strays that are looked at alone, when nothing is made of the first of them together.
+_STRAYS_ASKED = 4
 
 
 class AccountingError(RuntimeError):
@@ -81,7 +83,7 @@ class PartParser:
         self._hash_content = hash_content
         self._rejects = RejectLog()
         self._parsers: dict[str, FormatParser] = {}
-        self._lately: list[str] = []  # formats of the objects so far, the last one first
+        self._adopters: set[str] = set()  # formats that took strays, perhaps not in their order
         self._by_id: dict[int, ObjectReading] = {}
 
     @property
@@ -128,6 +130,8 @@ class PartParser:
         for frame in parser.take():
             # As a series: a query over the frame could copy all of it.
             counts = dict(frame.rows["_object"].value_counts().iter_rows())
+            if frame.format in self._adopters:
+                frame = self._in_order(frame)
             kept = frame
             dropped = [object_id for object_id in counts if self._by_id[object_id].discarded]
             selective = [reading for object_id in counts if (reading := self._by_id[object_id]).selective]
@@ -139,6 +143,16 @@ class PartParser:
                 self._by_id[object_id].count_rows(count, frame.format, frame.table)
             if kept.rows.height:
                 yield kept
+
+    def _in_order(self, frame: ParsedFrame) -> ParsedFrame:
+        """The rows in the order of objects and records."""
+        ranks = {object_id: rank for rank, object_id in enumerate(self._by_id)}
+        order = frame.rows.select(
+            pl.arg_sort_by(pl.col("_object").replace_strict(ranks, return_dtype=pl.Int64), "_ordinal")
+        ).to_series()
+        if order.is_sorted():
+            return frame
+        return ParsedFrame(frame.format, frame.table, frame.rows[order], frame.entities[order])
 
     def _read(self, source: ObjectInput) -> Iterator[ParsedFrame]:
         reading = ObjectReading(
@@ -180,7 +194,7 @@ class PartParser:
         """The parser for this content; None, after quarantining the object as one record, when there is none."""
         name, sample = self.format, head[:HEAD_BYTES]
         if name == AUTO:
-            found = detect(sample, key, likely=self._lately)
+            found = detect(sample, key, quick=True)
             name, reason, detail = found.format, "unknown_format", "the content fits no known format"
         else:
             kind = format_parser(name)
@@ -201,9 +215,6 @@ class PartParser:
             reading.report.state = "unreadable"
             reading.remark_failure()
             return None
-        if name in self._lately:
-            self._lately.remove(name)
-        self._lately.insert(0, name)
         return self._parser(name)
 
     def _parser(self, name: str) -> FormatParser:
@@ -213,31 +224,15 @@ class PartParser:
         return self._parsers[name]
 
     def _place_strays(self, name: str) -> Strays:
-        """Offers strays of the format ``name`` to the others of its family, the likeliest first."""
-        family = format_parser(name).family
+        """Offers strays of the format ``name`` to the others, of its family mostly, the likeliest first."""
+        families = format_parser(name).offers_to or (format_parser(name).family,)
 
         def offer(reading: Reading, strays: Sequence[Stray]) -> Sequence[Stray]:
             left, tried = strays, {name}
-            while left:
-                head = b""
-                for stray in left:
-                    head += stray.data + b"\n"
-                    if len(head) >= HEAD_BYTES:
-                        break
-                found = next(
-                    (
-                        other
-                        for other, confidence, _ in detect(head[:HEAD_BYTES], reading.key).considered
-                        if confidence >= STRAY_CONFIDENCE
-                        and other not in tried
-                        and format_parser(other).family == family
-                    ),
-                    None,
-                )
-                if found is None:
-                    break
+            while left and (found := _adopter(left, reading.key, families, tried)):
                 tried.add(found)
-                left = self._parser(found).adopt(reading, left)
+                self._adopters.add(found)
+                left = self._parser(found).adopt(reading, [*left])
             return left
 
         return offer
@@ -262,6 +257,32 @@ class PartParser:
         reading.remark_failure()
         if reading.tail_rejected and not reading.discarded:
             report.state = "partly_read" if report.records > 1 else "unreadable"
+
+
+def _adopter(strays: Sequence[Stray], key: str, families: Sequence[str], tried: Collection[str]) -> str | None:
+    """The format, of these families and not tried yet, that strays most likely are of; None when there is none.
+
+    The first strays are looked at together, then some of all of them one by one: what nobody knows must not hide what
+    stands behind it.
+    """
+    for head in _stray_heads(strays):
+        for name, confidence, _ in detect(head, key, families=families).considered:
+            if confidence >= STRAY_CONFIDENCE and name not in tried:
+                return name
+    return None
+
+
+def _stray_heads(strays: Sequence[Stray]) -> Iterator[bytes]:
+    head = b""
+    for stray in strays:
+        head += stray.data + b"\n"
+        if len(head) >= HEAD_BYTES:
+            break
+    yield head[:HEAD_BYTES]
+    last = len(strays) - 1
+    # Not in equal steps: strays of two formats often take turns.
+    places = {last * step // _STRAYS_ASKED - step % 2 for step in range(1, _STRAYS_ASKED + 1)} if last else set[int]()
+    yield from (strays[place].data[:HEAD_BYTES] for place in sorted(places) if place >= 0)
 
 
 def _wanted(rows: pl.DataFrame, selective: Sequence[ObjectReading]) -> pl.Series:

@@ -17,12 +17,18 @@ AUTO = "auto"
 #: Format name → module:class. Modules are imported when first needed.
 FORMATS: dict[str, str] = {
     "alb": "s3sentinel_assets.formats.alb:AlbParser",
+    "aws_config": "s3sentinel_assets.formats.aws_config:AwsConfigParser",
     "cef": "s3sentinel_assets.formats.cef:CefParser",
     "cloudfront": "s3sentinel_assets.formats.cloudfront:CloudFrontParser",
     "cloudfront_realtime": "s3sentinel_assets.formats.cloudfront_realtime:CloudFrontRealtimeParser",
     "cloudtrail": "s3sentinel_assets.formats.cloudtrail.parser:CloudTrailParser",
+    "cloudwatch_export": "s3sentinel_assets.formats.cloudwatch_export:CloudWatchExportParser",
+    "cloudwatch_logs": "s3sentinel_assets.formats.cloudwatch_logs:CloudWatchLogsParser",
+    "csv": "s3sentinel_assets.formats.csv_table:CsvParser",
+    "eks_audit": "s3sentinel_assets.formats.eks_audit:EksAuditParser",
     "elb": "s3sentinel_assets.formats.elb:ElbParser",
     "guardduty": "s3sentinel_assets.formats.guardduty:GuardDutyParser",
+    "json_lines": "s3sentinel_assets.formats.json_lines:JsonLinesParser",
     "leef": "s3sentinel_assets.formats.leef:LeefParser",
     "logfmt": "s3sentinel_assets.formats.logfmt:LogfmtParser",
     "network_firewall": "s3sentinel_assets.formats.network_firewall:NetworkFirewallParser",
@@ -38,6 +44,8 @@ FORMATS: dict[str, str] = {
     "w3c": "s3sentinel_assets.formats.w3c:W3cParser",
     "waf": "s3sentinel_assets.formats.waf:WafParser",
     "web_access": "s3sentinel_assets.formats.web_access:WebAccessParser",
+    "zeek": "s3sentinel_assets.formats.zeek:ZeekParser",
+    "zeek_json": "s3sentinel_assets.formats.zeek_json:ZeekJsonParser",
 }
 
 

@@ -8,6 +8,7 @@ Belongs here: the fields, the table. Does not belong here: cutting lines (``line
 Resolver, which are JSON.
 """
 
+import re
 from typing import ClassVar
 
 import polars as pl
@@ -50,6 +51,8 @@ _RCODES = {
 _VERSION = r"^\d+\.\d+$"
 _TIME = r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?Z$"
 _ADDRESS = r"^[0-9A-Fa-f.:]+$"
+#: Version, time, hosted zone: detection cuts no line for it.
+_START = re.compile(rb"\d+\.\d+ \d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?Z Z[0-9A-Za-z]+ ")
 
 _CODE = derived("name of `response_code`", dns_rcode_name("response_code"))
 _TYPE_NAME = pl.col("query_type").str.to_uppercase()
@@ -123,6 +126,7 @@ class Route53PublicParser(DelimitedParser):
     title: ClassVar[str] = "a query log of a public hosted zone"
     fields: ClassVar[Fields] = FIELDS
     quoted: ClassVar[bool] = False
+    line_start: ClassVar[re.Pattern[bytes] | None] = _START
     native: ClassVar[tuple[TableMapping, ...]] = (ASIM,)
 
     @classmethod

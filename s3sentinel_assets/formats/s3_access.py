@@ -16,6 +16,7 @@ import polars as pl
 from s3sentinel_assets.formats.asim_values import whole_url
 from s3sentinel_assets.formats.clf_time import parse_clf_times
 from s3sentinel_assets.formats.extra_fields import json_object, with_named_extra
+from s3sentinel_assets.formats.frames import EXTRA
 from s3sentinel_assets.formats.line_logs import DelimitedParser, Fields
 from s3sentinel_assets.formats.mapping import TableMapping, constant, derived, field
 from s3sentinel_assets.formats.model import Verdict
@@ -28,7 +29,7 @@ from s3sentinel_assets.formats.s3_requesters import (
     USER_NAME,
     with_requesters,
 )
-from s3sentinel_assets.formats.web_requests import split_request, status_error, with_parts
+from s3sentinel_assets.formats.web_requests import places_of, split_request, status_error, with_parts
 from s3sentinel_assets.formats.web_session import METHOD, PROTOCOL, TARGET, web_columns
 
 __all__ = ["S3AccessParser"]
@@ -46,14 +47,16 @@ FIELDS = Fields(
     quotes=(0, 2, 4, 6),
     first_spare=28,  # the time is one field of the log
 )
+_PLACELESS = ("source_region",)
 _START = re.compile(
     rb"\S+ [A-Za-z0-9._-]{1,255} \[\d\d/[A-Z][a-z]{2}/\d{4}:\d\d:\d\d:\d\d [+-]\d{4}\] \S+ \S+ [0-9A-Za-z-]+ "
     rb'[A-Z0-9]+\.[A-Z0-9._]+ \S+ ["-]'
 )
-_OPERATION, _STATUS, _NUMBER = r"^[A-Z0-9]+\.[A-Za-z0-9._]+$", r"^\d{3}$", r"^\d+$"
+_STATUS, _NUMBER = r"^\d{3}$", r"^\d+$"
 #: The request, first to stand where a status and sizes follow; then referer and user agent up to the last quote.
 _ODD = re.compile(r"((?:[^ ]+ ){9})(.*?) ((?:-|\d{3}) (?:-|\w+)(?: (?:-|\d+)){4}) (.*)")
 _ODD_TAIL = re.compile(r'(.*)" ([^"]+)')
+_ACTION, _ONLY_READS = "_action", "_only_reads"
 _READS = r"\.(?:GET|HEAD|OPTIONS|SELECT)\.|_GET$"
 
 ENTITIES = {
@@ -65,14 +68,14 @@ ENTITIES = {
     "principal_type": derived("kind of `requester`", pl.col(PRINCIPAL_TYPE)),
     "peer": derived("account and kind of `requester`", pl.col(PEER)),
     "service": constant("s3"),
-    "action": derived("`s3:` and `operation`", pl.lit("s3:") + pl.col("operation")),
+    "action": derived("`s3:` and `operation`", pl.col(_ACTION)),
     "target": derived("`bucket`/`key`", pl.concat_str("bucket", "key", separator="/", ignore_nulls=True)),
     "source_ip": field("remote_ip"),
     "user_agent": field("user_agent"),
     "error": derived(
         "`error_code`, else `http_status` from 400 on", pl.coalesce("error_code", status_error("http_status"))
     ),
-    "read_only": derived("whether `operation` only reads", pl.col("operation").str.contains(_READS)),
+    "read_only": derived("whether `operation` only reads", pl.col(_ONLY_READS)),
     "bytes": field("bytes_sent"),
 }  # fmt: skip
 
@@ -199,16 +202,19 @@ class S3AccessParser(DelimitedParser):
         return [*head.split(" ")[:-1], request, *middle.split(" "), *agents, *rest.split(" ")]
 
     def shape(self, frame: pl.DataFrame) -> pl.Expr:
-        """A time in brackets, an operation, numbers behind the request, and versions near the end."""
-        numbers = ("bytes_sent", "object_size", "total_time", "turn_around_time")
-        late = {"signature_version": "^SigV", "tls_version": "^(?:TLS|SSL)"}
+        """A time in brackets, an operation, a status and a number behind the request, and versions near the end."""
+        late = {"signature_version": ("SigV",), "tls_version": ("TLS", "SSL")}
         return pl.all_horizontal(
             pl.col("time").str.starts_with("["),
             pl.col("zone").str.ends_with("]"),
-            pl.col("operation").str.contains(_OPERATION),
+            pl.col("operation").str.contains(".", literal=True),
             _nothing_or("http_status", _STATUS),
-            *(_nothing_or(name, _NUMBER) for name in numbers),
-            *(_nothing_or(name, pattern) for name, pattern in late.items() if name in frame.columns),
+            _nothing_or("turn_around_time", _NUMBER),
+            *(
+                pl.any_horizontal(pl.col(name).is_null(), *(pl.col(name).str.starts_with(text) for text in begins))
+                for name, begins in late.items()
+                if name in frame.columns
+            ),
         )
 
     def time(self, frame: pl.DataFrame, layout: Fields) -> pl.Series:  # noqa: ARG002
@@ -216,9 +222,19 @@ class S3AccessParser(DelimitedParser):
         return parse_clf_times(frame["time"], frame["zone"])
 
     def prepare(self, raw: pl.DataFrame) -> pl.DataFrame:
-        """The parts of the request, and what the requester and the host tell."""
-        raw = with_parts(raw, "request_uri", split_request, (METHOD, TARGET, PROTOCOL))
-        return with_named_extra(with_requesters(raw), ["source_region"])
+        """What operation, requester and host tell; the parts of the request where the table has a place for them."""
+        if self.mappings is self.asim:
+            raw = with_parts(raw, "request_uri", split_request, (METHOD, TARGET, PROTOCOL))
+        operations, places = places_of(raw["operation"])
+        raw = with_requesters(raw).with_columns(
+            ("s3:" + operations).gather(places).alias(_ACTION),
+            operations.str.contains(_READS).gather(places).alias(_ONLY_READS),
+        )
+        if EXTRA in raw.columns:
+            return with_named_extra(raw, _PLACELESS)
+        regions, places = places_of(raw["source_region"])
+        extra = regions.alias("source_region").to_frame().select(json_object({name: name for name in _PLACELESS}))
+        return raw.with_columns(extra.to_series().gather(places).alias(EXTRA)).drop(_PLACELESS)
 
 
 def _nothing_or(name: str, pattern: str) -> pl.Expr:

@@ -10,6 +10,8 @@ session named like a mail address, the session is the person and stays; else it 
 
 import polars as pl
 
+from s3sentinel_assets.formats.web_requests import places_of
+
 __all__ = ["ACCOUNT", "PEER", "PRINCIPAL", "PRINCIPAL_TYPE", "REGION", "USER_NAME", "with_requesters"]
 
 ACCOUNT, PRINCIPAL, PRINCIPAL_TYPE, PEER = "_account", "_principal", "_principal_type", "_peer"
@@ -26,26 +28,21 @@ def with_requesters(raw: pl.DataFrame) -> pl.DataFrame:
 
     Each distinct requester and host is looked at once: a log has few of them.
     """
-    known = raw["requester"].unique().drop_nulls().alias("requester").to_frame().select("requester", **_parts())
+    distinct, places = places_of(raw["requester"])
+    known = distinct.alias("requester").to_frame().select(**_parts())
+    raw = raw.with_columns(column.gather(places) for column in known)
     requester = pl.col("requester")
-    made = {
-        name: requester.replace_strict(known["requester"], known[name], default=None, return_dtype=pl.String)
-        for name in known.columns[1:]
-    }
-    raw = raw.with_columns(**made)
     anonymous = requester.is_null()
-    raw = raw.with_columns(
-        pl.when(anonymous).then("remote_ip").otherwise(PRINCIPAL).alias(PRINCIPAL),
-        pl.when(anonymous).then(pl.lit("Anonymous")).otherwise(PRINCIPAL_TYPE).alias(PRINCIPAL_TYPE),
-        pl.when(anonymous).then(pl.concat_str("bucket", pl.lit("/Anonymous"))).otherwise(PEER).alias(PEER),
-    )
+    if raw["requester"].null_count():
+        raw = raw.with_columns(
+            pl.when(anonymous).then("remote_ip").otherwise(PRINCIPAL).alias(PRINCIPAL),
+            pl.when(anonymous).then(pl.lit("Anonymous")).otherwise(PRINCIPAL_TYPE).alias(PRINCIPAL_TYPE),
+            pl.when(anonymous).then(pl.concat_str("bucket", pl.lit("/Anonymous"))).otherwise(PEER).alias(PEER),
+        )
     if "host_header" not in raw.columns:
         return raw
-    hosts = raw["host_header"].unique().drop_nulls()
-    regions = pl.col("host_header").replace_strict(
-        hosts, hosts.str.extract(_REGION), default=None, return_dtype=pl.String
-    )
-    return raw.with_columns(regions.alias(REGION))
+    hosts, places = places_of(raw["host_header"])
+    return raw.with_columns(hosts.str.extract(_REGION).gather(places).alias(REGION))
 
 
 def _parts() -> dict[str, pl.Expr]:

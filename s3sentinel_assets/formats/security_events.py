@@ -169,6 +169,7 @@ COLUMNS: dict[str, Origin] = {
     ),
 }
 
+_IN, _OUT = (pl.col(key).cast(pl.Int64, strict=False) for key in ("in", "out"))
 _USER = pl.coalesce("suser", "duser")
 _SOURCE = pl.coalesce("src", "shost")
 #: The entity view.
@@ -191,10 +192,8 @@ ENTITIES: dict[str, Origin] = {
         "`outcome` where it is a failure",
         pl.when(pl.col("outcome").str.contains(r"(?i)^/?(?:fail|error|den)")).then("outcome"),
     ),
-    "bytes": derived("`in` and `out` together", pl.sum_horizontal(*(
-        pl.col(key).cast(pl.Int64, strict=False) for key in ("in", "out")
-    ))),
-}  # fmt: skip
+    "bytes": derived("`in` and `out` together", pl.coalesce(_IN + _OUT, _IN, _OUT)),
+}
 
 
 def key_columns(keys: Mapping[str, str]) -> dict[str, Origin]:

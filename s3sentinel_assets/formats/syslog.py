@@ -6,7 +6,7 @@ Monitor Agent" (learn.microsoft.com/azure/azure-monitor; names of facilities and
 Belongs here: Sentinel's columns, what is syslog and what is not. Does not belong here: the forms of a header
 (``syslog_header``), framing (``syslog_frames``), lines that go on in the next (``continued_lines``).
 
-Decisions: ``SyslogMessage`` is the message alone, as the agent's own forwarding rule leaves it; structured data and
+Decisions: ``SyslogMessage`` is the message alone, as Azure Monitor's forwarding rule leaves it; structured data and
 message id of RFC 5424 are kept in ``ExtraFields_CF``. A line that begins with a blank or a tab continues the message
 above it; ``#011`` and ``#012`` of rsyslog stay as they are. A line with a priority and without a time is syslog by RFC
 3164 section 4.3.2, and gets the time of arrival. A line without a priority has neither facility nor severity.

@@ -37,11 +37,15 @@ __all__ = ["W3cParser"]
 _BOM = b"\xef\xbb\xbf"
 _FIELDS_LINE = re.compile(rb"#\s*Fields:(.*)", re.IGNORECASE)
 _DIRECTIVE = re.compile(rb"#\s*(?:Software|Version|Date|Start-Date|Fields):", re.IGNORECASE)
+#: What IIS begins with; CloudFront begins with the version.
+_NAMED = re.compile(rb"#\s*(?:Software|Date|Start-Date):", re.IGNORECASE)
 _BARE = re.compile(
-    rb"\d{4}-\d\d-\d\d[ \t]\d\d:\d\d:\d\d[ \t].*[ \t](?:GET|HEAD|POST|PUT|DELETE|OPTIONS|PATCH|PROPFIND) ?"
+    rb"\d{4}-\d\d-\d\d[ \t]\d\d:\d\d:\d\d.*?[ \t](?:GET|HEAD|POST|PUT|DELETE|OPTIONS|PATCH|PROPFIND)(?:[ \t]|$)"
 )
 #: Minutes that the time of day may go back without a new day having begun.
 _LATE = 60
+#: Lines that are worth trying the fast way again.
+_MANY = 16
 #: What the values of some fields look like, where there is one; several stand near the end of a line.
 _SHAPES = {
     "date": r"^\d{4}-\d\d-\d\d$",
@@ -77,7 +81,7 @@ class W3cParser(LineParser[Directives]):
             if not is_web_log(names):
                 return Verdict(0.0, "its #Fields line has none of a request")
             return Verdict(0.92, f"a #Fields line with {len(names)} fields")
-        if all(_DIRECTIVE.match(line) for line in lines) and any(b"Microsoft" in line for line in lines):
+        if _NAMED.match(lines[0]) and all(_DIRECTIVE.match(line) for line in lines[:-1] or lines):
             return Verdict(0.4, "directives, cut before the one with the fields")
         if all(_BARE.match(line) for line in lines[:-1] or lines):
             return Verdict(0.3, "lines with date, time and method; settings must name their fields")
@@ -107,6 +111,10 @@ class W3cParser(LineParser[Directives]):
 
     def parse_each(self, lines: Sequence[str], layout: Directives) -> CarefulLines:
         """Lines one by one; see `LineParser.parse_each`."""
+        if len(lines) >= _MANY:  # good lines between two headers, mostly
+            made = self.parse_all(("\n".join(lines) + "\n").encode(), len(lines), layout)
+            if made is not None:
+                return CarefulLines(made, range(len(lines)))
         frame, good, bad = cut_lines(lines, layout.names)
         if good:
             fits = _shaped(frame)

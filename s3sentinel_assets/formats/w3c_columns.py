@@ -6,8 +6,8 @@ Source: W3C, "Extended Log File Format" (www.w3.org/TR/WD-logfile); Microsoft, "
 Belongs here: the mapping, and what the values mean. Does not belong here: header lines, cutting lines (``w3c``,
 ``w3c_lines``).
 
-IIS counts time-taken in milliseconds, as its own module for advanced logging does; other writers have seconds or smaller
-units, so theirs is kept as it is in AdditionalFields.
+IIS counts time-taken in milliseconds, as its own module for advanced logging does; other writers have seconds or
+smaller units, so theirs is kept as it is in AdditionalFields.
 """
 
 import polars as pl
@@ -34,8 +34,10 @@ _SAME = {
 
 _IN_ADDITIONAL = ("s-sitename", "sc-substatus", "sc-win32-status", "cs-cookie", "cached", "streamid", "x-exception-id")
 _PRODUCT = derived(
-    "`IIS` where `#Software:` names Microsoft or there are fields of Windows, else what it says, else `W3C`",
-    pl.when(pl.col(_IIS)).then(pl.lit("IIS")).otherwise(pl.coalesce(SOFTWARE, pl.lit("W3C"))),
+    "`IIS` where `#Software:` names Microsoft or there are fields of Windows, else its name there, else `W3C`",
+    pl.when(pl.col(_IIS))
+    .then(pl.lit("IIS"))
+    .otherwise(pl.coalesce(pl.col(SOFTWARE).str.replace(r"[ /][\d.]+$", ""), pl.lit("W3C"))),
 )
 _USER = derived("`cs-username`, else `c-auth-id`", pl.coalesce("cs-username", "c-auth-id"))
 _SERVER = pl.coalesce("s-computername", "s-ip", "s-sitename")
@@ -62,7 +64,9 @@ ASIM = TableMapping(
                 .otherwise(pl.coalesce(pl.col(SOFTWARE).str.extract(r"^(\S+)"), pl.lit("W3C"))),
             ),
             product_version=derived("number in `#Software:`", pl.col(SOFTWARE).str.extract(r"(\d+(?:\.\d+)+)")),
-            dvc=derived("`s-computername`, else `s-ip` or `s-sitename`, else the product", pl.coalesce(_SERVER, _PRODUCT.value)),
+            dvc=derived(
+                "`s-computername`, else `s-ip` or `s-sitename`, else the product", pl.coalesce(_SERVER, _PRODUCT.value)
+            ),
             dvc_ip_addr=field("s-ip"),
             dvc_hostname=field("s-computername"),
             result_details=field("sc-status"),
@@ -96,9 +100,13 @@ ASIM = TableMapping(
         "SrcBytes": field("cs-bytes"),
         "DstIpAddr": field("s-ip"),
         "DstPortNumber": field("s-port"),
-        "DstHostname": derived("host of `cs(Host)`, else `s-computername`", pl.coalesce(host_part("cs-host"), "s-computername")),
+        "DstHostname": derived(
+            "host of `cs(Host)`, else `s-computername`", pl.coalesce(host_part("cs-host"), "s-computername")
+        ),
         "DstBytes": derived("`sc-bytes`, or `bytes`", pl.col("sc-bytes")),
-        "NetworkDuration": derived("`time-taken` of IIS, or `TimeTakenMS`", _TAKEN.round().cast(pl.Int64, strict=False)),
+        "NetworkDuration": derived(
+            "`time-taken` of IIS, or `TimeTakenMS`", _TAKEN.round().cast(pl.Int64, strict=False)
+        ),
         "AdditionalFields": derived(
             f"{', '.join(f'`{name}`' for name in _IN_ADDITIONAL)}, and `time-taken` of others than IIS, as JSON",
             json_object(

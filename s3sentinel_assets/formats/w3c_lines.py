@@ -118,8 +118,7 @@ def _cut(line: str, expected: int) -> list[str]:
         return plain
     if separator == "\t":
         return [_unquoted(text) for text in plain]
-    tokens = [bare if inner is None else inner.replace('""', '"') for inner, bare in _tokens(line)]
-    return tokens
+    return [bare if inner is None else inner.replace('""', '"') for inner, bare in _tokens(line)]
 
 
 def _tokens(line: str) -> list[tuple[str | None, str]]:

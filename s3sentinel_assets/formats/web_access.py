@@ -64,7 +64,7 @@ ENTITIES = request_entities(
         "`user` or `address`",
         pl.when(pl.col("user").is_not_null()).then(pl.lit("user")).otherwise(pl.lit("address")),
     ),
-    target=derived("path in `request`", pl.col(TARGET).str.extract(r"^([^?]*)")),
+    target=derived("path in `request`", pl.col(TARGET).str.splitn("?", 2).struct.field("field_0")),
     user_agent=field("agent"),
 )
 

@@ -12,6 +12,7 @@ import polars as pl
 __all__ = [
     "READ_ONLY_METHODS",
     "milliseconds",
+    "places_of",
     "split_arn",
     "split_endpoint",
     "split_request",
@@ -78,12 +79,23 @@ def split_request(requests: pl.Series) -> tuple[pl.Series, pl.Series, pl.Series]
     return method, target, protocol
 
 
+def places_of(texts: pl.Series) -> tuple[pl.Series, pl.Series]:
+    """The distinct texts, and where among them each row's is; null stays null.
+
+    For columns of few distinct values: what is made of these is then gathered, which costs little for each row.
+    """
+    distinct = texts.unique().drop_nulls()
+    return distinct, texts.replace_strict(
+        distinct, pl.Series(range(distinct.len()), dtype=pl.UInt32), default=None, return_dtype=pl.UInt32
+    )
+
+
 def split_arn(arns: pl.Series) -> tuple[pl.Series, pl.Series]:
-    """Region and account of ARNs; each distinct one is cut once, as a log has few of them."""
-    distinct = arns.unique()
+    """Region and account of ARNs."""
+    distinct, places = places_of(arns)
     parts = distinct.str.splitn(":", 6).struct.unnest()
-    region, account = (arns.replace_strict(distinct, parts.to_series(place), default=None) for place in (3, 4))
-    return _valued(region), _valued(account)
+    region, account = (_valued(parts.to_series(part)).gather(places) for part in (3, 4))
+    return region, account
 
 
 def status_error(status: str) -> pl.Expr:

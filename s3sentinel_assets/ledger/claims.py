@@ -16,6 +16,9 @@ from s3sentinel_assets.ledger.schema import claim
 
 __all__ = ["Claim", "claims_of_others", "record_claims"]
 
+#: Databases take so many values at once. The times in a log may be anything, and so its hours very many.
+_HOURS_PER_QUERY = 1_000
+
 
 @dataclass(frozen=True)
 class Claim:
@@ -31,17 +34,18 @@ def claims_of_others(
     connection: Connection, table: str, event_hours: Collection[str], part_id: int, after: int = 0
 ) -> list[Claim]:
     """Claims of other parts on these event hours of a table, oldest first; only those with an id above ``after``."""
-    rows = connection.execute(
-        sa.select(claim.c.id, claim.c.event_hour, claim.c.part_id, claim.c.uri)
-        .where(
-            claim.c.table_name == table,
-            claim.c.event_hour.in_(list(event_hours)),
-            claim.c.part_id != part_id,
-            claim.c.id > after,
+    wanted, found = sorted(event_hours), list[Claim]()
+    for start in range(0, len(wanted), _HOURS_PER_QUERY):
+        rows = connection.execute(
+            sa.select(claim.c.id, claim.c.event_hour, claim.c.part_id, claim.c.uri).where(
+                claim.c.table_name == table,
+                claim.c.event_hour.in_(wanted[start : start + _HOURS_PER_QUERY]),
+                claim.c.part_id != part_id,
+                claim.c.id > after,
+            )
         )
-        .order_by(claim.c.id)
-    )
-    return [Claim(*row) for row in rows]
+        found += [Claim(*row) for row in rows]
+    return sorted(found, key=lambda each: each.id)
 
 
 def record_claims(connection: Connection, part_id: int, events: Mapping[tuple[str, str, str], int]) -> None:

@@ -73,16 +73,22 @@ def _same_log(left: Candidate, right: Candidate) -> bool:
 def _still_quarantined() -> sa.ColumnElement[int]:
     """Records of an object that are in quarantine now, retries of them counted in."""
     again, rejecting = objects.alias("retry"), objects.alias("rejecting")
+
+    def later(row: sa.FromClause) -> sa.ColumnElement[bool]:
+        # A row that read the whole object in a retry is followed by those with the same origin.
+        same = sa.and_(row.c.retry_of == objects.c.retry_of, row.c.id > objects.c.id)
+        return sa.or_(row.c.retry_of == objects.c.id, same)
+
     rejected_again = (
         sa.select(sa.func.coalesce(sa.func.sum(again.c.quarantined), 0))
-        .where(again.c.retry_of == objects.c.id)
+        .where(later(again))
         .correlate(objects)
         .scalar_subquery()
     )
     retried = (
         sa.select(sa.func.coalesce(sa.func.sum(quarantine.c.records), 0))
         .join(rejecting, rejecting.c.id == quarantine.c.object_id)
-        .where(sa.or_(rejecting.c.id == objects.c.id, rejecting.c.retry_of == objects.c.id), was_retried())
+        .where(sa.or_(rejecting.c.id == objects.c.id, later(rejecting)), was_retried())
         .correlate(objects)
         .scalar_subquery()
     )

@@ -18,7 +18,7 @@ from s3sentinel_assets.errors import ConfigurationError, UserError
 from s3sentinel_assets.hours import utc_now
 from s3sentinel_assets.ledger import schema
 
-__all__ = ["HEAD", "Ledger", "from_micros", "insert_or_ignore", "to_micros"]
+__all__ = ["HEAD", "Ledger", "from_micros", "insert_or_ignore", "storable", "to_micros"]
 
 #: The newest migration; a ledger at this revision needs no migration and no alembic import.
 HEAD = "0004"
@@ -42,6 +42,11 @@ def from_micros(micros: int) -> datetime:
     """The aware instant, in UTC, of microseconds since 1970."""
     seconds, rest = divmod(micros, 1_000_000)
     return datetime.fromtimestamp(seconds, tz=UTC).replace(microsecond=rest)
+
+
+def storable(text: str | None) -> str | None:
+    """Text that may quote a log, as both databases take it: PostgreSQL refuses the character NUL."""
+    return text.replace("\0", "\N{REPLACEMENT CHARACTER}") if text else text
 
 
 class Ledger:

@@ -13,7 +13,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from s3sentinel_assets.hours import hour_key
-from s3sentinel_assets.ledger.engine import from_micros
+from s3sentinel_assets.ledger.engine import from_micros, storable
 from s3sentinel_assets.ledger.refused import RETRIES, next_try
 from s3sentinel_assets.ledger.schema import ObjectState, objects
 
@@ -180,12 +180,12 @@ def settle_object(connection: Connection, outcome: ObjectOutcome, now: int) -> N
             filtered=outcome.filtered,
             decoded_bytes=outcome.decoded_bytes,
             sha256=outcome.sha256,
-            note=outcome.note,
+            note=storable(outcome.note),
             copy_of=outcome.copy_of,
             checked_by=outcome.checked_by,
             content_sha256=outcome.content_sha256,
             integrity=outcome.integrity,
-            integrity_note=outcome.integrity_note,
+            integrity_note=storable(outcome.integrity_note),
             counted=outcome.counted,
             ask_at=ask_at,
         )

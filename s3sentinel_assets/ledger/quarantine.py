@@ -11,6 +11,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
+from s3sentinel_assets.ledger.engine import storable
 from s3sentinel_assets.ledger.schema import ObjectState, objects, quarantine
 
 __all__ = [
@@ -80,7 +81,11 @@ class QuarantinedRecords:
 
 def record_quarantine(connection: Connection, stage_id: int, entries: Iterable[QuarantineEntry], now: int) -> None:
     """Records entries in the transaction that commits their stage."""
-    rows: list[dict[str, Any]] = [asdict(entry) | {"stage_id": stage_id, "created_at": now} for entry in entries]
+    rows: list[dict[str, Any]] = [
+        asdict(entry)
+        | {"detail": storable(entry.detail), "sample": storable(entry.sample), "stage_id": stage_id, "created_at": now}
+        for entry in entries
+    ]
     if rows:
         connection.execute(sa.insert(quarantine), rows)
 

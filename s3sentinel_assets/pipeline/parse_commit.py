@@ -80,22 +80,31 @@ class NewClaimsError(Exception):
     """Another part committed events of the same hours, or the same bytes, since this one looked."""
 
 
-def _sources_beside(runtime: Runtime, source: str, log_format: str) -> list[str]:
-    """The sources that rows of such an object may come from to the same table: it must not go there twice."""
-    tables = set(runtime.source(source).tables_of(log_format))
+def _sources_beside(runtime: Runtime, source: str, formats: str) -> list[str]:
+    """The sources that such an object's rows may come from to the same tables: they must not go there twice.
 
-    def possible(other: SourceSettings) -> tuple[str, ...]:
-        return other.tables_of(log_format) if log_format in other.formats else other.tables
+    Of an object with records of several formats, joined by ``+``, the records of each must be able to: a copy of it is
+    left out as a whole.
+    """
+    mine = runtime.source(source)
 
-    return [other.name for other in runtime.config.sources.values() if tables.intersection(possible(other))]
+    def fills(other: SourceSettings, log_format: str) -> bool:
+        possible = other.tables_of(log_format) if log_format in other.formats else other.tables
+        return not set(mine.tables_of(log_format)).isdisjoint(possible)
+
+    return [
+        other.name
+        for other in runtime.config.sources.values()
+        if all(fills(other, log_format) for log_format in formats.split("+"))
+    ]
 
 
 def copies_of(connection: Connection, runtime: Runtime, part: Part, parsed: ParsedPart) -> dict[int, int]:
     """Object id → the object whose bytes it repeats, of the part's objects that gave rows."""
-    formats = {report.object_id: report.format for report in parsed.reports}
+    formats = {report.object_id: report.format for report in parsed.reports if report.format}
     beside: dict[tuple[str, ...], list[Candidate]] = {}
     for candidate in parsed.candidates:
-        sources = _sources_beside(runtime, part.source, formats[candidate.object_id] or "")
+        sources = _sources_beside(runtime, part.source, formats[candidate.object_id])
         beside.setdefault(tuple(sources), []).append(candidate)
     copies: dict[int, int] = {}
     for sources, candidates in beside.items():
@@ -272,7 +281,7 @@ def _quarantine(
             records=row["records"],
             first_position=row["position"],
             detail=row["detail"],
-            sample=row["data"][:200].decode("utf-8", "replace").replace("\0", "�") if row["data"] else None,
+            sample=row["data"][:200].decode("utf-8", "replace") if row["data"] else None,
         )
         for row in grouped.iter_rows(named=True)
     ]

@@ -4,7 +4,8 @@ import polars as pl
 
 __all__ = ["POLARS_TYPES"]
 
-#: Log Analytics column type → Polars type. ``int`` has 32 bits, ``long`` 64; ``dynamic`` travels as JSON text.
+#: Log Analytics column type → Polars type. ``int`` has 32 bits, ``long`` 64; ``dynamic`` is JSON as text,
+#: and a JSON value on the wire.
 POLARS_TYPES: dict[str, pl.DataType] = {
     "string": pl.String(),
     "guid": pl.String(),

@@ -8,6 +8,7 @@ import polars as pl
 import pytest
 
 from s3sentinel_assets.cli import main
+from s3sentinel_assets.formats import format_names
 from tests.formats.parsing import record, trail
 
 FLOW = b"2 111122223333 eni-1 10.0.0.1 10.0.0.2 443 50000 6 5 500 1700000000 1700000060 ACCEPT OK\n"
@@ -145,7 +146,7 @@ def test_explain_names_every_format_considered(capsys, flow_file):
     _, out, _ = run(capsys, flow_file, "--json", "--explain")
     detection = objects(out)[0]["detection"]
     assert detection["format"] == "vpc_flow"
-    assert {entry["format"] for entry in detection["considered"]} == {"cloudtrail", "vpc_flow"}
+    assert sorted(entry["format"] for entry in detection["considered"]) == format_names()
     _, out, _ = run(capsys, flow_file, "--explain")
     assert "cloudtrail 0.00: it is not JSON" in out
 
@@ -160,7 +161,7 @@ def test_a_named_format_is_not_guessed(capsys, flow_file):
     ("arguments", "code", "sentence"),
     [
         (["missing.log"], 1, "missing.log: there is no such file or folder"),
-        (["f.log", "--format", "nope"], 2, "unknown format 'nope'; known formats: auto, cloudtrail, vpc_flow"),
+        (["f.log", "--format", "nope"], 2, "unknown format 'nope'; known formats: auto, alb, "),
         (["f.log", "-o", "rows.csv"], 1, "rows.csv: the output must end in"),
         (["f.log", "-o", "no/such/rows.ndjson"], 1, "rows.ndjson: cannot be written (No such file or directory)"),
         (["f.log", "-o", "no/such/rows.parquet"], 1, "rows.parquet: cannot be written (No such file or directory)"),
@@ -192,3 +193,13 @@ def test_a_failure_leaves_no_output_behind(capsys, tmp_path, monkeypatch, flow_f
         with pytest.raises(RuntimeError, match="defect"):
             main(["parse", str(flow_file), "-o", str(tmp_path / name)])
     assert [file.name for file in tmp_path.iterdir()] == [flow_file.name]
+
+
+def test_no_terminal_obeys_a_file_name(capsys, tmp_path):
+    file = tmp_path / "a\x1b[2J\x9bé\udcff.log"
+    file.write_bytes(FLOW)
+    _, out, _ = run(capsys, file, "--json")
+    assert out.replace("\n", "").isprintable()
+    assert objects(out)[0]["path"] == str(file)
+    _, out, _ = run(capsys, file)
+    assert out.replace("\n", "").isprintable()

@@ -33,7 +33,7 @@ STAGE = {"stage": "parsed", "generation": 1, "code_version": "", "files": [], "c
 REJECTS = [
     (3, 40, "field_count", "it has [red]two[/red] fields", b"a b", False),
     (7, 90, "field_count", "it has one field", b"\x1b[2J\xff", False),
-    (9, None, "bad_number", "the field bytes is no whole number", b"x" * 2_500, True),
+    (9, None, "bad_number", "the field bytes is no whole number", "\x9b2J\u202e".encode() + b"x" * 2_500, True),
 ]
 
 
@@ -131,10 +131,13 @@ def test_records_are_shown_so_that_no_terminal_obeys_them(file):
         in shown
     )
     assert r"\x1b[2J\xff" in shown
-    assert "(2,500 bytes and more)" in shown
+    assert r"\x9b2J\u202ex" in shown
+    assert "(2,507 bytes and more)" in shown
     assert "1 of 9 records; --limit shows more" in run(file, "show", "--limit", "1").stdout
     assert "no such record" in run(file, "show", "--position", "4").stdout
-    text, binary, _ = lines(file, "show", "--object", "p/0")
+    text, binary, last = lines(file, "show", "--object", "p/0")
+    assert last["text"].startswith("\x9b2J\u202ex")
+    assert run(file, "show", "--object", "p/0", "--json").stdout.replace("\n", "").isprintable()
     assert (text["text"], text["position"], text["offset"], text["truncated"]) == ("a b", 3, 40, False)
     assert base64.b64decode(binary["base64"]) == REJECTS[1][4]
     assert len(lines(file, "show")) == 9

@@ -12,6 +12,7 @@ from s3sentinel_assets.ledger.schema import batch, part, score_pin, stage
 from s3sentinel_assets.pipeline import parsed_reports, proofs, scoring
 from s3sentinel_assets.pipeline.histories import read_counters, read_states
 from tests.e2e import logs
+from tests.formats.access_lines import ALB, NLB, line, text
 
 FOLDERS = {
     "bucket": "s3sentinel-logs",
@@ -140,6 +141,23 @@ def test_an_object_of_two_sources_goes_to_a_table_once(make_world, hours, minute
     if format_parser("vpc_flow").asim:
         world.bring_up("normalised", hours[0])
         assert world.rows("ASimNetworkSessionLogs | count") == [{"Count": 40}]
+
+
+def test_lines_of_several_formats_in_one_object_go_to_their_tables_once(make_world, hours, minute):
+    world = make_world(sources={"mixed": FOLDERS, "balancers": FOLDERS | {"format": "alb"}})
+    start = hour_start(hours[0])
+    lines = [line for pair in zip([line(ALB)] * 3, [line(NLB)] * 3, strict=True) for line in pair]
+    key = f"AWSLogs/{logs.ACCOUNT}/elasticloadbalancing/us-east-1/{start:%Y/%m/%d}/0.log.gz"
+    world.put(key, gzip.compress(text(*lines), mtime=0), minute(hours[0], 0))
+    for source in ("mixed", "balancers"):
+        world.bring_up(source, hours[0])
+        assert parsed_reports.records_report(world.runtime, source, hours[0]).passed
+    account = world.account("mixed", hours[0])
+    assert (account.verdict, account.records, account.accepted) == ("complete", 6, 6)
+    assert world.rows("AWSALBAccessLogs | count") == [{"Count": 3}]
+    assert world.rows("AWSNLBAccessLogs | count") == [{"Count": 3}]
+    account = world.account("balancers", hours[0])  # the same bytes again
+    assert (account.records, account.filtered, account.accepted) == (6, 3, 0)
 
 
 def test_a_mixed_source_may_be_normalised(make_world, hours, minute):

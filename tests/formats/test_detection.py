@@ -6,7 +6,7 @@ import pytest
 
 from s3sentinel_assets.formats import FORMATS, detect, format_names, format_parser
 from s3sentinel_assets.tables import table_names
-from tests.formats.parsing import record, trail
+from tests.formats.parsing import an_input, parse_inputs, record, trail
 
 FLOW = b"2 111122223333 eni-1 10.0.0.1 10.0.0.2 443 50000 6 5 500 1700000000 1700000060 ACCEPT OK\n"
 
@@ -33,12 +33,12 @@ def test_every_registered_format_is_complete(name):
         (b"version account-id interface-id srcaddr dstaddr\n", "vpc_flow"),
         (b"start srcaddr\n1 2\n", "vpc_flow"),
         (b"", None),
-        (b"{}", None),
-        (b'{"a": 1}', None),
+        (b"{}", "json_lines"),
+        (b'{"a": 1}', "json_lines"),
         (b"hello", None),
         (b"2 3 4\n", None),
         (b"\x00\x01\x02\x03", None),
-        (b'{"Records":[{"eventVersion":"2.1","eventSource":"aws:s3","awsRegion":"r","eventTime":"t"}]}', None),
+        (b'{"Records":[{"eventVersion":"2.1","eventSource":"aws:s3","awsRegion":"r","eventTime":"t"}]}', "json_lines"),
         (b'{"digestStartTime":"2023-07-10T10:48:05Z","digestS3Bucket":"b","digestS3Object":"o"}', None),
     ],
 )
@@ -69,10 +69,27 @@ def test_notifications_are_not_taken_for_logs(shared_dir):
             assert detect(file.read_bytes()[:16_384], "").format in (None, "json_lines"), file.name
 
 
-def test_a_format_met_before_is_asked_first_and_taken_when_it_is_certain():
-    found = detect(FLOW * 20, "", likely=["vpc_flow"])
-    assert (found.format, [name for name, _, _ in found.considered]) == ("vpc_flow", ["vpc_flow"])
-    assert detect(trail(record()), "", likely=["vpc_flow"]).format == "cloudtrail"
+EXPORTED_CEF = b"2026-11-23T12:00:01.000Z CEF:0|Vendor|Product|1|100|name|5|src=192.0.2.1\n" * 50
+EXPORTED = b"2026-11-23T12:00:01.000Z hello\n" * 50
+EXPORT_KEY = "exportedlogs/0b3b5b2e-1111-2222-3333-444455556666/i-0123/{:06}.gz"
+
+
+def test_a_format_that_key_and_content_name_is_not_contested():
+    key = "AWSLogs/111122223333/vpcflowlogs/eu-central-1/2026/11/23/x.log.gz"
+    quick, whole = detect(FLOW * 20, key, quick=True), detect(FLOW * 20, key)
+    assert [name for name, _, _ in quick.considered] == ["vpc_flow"]
+    assert (quick.format, quick.confidence, quick.why) == (whole.format, whole.confidence, whole.why)
+    assert len(whole.considered) == len(format_names())
+    assert detect(trail(record()), key, quick=True).format == "cloudtrail"
+
+
+def test_an_objects_format_does_not_depend_on_the_objects_before_it():
+    contents = [EXPORTED, EXPORTED_CEF]
+    found = []
+    for order in ([0, 1], [1, 0], [1]):
+        inputs = [an_input(number, contents[number], EXPORT_KEY.format(number)) for number in order]
+        found.append({report.object_id: report.format for report in parse_inputs(inputs).reports}[1])
+    assert len(set(found)) == 1
 
 
 def test_a_key_strengthens_what_the_content_says_and_nothing_else():

@@ -61,6 +61,18 @@ def test_a_stretch_of_each_much_longer_than_what_detection_sees():
     assert placed(found) == dict(enumerate(tables))
 
 
+def test_what_nobody_knows_does_not_hide_the_lines_behind_it():
+    junk = ["nobody's line " * 10] * 150
+    found = parse(text(LINES["AWSALBAccessLogs"], *junk, *[LINES["AWSNLBAccessLogs"]] * 150))
+    assert placed(found) == {0: "AWSALBAccessLogs", **dict.fromkeys(range(151, 301), "AWSNLBAccessLogs")}
+
+
+def test_a_few_lines_of_another_format_among_many_unknown_ones():
+    cef = "CEF:0|Vendor|Product|1|100|name|5|src=192.0.2.1 rt=1764000000000"
+    found = parse(text(line(ALB), *["nobody's line", "nobody's line", cef] * 4))
+    assert placed(found) == {0: "AWSALBAccessLogs", **dict.fromkeys(range(3, 13, 3), "CommonSecurityLog")}
+
+
 def test_objects_of_each_and_of_all_share_frames():
     contents = [text(LINES[table]) * 3 for table in LINES] + [text(*LINES.values()), zipped(text(*LINES.values()))]
     found = parse(*contents)

@@ -1,5 +1,5 @@
-"""AWS CloudTrail: management, data, network activity and service events, as trails deliver them to S3.
+"""AWS CloudTrail: management, data, network activity, Insights and service events, as trails deliver them to S3.
 
-Belongs here: the record's types, the parser, its columns in ``AWSCloudTrail`` and its entities. Does not belong here:
-digest files and Insights, which are formats of their own.
+Belongs here: the record's types, the parser, its columns in ``AWSCloudTrail`` and in ASIM's tables, its entities. Does
+not belong here: digest files, which are no events.
 """

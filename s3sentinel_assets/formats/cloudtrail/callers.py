@@ -10,9 +10,10 @@ otherwise the session's name is chosen by a machine or at will and is left out. 
 
 import polars as pl
 
-from s3sentinel_assets.formats.cloudtrail.decoding import CALLER_PREFIX, RECIPIENT
-from s3sentinel_assets.formats.frames import flags, non_empty
+from s3sentinel_assets.formats.cloudtrail.record import OTHERS
+from s3sentinel_assets.formats.frames import EXTRA, FLAGS, flags, non_empty
 from s3sentinel_assets.formats.instants import parse_iso8601
+from s3sentinel_assets.formats.json_logs.extras import with_unplaced
 
 __all__ = [
     "ACCOUNT",
@@ -22,25 +23,44 @@ __all__ = [
     "PEER",
     "PRINCIPAL",
     "PRINCIPAL_TYPE",
+    "RECIPIENT",
     "SESSION_CREATED",
     "SESSION_MFA",
+    "SESSION_NAME",
     "TLS",
-    "with_callers",
     "with_shared",
 ]
 
+#: The account that a caller is seen from: together they say who it is.
+RECIPIENT = "recipientAccountId"
 #: Columns of a record: the places of its caller and its TLS details among the distinct ones.
 CALLER, TLS = "_caller", "_tls"
 #: Columns of a caller: for the entity view …
 ACCOUNT, PRINCIPAL, PRINCIPAL_TYPE, PEER = "_account", "_principal", "_principal_type", "_peer"
 #: … and for the table: the account in the event id, session values in their columns' types, what did not fit there.
 ID_ACCOUNT, SESSION_CREATED, SESSION_MFA, CALLER_FLAGS = "_id_account", "_session_created", "_session_mfa", "_unfit"
+#: … and for ASIM: the name of the role's session.
+SESSION_NAME = "_session_name"
+# Fields of a caller, or of TLS, that the table has no column for, as a JSON object.
+_CALLER_EXTRA, _TLS_EXTRA = "_caller_extra", "_tls_extra"
 
-_IDENTITY = CALLER_PREFIX
+_IDENTITY, _TLS_DETAILS = "userIdentity.", "tlsDetails."
 _SESSION = f"{_IDENTITY}sessionContext."
 _CREATED = f"{_SESSION}attributes.creationDate"
 _MFA = f"{_SESSION}attributes.mfaAuthenticated"
+_WEB_IDENTITY = f"{_SESSION}webIdFederationData"
 _SSO_ROLE = "AWSReservedSSO_"
+# In the order of their members, and those of them that hold JSON.
+_UNPLACED = (
+    f"{_IDENTITY}identityProvider",
+    f"{_IDENTITY}credentialId",
+    f"{_IDENTITY}invokedByDelegate",
+    f"{_IDENTITY}inScopeOf",
+    f"{_SESSION}sourceIdentity",
+    f"{_SESSION}assumedRoot",
+    _WEB_IDENTITY,
+)
+_JSON = (f"{_IDENTITY}invokedByDelegate", f"{_IDENTITY}inScopeOf", _WEB_IDENTITY)
 
 # Session names that software makes up: instance ids, tool names with a time, bare numbers, hexadecimal, UUIDs.
 _MACHINE_SESSION = (
@@ -56,7 +76,7 @@ _ROLE_VARIANT = r"[-_.](?:[0-9a-fA-F]{8,}|[A-Z0-9]{10,}|\d+)"
 def _parts() -> dict[str, pl.Expr]:
     """Parts that the principal is made of."""
     arn = non_empty(f"{_IDENTITY}arn")
-    federated = non_empty(f"{_SESSION}webIdFederationData")
+    federated = non_empty(_WEB_IDENTITY)
     return {
         "type": non_empty(f"{_IDENTITY}type"),
         "account": pl.coalesce(non_empty(f"{_IDENTITY}accountId"), non_empty(RECIPIENT)),
@@ -127,7 +147,14 @@ def _unfit() -> pl.Expr:
     )
 
 
-def with_callers(distinct: pl.DataFrame) -> pl.DataFrame:
+def _unplaced(distinct: pl.DataFrame) -> pl.Series:
+    """What the table has no column for, as JSON objects."""
+    said = pl.when(pl.col(_WEB_IDENTITY) != "{}").then(_WEB_IDENTITY).alias(_WEB_IDENTITY)
+    columns = distinct.select(*_UNPLACED[:-1], said, pl.col(f"{_IDENTITY}{OTHERS}").alias(EXTRA))
+    return with_unplaced(columns, _UNPLACED, _JSON)[EXTRA]
+
+
+def _with_callers(distinct: pl.DataFrame) -> pl.DataFrame:
     """The distinct callers with what is computed from them.
 
     Args:
@@ -135,22 +162,44 @@ def with_callers(distinct: pl.DataFrame) -> pl.DataFrame:
     """
     created = parse_iso8601(distinct[_CREATED]).alias(SESSION_CREATED)
     parts = distinct.with_columns(created, **_parts())
-    return distinct.with_columns(created).hstack(
-        parts.select(
-            pl.coalesce(non_empty(RECIPIENT), "account").alias(ACCOUNT),
-            _principal().alias(PRINCIPAL),
-            pl.col("type").alias(PRINCIPAL_TYPE),
-            _peer().alias(PEER),
-            pl.coalesce(RECIPIENT, f"{_IDENTITY}accountId", pl.lit("-")).alias(ID_ACCOUNT),
-            _session_mfa().alias(SESSION_MFA),
-            _unfit().alias(CALLER_FLAGS),
-        )
+    computed = parts.select(
+        pl.coalesce(non_empty(RECIPIENT), "account").alias(ACCOUNT),
+        _principal().alias(PRINCIPAL),
+        pl.col("type").alias(PRINCIPAL_TYPE),
+        _peer().alias(PEER),
+        pl.coalesce(RECIPIENT, f"{_IDENTITY}accountId", pl.lit("-")).alias(ID_ACCOUNT),
+        pl.col("session").alias(SESSION_NAME),
+        _session_mfa().alias(SESSION_MFA),
+        _unfit().alias(CALLER_FLAGS),
+    )
+    return distinct.drop(*_UNPLACED, f"{_IDENTITY}{OTHERS}", RECIPIENT).hstack(
+        [created, *computed, _unplaced(distinct).alias(_CALLER_EXTRA)]
     )
 
 
 def with_shared(records: pl.DataFrame, callers: pl.DataFrame, tls: pl.DataFrame) -> pl.DataFrame:
-    """The records with the columns of their callers and TLS details."""
-    wanted = callers.drop(RECIPIENT)
-    return records.hstack(wanted.select(pl.all().gather(records[CALLER]))).hstack(
-        tls.select(pl.all().gather(records[TLS]))
+    """The records with the columns of their callers and TLS details.
+
+    Args:
+        records: the fields of `record.Fields`, the places `CALLER` and `TLS`, ``_flags`` and ``_extra``.
+        callers: the distinct ``userIdentity`` objects, with the recipient account.
+        tls: the distinct ``tlsDetails`` objects.
+    """
+    known = _with_callers(callers)
+    secured = tls.rename({f"{_TLS_DETAILS}{OTHERS}": _TLS_EXTRA})
+    made = records.hstack(known.select(pl.all().gather(records[CALLER]))).hstack(
+        secured.select(pl.all().gather(records[TLS]))
     )
+    if known[CALLER_FLAGS].null_count() < known.height:
+        made = made.with_columns(flags(pl.col(FLAGS), pl.col(CALLER_FLAGS)).alias(FLAGS))
+    extras = [column for column in (made[_CALLER_EXTRA], made[_TLS_EXTRA]) if column.null_count() < made.height]
+    if extras:
+        made = made.with_columns(_merged(EXTRA, *(column.name for column in extras)).alias(EXTRA))
+    return made.drop(CALLER_FLAGS, _CALLER_EXTRA, _TLS_EXTRA)
+
+
+def _merged(*objects: str) -> pl.Expr:
+    """One JSON object of several; null where all are."""
+    members = [pl.col(name).str.strip_prefix("{").str.strip_suffix("}") for name in objects]
+    joined = pl.concat_str(*members, separator=",", ignore_nulls=True)
+    return pl.when(joined != "").then(pl.concat_str(pl.lit("{"), joined, pl.lit("}")))

@@ -13,16 +13,15 @@ Belongs here: the mapping, as Microsoft's own connector fills the table. Decisio
 * ``UserIdentityUserId`` and ``UserIdentityStoreArn`` come from ``onBehalfOf`` (IAM Identity Center).
 """
 
-from collections.abc import Mapping
-
 import polars as pl
 
-from s3sentinel_assets.formats.cloudtrail.callers import CALLER_FLAGS, ID_ACCOUNT, SESSION_CREATED, SESSION_MFA
-from s3sentinel_assets.formats.frames import EVENT_ID, EVENT_TIME, FLAGS, OBJECT, ORDINAL, conform, flags, null_column
+from s3sentinel_assets.formats.cloudtrail.callers import ID_ACCOUNT, SESSION_CREATED, SESSION_MFA
+from s3sentinel_assets.formats.cloudtrail.entities import ENTITIES
+from s3sentinel_assets.formats.frames import null_column
+from s3sentinel_assets.formats.mapping import Origin, TableMapping, constant, derived, field
 
-__all__ = ["to_rows"]
+__all__ = ["EVENT_ID", "NATIVE", "with_rule_parts"]
 
-_TABLE = "AWSCloudTrail"
 _IDENTITY = "userIdentity."
 _SESSION = "userIdentity.sessionContext."
 _ISSUER = "userIdentity.sessionContext.sessionIssuer."
@@ -71,35 +70,44 @@ _PLAIN = {
     "VpcEndpointId": "vpcEndpointId",
 }
 
-# A rule's value may be text or a number: "fromPort":22, "cidrIp":"0.0.0.0/0".
+# Column, raw column → the parameter, and how it stands there; a value may be text or a number.
 _RULE_PARTS = {
-    "CidrIp": r'"cidrIp(?:v6)?"\s*:\s*"([^"]+)"',
-    "IpProtocol": r'"ipProtocol"\s*:\s*"?([^",}\s]+)',
-    "SourcePort": r'"fromPort"\s*:\s*"?(-?\d+)',
-    "DestinationPort": r'"toPort"\s*:\s*"?(-?\d+)',
+    ("CidrIp", "_cidr"): ("cidrIp", r'"cidrIp(?:v6)?"\s*:\s*"([^"]+)"'),
+    ("IpProtocol", "_protocol"): ("ipProtocol", r'"ipProtocol"\s*:\s*"?([^",}\s]+)'),
+    ("SourcePort", "_from_port"): ("fromPort", r'"fromPort"\s*:\s*"?(-?\d+)'),
+    ("DestinationPort", "_to_port"): ("toPort", r'"toPort"\s*:\s*"?(-?\d+)'),
+}
+_RULES: dict[str, Origin] = {
+    column: derived(f"`{parameter}` in `requestParameters` of calls about security groups", pl.col(raw))
+    for (column, raw), (parameter, _) in _RULE_PARTS.items()
 }
 
+#: Account and eventID; null where there is no eventID.
+EVENT_ID = pl.when(pl.col("eventID") != "").then(pl.concat_str(ID_ACCOUNT, "eventID", separator=":"))
 
-def _event_id(raw: pl.DataFrame, identities: Mapping[int, str]) -> pl.Expr:
-    """Account and eventID; without an eventID, the object and the record's place in it."""
-    native = pl.concat_str(ID_ACCOUNT, "eventID", separator=":")
-    given = raw["eventID"].str.len_bytes()
-    if given.null_count() == 0 and given.min() != 0:
-        return native
-    place = pl.concat_str(
-        pl.col(OBJECT).replace_strict(dict(identities), return_dtype=pl.String),
-        pl.col(ORDINAL).cast(pl.String),
-        separator="-",
-    )
-    return pl.when(pl.col("eventID") != "").then(native).otherwise(place)
+NATIVE = TableMapping(
+    "AWSCloudTrail",
+    {
+        **{column: field(name) for column, name in _PLAIN.items()},
+        **_RULES,
+        "OperationName": constant("CloudTrail"),
+        "SessionCreationDate": derived(f"`{_SESSION}attributes.creationDate`", pl.col(SESSION_CREATED)),
+        "SessionMfaAuthenticated": derived(f"`{_SESSION}attributes.mfaAuthenticated`", pl.col(SESSION_MFA)),
+    },
+    ENTITIES,
+    event_id=EVENT_ID,
+)
 
 
-def _security_group_rules(raw: pl.DataFrame) -> list[pl.Series]:
-    """The four rule columns, filled for calls that change security group rules."""
-    concerned = raw["eventName"].str.contains("SecurityGroup", literal=True).fill_null(False).arg_true()
+def with_rule_parts(raw: pl.DataFrame) -> pl.DataFrame:
+    """Adds the four parts of security group rules, filled for calls about security groups."""
+    names = [name for _, name in _RULE_PARTS]
+    concerned = raw["eventName"].str.contains("SecurityGroup", literal=True).fill_null(value=False).arg_true()
+    nothing = null_column(pl.String(), raw.height)
     if concerned.is_empty():
-        return [null_column(pl.String(), raw.height).alias(name) for name in _RULE_PARTS]
-    found = raw.select(pl.col("requestParameters").gather(concerned)).select(
+        return raw.hstack([nothing.alias(name) for name in names])
+    parameters = raw["requestParameters"].gather(concerned).to_frame()
+    found = parameters.select(
         pl.col("requestParameters")
         .str.extract_all(pattern)
         .list.eval(pl.element().str.extract(pattern))
@@ -107,30 +115,6 @@ def _security_group_rules(raw: pl.DataFrame) -> list[pl.Series]:
         .list.join(",")
         .replace("", None)
         .alias(name)
-        for name, pattern in _RULE_PARTS.items()
+        for (_, name), (_, pattern) in _RULE_PARTS.items()
     )
-    return [null_column(pl.String(), raw.height).scatter(concerned, column).alias(column.name) for column in found]
-
-
-def to_rows(raw: pl.DataFrame, identities: Mapping[int, str]) -> pl.DataFrame:
-    """Records as rows of ``AWSCloudTrail``; see `frames.conform`.
-
-    Args:
-        raw: the fields of `record.Record`, ``eventTime`` already an instant without nulls, with the columns of
-            `callers.with_callers`.
-        identities: object id → object identity.
-    """
-    columns = {name: pl.col(field) for name, field in _PLAIN.items()}
-    columns |= {name: pl.col(name) for name in _RULE_PARTS}
-    columns |= {
-        "TimeGenerated": pl.col("eventTime"),
-        EVENT_TIME: pl.col("eventTime"),
-        EVENT_ID: _event_id(raw, identities),
-        "OperationName": pl.lit("CloudTrail"),
-        "SessionCreationDate": pl.col(SESSION_CREATED),
-        "SessionMfaAuthenticated": pl.col(SESSION_MFA),
-    }
-    prepared = raw.with_columns(*_security_group_rules(raw))
-    if raw[CALLER_FLAGS].null_count() < raw.height:
-        prepared = prepared.with_columns(flags(pl.col(FLAGS), pl.col(CALLER_FLAGS)).alias(FLAGS))
-    return conform(prepared, _TABLE, columns)
+    return raw.hstack([nothing.scatter(concerned, found[name]).alias(name) for name in names])

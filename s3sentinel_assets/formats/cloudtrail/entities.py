@@ -2,14 +2,21 @@
 
 Belongs here: action and target of a record, column-wise. Does not belong here: who it was (``callers``), scoring
 (``ml``).
+
+An Insights event tells of many calls at once: its service and its action are those of the calls, the action marked as
+``Insight/…``; it has no caller, and no ``eventSource`` and ``eventName`` of its own.
 """
 
 import polars as pl
 
 from s3sentinel_assets.formats.cloudtrail.callers import ACCOUNT, PEER, PRINCIPAL, PRINCIPAL_TYPE
-from s3sentinel_assets.formats.frames import EVENT_ID, EVENT_TIME, non_empty, to_entity_view
+from s3sentinel_assets.formats.frames import non_empty
+from s3sentinel_assets.formats.mapping import Origin, derived, field
 
-__all__ = ["to_entities"]
+__all__ = ["ENTITIES", "INSIGHT_NAME", "SERVICE", "TARGET", "with_service", "with_target"]
+
+#: Raw columns: the service without its domain, the first thing acted upon, the call that an Insights event is about.
+SERVICE, TARGET, INSIGHT_NAME = "_service", "_target", "_insight_name"
 
 # Request parameters that name the thing acted upon, when the record lists no resource.
 _NAME_KEYS = (
@@ -21,41 +28,48 @@ _ARN = r'"ARN"\s*:\s*"([^"\\]+)"'
 _BYTES = r'"bytesTransferredOut"\s*:\s*(\d{1,18})'
 
 
-def _target(raw: pl.DataFrame) -> pl.Series:
-    """The first resource's ARN, else the first name among the request parameters."""
+_INSIGHT_SOURCE = r'"eventSource"\s*:\s*"([^"\\]+)"'
+_INSIGHT_NAME = r'"eventName"\s*:\s*"([^"\\]+)"'
+
+_ACTION = pl.coalesce("eventName", pl.lit("Insight/") + pl.col(INSIGHT_NAME), pl.lit("-"))
+ENTITIES: dict[str, Origin] = {
+    "account": derived("`recipientAccountId`, else `userIdentity.accountId`", pl.col(ACCOUNT)),
+    "region": field("awsRegion"),
+    "principal": derived(
+        "account and user, or role (with the session where that is a person's), from `userIdentity`", pl.col(PRINCIPAL)
+    ),
+    "principal_type": derived("`userIdentity.type`", pl.col(PRINCIPAL_TYPE)),
+    "peer": derived("account, `userIdentity.type` and the role's family", pl.col(PEER)),
+    "service": derived("`eventSource` without `.amazonaws.com`", pl.col(SERVICE)),
+    "action": derived(
+        "service and `eventName`; of an Insights event, that in `insightDetails`",
+        pl.concat_str(pl.col(SERVICE).fill_null("-"), _ACTION, separator=":"),
+    ),
+    "target": derived("first ARN of `resources`, else the first name among `requestParameters`", pl.col(TARGET)),
+    "source_ip": field("sourceIPAddress"),
+    "user_agent": field("userAgent"),
+    "error": derived("`errorCode`", non_empty("errorCode")),
+    "read_only": field("readOnly"),
+    "bytes": derived(
+        "`bytesTransferredOut` in `additionalEventData`",
+        pl.col("additionalEventData").str.extract(_BYTES).cast(pl.Int64),
+    ),
+}
+
+
+def with_target(raw: pl.DataFrame) -> pl.DataFrame:
+    """Adds `TARGET`: the first resource's ARN, else the first name among the request parameters."""
     target = raw.select(pl.col("resources").str.extract(_ARN)).to_series()
     unnamed = target.is_null().arg_true()
-    return target.scatter(unnamed, raw["requestParameters"].gather(unnamed).str.extract(_NAME))
+    found = target.scatter(unnamed, raw["requestParameters"].gather(unnamed).str.extract(_NAME))
+    return raw.with_columns(found.alias(TARGET))
 
 
-def to_entities(raw: pl.DataFrame, rows: pl.DataFrame) -> pl.DataFrame:
-    """The entity view, row by row with ``rows``.
-
-    Args:
-        raw: the fields of `record.Record`, with the columns of `callers.with_callers`.
-        rows: what `columns.to_rows` made of them.
-    """
-    api = pl.col("eventSource").str.strip_suffix(".amazonaws.com")
-    parts = raw.with_columns(rows[EVENT_ID], rows[EVENT_TIME], _target(raw).alias("target"), api.alias("service"))
-    return to_entity_view(
-        parts,
-        {
-            "event_id": pl.col(EVENT_ID),
-            "time": pl.col(EVENT_TIME),
-            "account": pl.col(ACCOUNT),
-            "region": pl.col("awsRegion"),
-            "principal": pl.col(PRINCIPAL),
-            "principal_type": pl.col(PRINCIPAL_TYPE),
-            "peer": pl.col(PEER),
-            "service": pl.col("service"),
-            "action": pl.concat_str(
-                pl.col("service").fill_null("-"), pl.col("eventName").fill_null("-"), separator=":"
-            ),
-            "target": pl.col("target"),
-            "source_ip": pl.col("sourceIPAddress"),
-            "user_agent": pl.col("userAgent"),
-            "error": non_empty("errorCode"),
-            "read_only": pl.col("readOnly"),
-            "bytes": pl.col("additionalEventData").str.extract(_BYTES).cast(pl.Int64),
-        },
-    )
+def with_service(raw: pl.DataFrame) -> pl.DataFrame:
+    """Adds `SERVICE` and `INSIGHT_NAME`."""
+    source, name = pl.col("eventSource"), pl.lit(None, dtype=pl.String)
+    details = pl.col("insightDetails")
+    if raw["insightDetails"].null_count() < raw.height:
+        source = pl.coalesce(source, details.str.extract(_INSIGHT_SOURCE))
+        name = details.str.extract(_INSIGHT_NAME)
+    return raw.with_columns(source.str.strip_suffix(".amazonaws.com").alias(SERVICE), name.alias(INSIGHT_NAME))

@@ -19,6 +19,7 @@ NOTHING = "-"
 TIMES = ("start", "end")
 
 _NAME = re.compile(r"[a-z][a-z0-9]*(?:[-_][a-z0-9]+)*")
+_SURE = frozenset({"srcaddr", "dstaddr", *TIMES})
 # All field names together have less than a tenth of this.
 _LONG_HEADER = 8 << 10
 
@@ -80,14 +81,28 @@ class FlowFields:
         return _read_header(self, line)
 
     def order_of(self, names: Sequence[str]) -> FieldOrder | None:
-        """The order that a source's settings or a record's keys state; None when most names are not of this kind."""
+        """The order that a header or a record's keys state; None when most names are not of this kind.
+
+        Newer versions bring many new fields: beside both times and both addresses, any number of others may stand.
+        """
         fields = [as_field(name) for name in names]
         known = sum(name in self.known for name in fields)
-        if len(fields) < 2 or 2 * known <= len(fields) or not self.foreign.isdisjoint(fields):
+        sure = set(fields) >= _SURE
+        if len(fields) < 2 or (2 * known <= len(fields) and not sure) or not self.foreign.isdisjoint(fields):
             return None
         if self.telling and self.telling.isdisjoint(fields):
             return None
-        return FieldOrder(tuple(name if fields.index(name) == at else f"{name}#{at}" for at, name in enumerate(fields)))
+        return _numbered(fields)
+
+    def stated(self, names: Sequence[str]) -> FieldOrder | None:
+        """The order that a source's settings state; None when the settings are for another format."""
+        fields = [as_field(name) for name in names]
+        return _numbered(fields) if len(self.known.intersection(fields)) > 1 else None
+
+
+def _numbered(fields: Sequence[str]) -> FieldOrder:
+    """The order, repeated names told apart."""
+    return FieldOrder(tuple(name if fields.index(name) == at else f"{name}#{at}" for at, name in enumerate(fields)))
 
 
 def as_field(name: str) -> str:

@@ -26,7 +26,7 @@ _BOM = b"\xef\xbb\xbf"
 _SNIFFED = 50
 #: One of these is in every header that makes sense.
 _IN_HEADERS = (b"addr", b"start", b"end", b"ADDR")
-_SECOND = re.compile(rb"(?<![^ ])1\d{9}(?![^ ])")
+_SECOND = re.compile(rb"(?<![^ ])[12]\d{9}(?![^ ])")
 _ADDRESS = re.compile(rb"(?<![^ ])(?:\d{1,3}(?:\.\d{1,3}){3}|[0-9a-f]*:[0-9a-f:]+:[0-9a-f:.]*)(?![^ ])")
 
 
@@ -95,8 +95,7 @@ class FlowLogParser(LineParser[FieldOrder]):
 
     def first_layout(self, reading: Reading) -> FieldOrder:  # noqa: ARG002
         """The order that the settings state, else AWS's default."""
-        stated = self.kind.order_of(self.options.fields) if self.options.fields else None
-        return stated or FieldOrder(self.kind.default)
+        return self.kind.stated(self.options.fields) or FieldOrder(self.kind.default)
 
     def header(self, line: bytes, layout: FieldOrder) -> FieldOrder | None:  # noqa: ARG002
         """The order that a header line states."""

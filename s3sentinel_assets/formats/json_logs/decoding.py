@@ -16,10 +16,12 @@ import msgspec
 
 from s3sentinel_assets.formats.json_typed import TypedDecoder, Undecodable, plan_of
 
-__all__ = ["ABSENT", "LEARNED_FIELDS", "CarefullyDecoded", "Decoded", "RecordDecoder"]
+__all__ = ["ABSENT", "LEARNED", "LEARNED_FIELDS", "CarefullyDecoded", "Decoded", "RecordDecoder"]
 
 #: Unknown fields that a parser learns.
 LEARNED_FIELDS = 64
+#: Begins the attributes of learned fields; a number follows.
+LEARNED = "learned_"
 #: What a learned field holds where the record does not have it; no JSON text is empty.
 ABSENT = msgspec.Raw(b"")
 # msgspec takes other names only as they are written, escapes and all.
@@ -70,9 +72,10 @@ class RecordDecoder:
         learned: names of the fields that ``kind`` has beside the format's own, in order.
     """
 
-    def __init__(self, record: type[msgspec.Struct]) -> None:
-        """``record``: the format's own struct."""
+    def __init__(self, record: type[msgspec.Struct], *, forbid_unknown: bool = True) -> None:
+        """``record``: the format's own struct; ``forbid_unknown``: whether other fields are looked for, and kept."""
         self._record = record
+        self._forbid_unknown = forbid_unknown
         self._own = {name for _, name, _ in plan_of(record)}
         self._known = set(self._own)
         self._typed = TypedDecoder(record, allow_not_finite=True)
@@ -80,13 +83,13 @@ class RecordDecoder:
         self._derive()
 
     def _derive(self) -> None:
-        names = {f"learned_{number}": name for number, name in enumerate(self.learned)}
+        names = {f"{LEARNED}{number}": name for number, name in enumerate(self.learned)}
         self.kind = msgspec.defstruct(
             self._record.__name__,
             [(attribute, msgspec.Raw, ABSENT) for attribute in names],
             bases=(self._record,),
             rename=names,
-            forbid_unknown_fields=True,
+            forbid_unknown_fields=self._forbid_unknown,
             gc=False,
         )
         self._decode = msgspec.json.Decoder(self.kind).decode
@@ -149,6 +152,6 @@ class RecordDecoder:
         values, flags = found
         made = kind()
         self._typed.fill(made, values, flags)
-        others = sorted(values.keys() - self._own)
+        others = sorted(values.keys() - self._own) if self._forbid_unknown else []
         extras = ",".join(f"{msgspec.json.encode(name).decode()}:{bytes(values[name]).decode()}" for name in others)
         return CarefullyDecoded(made, ";".join(flags) or None, f"{{{extras}}}" if extras else None, others)

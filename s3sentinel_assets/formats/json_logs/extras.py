@@ -11,7 +11,7 @@ import polars as pl
 
 from s3sentinel_assets.formats.frames import EXTRA
 
-__all__ = ["with_unplaced"]
+__all__ = ["joined_objects", "with_unplaced"]
 
 
 def with_unplaced(frame: pl.DataFrame, names: Sequence[str], json_texts: Collection[str]) -> pl.DataFrame:
@@ -36,6 +36,13 @@ def with_unplaced(frame: pl.DataFrame, names: Sequence[str], json_texts: Collect
     joined = pl.concat_str(*members, _without_braces(pl.col(EXTRA)), separator=",", ignore_nulls=True)
     made = pl.when(joined != "").then(pl.concat_str(pl.lit("{"), joined, pl.lit("}")))
     return frame.with_columns(made.alias(EXTRA))
+
+
+def joined_objects(first: pl.Series, second: pl.Series) -> pl.Series:
+    """Row by row one JSON object's text with the members of both; null where both are null."""
+    both = pl.concat_str(*map(_without_braces, (pl.col("first"), pl.col("second"))), separator=",", ignore_nulls=True)
+    whole = pl.when(both != "").then(pl.concat_str(pl.lit("{"), both, pl.lit("}"))).alias(first.name)
+    return pl.DataFrame([first.alias("first"), second.alias("second")]).select(whole).to_series()
 
 
 def _without_braces(text: pl.Expr) -> pl.Expr:

@@ -32,17 +32,20 @@ def named_values(
         value that is no text as its JSON text; null where there is none.
     """
     unusual = texts.str.contains("\\u", literal=True).fill_null(value=False)  # perhaps a name in disguise
-    return pl.DataFrame([_picked(texts, unusual, name, name_key, value_key) for name in names])
+    lowered = texts.str.to_lowercase()
+    return pl.DataFrame([_picked(texts, lowered, unusual, name, name_key, value_key) for name in names])
 
 
-def _picked(texts: pl.Series, unusual: pl.Series, name: str, name_key: str, value_key: str) -> pl.Series:
+def _picked(
+    texts: pl.Series, lowered: pl.Series, unusual: pl.Series, name: str, name_key: str, value_key: str
+) -> pl.Series:
     # A quote inside a text is escaped, so that no text can look like this.
     quoted = rf'"(?i:{re.escape(name)})"'
     begin = rf'\{{\s*"{re.escape(name_key)}"\s*:\s*{quoted}\s*,\s*"{re.escape(value_key)}"\s*:\s*'
     pair = begin + r'"((?:[^"\\]|\\.)*)"\s*[,}]'
     found = texts.str.extract(pair)
     # Written otherwise (other order, other members, no text), or there more than once: the first one counts.
-    times = texts.str.count_matches(quoted)
+    times = lowered.str.count_matches(f'"{name.lower()}"', literal=True)
     odd = ((times > found.is_not_null().cast(times.dtype)) | unusual).fill_null(value=False)
     escaped = found.str.contains("\\", literal=True).fill_null(value=False) & ~odd
     if escaped.any():

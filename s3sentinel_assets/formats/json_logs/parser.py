@@ -28,8 +28,8 @@ from s3sentinel_assets.formats.model import FormatParser, ParsedFrame, ParseOpti
 
 __all__ = ["Inner", "JsonParser"]
 
-# Decoding and column building in steps this long keep the records in the processor's cache.
-_STEP = 2_000
+# Records can be long: their texts are held until then.
+_STEP_BYTES = 16 << 20
 
 
 @dataclass(frozen=True)
@@ -77,14 +77,18 @@ class JsonParser(FormatParser):
     and the mappings); ``_context.<key>`` and ``_text`` where asked for.
 
     Unknown fields inside nested structs are not kept: where that would lose something, declare the whole field as
-    ``msgspec.Raw`` and name it in ``inside``. Drift is handled as `json_typed` says.
+    ``msgspec.Raw`` and name it in ``inside``, and in ``keep_inside`` where no column holds it whole. Drift is handled
+    as `json_typed` says.
 
     Attributes:
         Record: the fields, each with a default: ``str``, ``int`` (64 bits), ``float`` or ``bool``, a struct (these
             ``| None``), or ``msgspec.Raw`` with the default `json_typed.NULL`. The types should be those that the log
             has: a number in a ``str`` field becomes its text, but its record takes the careful way, ten times slower.
             Where a field may hold either, `msgspec.Raw` takes both.
+        Columns: a base of ``Record`` whose fields alone become columns; None: all fields do.
         inside: raw field → struct that it is decoded into as well, with columns like those of a nested struct.
+        keep_inside: those fields of ``inside`` whose unknown members, at any depth, go into ``_extra``, each under the
+            field's name, a dot and its own.
         wrappers: keys whose array holds the records.
         required: fields that a record must have, not null, to be one of this format; in place of a field, several of
             which one is enough. Other records are offered to other formats, and rejected as ``not_<name>`` when none
@@ -94,13 +98,18 @@ class JsonParser(FormatParser):
         context_keys: keys of `model.Stray.context` and `Inner.context` that become columns.
         unplaced: raw columns that the table has no column for: they go into ``_extra`` as well.
         keep_text: whether the column ``_text`` shall hold each record's JSON text.
+        keep_unknown: whether ``_extra`` shall hold fields that ``Record`` does not name. Formats whose records may have
+            any field read faster without; they keep the text.
         envelope_marks: texts of which a record has one when `unwrap` should look at it.
         record_start: see `JsonSplitter`.
+        step: records that are decoded, and made columns, at once: so many stay in the processor's cache.
     """
 
     family: ClassVar[Literal["lines", "json"]] = "json"
     Record: ClassVar[type[msgspec.Struct]]
+    Columns: ClassVar[type[msgspec.Struct] | None] = None
     inside: ClassVar[Mapping[str, type[msgspec.Struct]]] = {}
+    keep_inside: ClassVar[tuple[str, ...]] = ()
     wrappers: ClassVar[tuple[str, ...]] = ()
     required: ClassVar[tuple[str | tuple[str, ...], ...]] = ()
     telling: ClassVar[tuple[str, ...]] = ()
@@ -108,8 +117,10 @@ class JsonParser(FormatParser):
     context_keys: ClassVar[tuple[str, ...]] = ()
     unplaced: ClassVar[tuple[str, ...]] = ()
     keep_text: ClassVar[bool] = False
+    keep_unknown: ClassVar[bool] = True
     envelope_marks: ClassVar[tuple[bytes, ...]] = ()
     record_start: ClassVar[re.Pattern[bytes] | None] = None
+    step: ClassVar[int] = 2_000
 
     def __init__(
         self, options: ParseOptions | None = None, strays: Strays | None = None, *, window: int = 8 << 20
@@ -117,23 +128,31 @@ class JsonParser(FormatParser):
         """Prepares to parse; ``window``: decoded bytes of an object held at once."""
         super().__init__(options, strays)
         self._splitter = JsonSplitter(self.wrappers, self.record_start, window=window)
-        self._decoder = RecordDecoder(self.Record)
-        self._inner = [InnerDecoder(self.Record, name, kind) for name, kind in self.inside.items()]
-        attributes = {field.name: field.attribute for field in plan_of(self.Record)}
+        self._read_as(self.Record)
+        self._frames: list[pl.DataFrame] = []
+        self._identities: dict[int, str] = {}
+
+    def _read_as(self, record: type[msgspec.Struct]) -> None:
+        """From now on reads records as ``record``; nothing may be gathered that is not yet in columns."""
+        self._decoder = RecordDecoder(record, forbid_unknown=self.keep_unknown)
+        self._inner = [
+            InnerDecoder(record, name, kind, keep_unknown=name in self.keep_inside)
+            for name, kind in self.inside.items()
+        ]
+        attributes = {field.name: field.attribute for field in plan_of(record)}
         self._required = [
             [attrgetter(attributes[name]) for name in ((entry,) if isinstance(entry, str) else entry)]
             for entry in self.required
         ]
-        self._json_texts = _raw_columns(self.Record).union(
+        self._columns = self.Columns or record
+        self._json_texts = _raw_columns(self._columns).union(
             *(_raw_columns(kind, f"{name}.") for name, kind in self.inside.items())
         )
         self._nulls = [
-            *null_raw(self.Record),
+            *null_raw(self._columns),
             *(expr for name, kind in self.inside.items() for expr in null_raw(kind, f"{name}.")),
         ]
         self._step = Step(self._decoder.kind)
-        self._frames: list[pl.DataFrame] = []
-        self._identities: dict[int, str] = {}
 
     @abstractmethod
     def time(self, frame: pl.DataFrame) -> pl.Series:
@@ -169,8 +188,8 @@ class JsonParser(FormatParser):
             if isinstance(piece, BrokenRecord):
                 self._broken(reading, piece)
                 continue
-            for start in range(0, len(piece.values), _STEP):
-                self._read_some(reading, piece, start, piece.values[start : start + _STEP])
+            for start in range(0, len(piece.values), self.step):
+                self._read_some(reading, piece, start, piece.values[start : start + self.step])
                 yield
 
     @staticmethod
@@ -251,7 +270,7 @@ class JsonParser(FormatParser):
         if self._step.kind is not self._decoder.kind:
             self._finish_step()
         self._step.add(batch, decoded)
-        if len(self._step.records) >= _STEP:
+        if len(self._step.records) >= self.step or self._step.size >= _STEP_BYTES:
             self._finish_step()
 
     def _foreign(self, decoded: Decoded) -> list[int]:
@@ -291,7 +310,6 @@ class JsonParser(FormatParser):
         chosen = [one for one in inner if one is not None]
         texts = [one.data for one in chosen]
         decoded, _ = self._decode(texts)
-        self.pending_bytes += sum(len(texts[position]) for position in decoded.positions)
         batch = Batch(
             reading,
             texts,
@@ -299,27 +317,38 @@ class JsonParser(FormatParser):
             lambda position: strays[places[position]].offset,
             [one.context for one in chosen],
         )
-        self._gather(batch, decoded)
+        # At once: what has no time of its own is given back.
+        self._finish_step()
+        step = Step(self._decoder.kind)
+        step.add(batch, decoded)
         taken = {places[position] for position in decoded.positions}
+        taken -= {places[decoded.positions[row]] for row in self._keep(step)}
+        self.pending_bytes += sum(len(strays[place].data) for place in taken)
         return [stray for place, stray in enumerate(strays) if place not in taken]
 
     def _finish_step(self) -> None:
         """Turns the gathered records into columns; a record without a time goes to quarantine here."""
         step, self._step = self._step, Step(self._decoder.kind)
+        for row, why in self._keep(step).items():
+            batch, position = step.source(row)
+            batch.reject(position, "no_event_time", why)
+
+    def _keep(self, step: Step) -> dict[int, str]:
+        """Keeps the records of ``step`` as columns; gives the rows of those without a time, and why they have none."""
         if not step.records:
-            return
+            return {}
         with collector_paused():
             frame = step.columns(
-                self.Record, self._decoder, inner=self._inner, context_keys=self.context_keys, keep_text=self.keep_text
+                self._columns, self._decoder, inner=self._inner, context_keys=self.context_keys, keep_text=self.keep_text
             )
         times = self.time(frame).alias(TIME)
+        timeless: dict[int, str] = {}
         if times.null_count():
-            timeless = times.is_null()
-            for row in timeless.arg_true():
-                batch, position = step.source(row)
-                batch.reject(position, "no_event_time", self.no_time(frame, row))
-            frame, times = frame.filter(~timeless), times.filter(~timeless)
+            without = times.is_null()
+            timeless = {row: self.no_time(frame, row) for row in without.arg_true()}
+            frame, times = frame.filter(~without), times.filter(~without)
         self._frames.append(frame.with_columns(times))
+        return timeless
 
     def take(self) -> list[ParsedFrame]:
         """The rows gathered since the last call; see `FormatParser.take`."""
@@ -329,7 +358,9 @@ class JsonParser(FormatParser):
         if not frames:
             return []
         # One chunk: Polars copies frames of several chunks whenever they are queried.
-        raw = pl.concat(frames, rechunk=True).with_columns(self._nulls)
+        how = "vertical" if all(frame.columns == frames[0].columns for frame in frames) else "diagonal"
+        raw = pl.concat(frames, how=how, rechunk=True)
+        raw = raw.with_columns(expr for expr in self._nulls if expr.meta.output_name() in raw.columns)
         del frames
         if raw.is_empty():
             return []

@@ -51,6 +51,7 @@ def peek(head: bytes, wrappers: tuple[str, ...] = ()) -> Sequence[Mapping[str, b
     return found[:_RECORDS]
 
 
+@functools.lru_cache(maxsize=32)  # all formats look at the same head, each with its own wrappers
 def _members(head: bytes, at: int) -> tuple[dict[str, bytes], int]:
     """The members of the object at ``at``, and the position behind it or where reading it ended."""
     members: dict[str, bytes] = {}

@@ -14,7 +14,8 @@ import polars as pl
 
 from s3sentinel_assets.formats.frames import EXTRA, FLAGS, OBJECT, ORDINAL
 from s3sentinel_assets.formats.json_columns import UNFIT_ERRORS, columns_of, fits_columns
-from s3sentinel_assets.formats.json_logs.decoding import Decoded, RecordDecoder
+from s3sentinel_assets.formats.json_logs.decoding import LEARNED, Decoded, RecordDecoder
+from s3sentinel_assets.formats.json_logs.extras import joined_objects
 from s3sentinel_assets.formats.json_logs.inner import InnerDecoder
 from s3sentinel_assets.formats.json_typed import Undecodable
 from s3sentinel_assets.formats.model import Reading
@@ -58,6 +59,7 @@ class Step:
     """
 
     kind: type[msgspec.Struct]
+    size: int = 0  # bytes
     records: list[msgspec.Struct] = field(default_factory=list[msgspec.Struct])
     flags: list[str | None] = field(default_factory=list["str | None"])
     extras: list[str | None] = field(default_factory=list["str | None"])
@@ -69,6 +71,7 @@ class Step:
     def add(self, batch: Batch, decoded: Decoded) -> None:
         """Takes in what came of a batch."""
         positions = decoded.positions
+        self.size += sum(map(len, batch.texts))
         self.sources.append((len(self.records), batch, positions))
         self.records += decoded.records
         self.flags += decoded.flags
@@ -102,20 +105,24 @@ class Step:
         """The raw columns; see `parser.JsonParser`. Raw fields hold the text ``null`` where they are null.
 
         Args:
-            record: the format's own struct.
+            record: the format's own struct, or a base of it whose fields alone become columns.
             decoder: for records with values that no column can hold.
             inner: for fields that are decoded beside being kept whole.
             context_keys: of the contexts, those that become columns.
             keep_text: whether the whole text becomes a column.
         """
-        learned = [name.encode_name for name in msgspec.structs.fields(self.kind)][len(record.__struct_fields__) :]
+        fields = msgspec.structs.fields(self.kind)
+        learned = [field.encode_name for field in fields if field.name.startswith(LEARNED)]
         try:
             columns = self._record_columns(record, learned)
         except UNFIT_ERRORS:
             self._mend(record, decoder, learned)
             columns = self._record_columns(record, learned)
         for decoder_of_one in inner:
-            columns |= decoder_of_one.columns(self.records, self.flags)
+            found, unknown = decoder_of_one.columns(self.records, self.flags)
+            columns |= found
+            if unknown is not None:
+                columns[EXTRA] = joined_objects(columns[EXTRA], unknown)
         for key in context_keys:
             columns[CONTEXT + key] = pl.Series([context.get(key) for context in self.contexts], dtype=pl.String())
         if keep_text:
@@ -136,7 +143,7 @@ class Step:
         columns: list[list[bytes]] = []
         prefixes: list[bytes] = []
         for name, number in sorted((name, number) for number, name in enumerate(learned)):
-            texts = list(map(bytes, map(attrgetter(f"learned_{number}"), self.records)))
+            texts = list(map(bytes, map(attrgetter(f"{LEARNED}{number}"), self.records)))
             if any(texts):
                 columns.append(texts)
                 prefixes.append(msgspec.json.encode(name) + b":")
@@ -161,7 +168,17 @@ class Step:
         try:
             return pl.Series(texts, dtype=pl.Binary()).cast(pl.String())
         except pl.exceptions.PolarsError:
-            return pl.Series([text.decode(errors="replace") for text in texts], dtype=pl.String())
+            return pl.Series([self._replaced(row, text) for row, text in enumerate(texts)], dtype=pl.String())
+
+    def _replaced(self, row: int, text: bytes) -> str:
+        """A text with what is not UTF-8 replaced, and told: decoding does not look into unknown fields."""
+        try:
+            return text.decode()
+        except UnicodeDecodeError:
+            told = self.flags[row]
+            if told is None or "invalid_utf8" not in told:
+                self.flags[row] = f"{told};invalid_utf8" if told else "invalid_utf8"
+            return text.decode(errors="replace")
 
     def _mend(self, record: type[msgspec.Struct], decoder: RecordDecoder, learned: list[str]) -> None:
         """Decodes those records again, the careful way, that have values no column can hold."""
@@ -177,7 +194,7 @@ class Step:
 def _are_utf8(record: msgspec.Struct, learned: int) -> bool:
     try:
         for number in range(learned):
-            bytes(getattr(record, f"learned_{number}")).decode()
+            bytes(getattr(record, f"{LEARNED}{number}")).decode()
     except UnicodeDecodeError:
         return False
     return True

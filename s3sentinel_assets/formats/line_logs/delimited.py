@@ -28,7 +28,7 @@ __all__ = ["DelimitedParser", "Fields", "read_fields", "split_fields"]
 
 #: Columns for fields at the end of a line that nobody knows yet.
 SPARE = 12
-#: Lines that detection looks at.
+#: Lines that detection looks at where it must cut them.
 SNIFFED = 20
 NOTHING = "-"
 #: Fewer lines than this are cut by hand at once.
@@ -88,40 +88,77 @@ def read_fields(
     """
     if quoted and not pair_up(data, separator, escapes=escapes, allowed=fields.quotes):
         return None
-    frame = _read_csv(data, lines, fields, separator=separator, quoted=quoted, nothing=nothing)
-    last = fields.names[fields.required - 1]
-    if frame is None or frame[last].null_count():
+    found = _read_csv(data, lines, fields, _Cut(separator, quoted=quoted, nothing=nothing))
+    if found is None or not found[1].all():
         return None
-    return _without(frame, last, nothing)
+    return found[0]
 
 
-def _read_csv(
-    data: bytes, lines: int, fields: Fields, *, separator: str, quoted: bool, nothing: str
-) -> pl.DataFrame | None:
-    """As `read_fields`, but the last required field is null where a line is too short, and not for ``nothing``."""
-    names = (*fields.names, *_spare_names(SPARE))
+@dataclass(frozen=True)
+class _Cut:
+    """How the CSV reader is to cut lines."""
+
+    separator: str
+    quoted: bool
+    nothing: str
+
+
+def _read_csv(data: bytes, lines: int, fields: Fields, cut: _Cut) -> tuple[pl.DataFrame, pl.Series] | None:
+    """As `read_fields`, with a second value: which lines are long enough, Boolean."""
+    # Columns that no line has cost time; mostly all lines have as many fields as the first.
+    first = split_line(data[: data.find(b"\n")].decode(errors="replace"), cut.separator, quoted=cut.quoted)
+    spare = min(max(0, len(first) - len(fields.names)), SPARE)
     last = fields.names[fields.required - 1]
+    if any(text not in ("", cut.nothing) for text in first[fields.required - 1 :]):
+        frame = _csv(data, lines, fields, cut, spare, nulls=[cut.nothing, ""])
+        if frame is None:
+            return None
+        enough = _long_enough(frame, last)
+        if enough.all():
+            return _without_empty(frame, fields), enough
+    # A field that is not there cannot be told from one without a value, unless the latter keeps its text.
+    frame = _csv(data, lines, fields, cut, spare, nulls=None)
+    if frame is None:
+        return None
+    enough = _long_enough(frame, last)
+    names = frame.columns
+    frame = frame.with_columns(
+        pl.when((pl.col(name) != cut.nothing) & (pl.col(name) != "")).then(name) for name in names
+    )
+    return _without_empty(frame, fields), enough
+
+
+def _csv(
+    data: bytes, lines: int, fields: Fields, cut: _Cut, spare: int, nulls: list[str] | None
+) -> pl.DataFrame | None:
+    names = (*fields.names, *_spare_names(spare))
     try:
         frame = pl.read_csv(
             data,
-            separator=separator,
+            separator=cut.separator,
             has_header=False,
             schema=dict.fromkeys(names, pl.String()),
-            null_values={name: nothing for name in names if name != last},
-            quote_char='"' if quoted else None,
+            null_values=nulls,
+            quote_char='"' if cut.quoted else None,
             missing_columns="insert",
         )
     except pl.exceptions.PolarsError:
-        return None
-    if frame.height != lines:
-        return None
-    return frame.drop([name for name in names[len(fields.names) :] if frame[name].null_count() == lines])
+        return _csv(data, lines, fields, cut, SPARE, nulls) if spare < SPARE else None
+    return frame if frame.height == lines else None
 
 
-def _without(frame: pl.DataFrame, last: str, nothing: str) -> pl.DataFrame:
-    if (frame[last] == nothing).any():
-        frame = frame.with_columns(pl.when(pl.col(last) != nothing).then(last))
-    return frame
+def _long_enough(frame: pl.DataFrame, last: str) -> pl.Series:
+    """Which lines surely have the field ``last``: it or one behind it has a value."""
+    enough = frame[last].is_not_null()
+    for name in frame.columns[frame.columns.index(last) + 1 :]:
+        if enough.all():
+            break
+        enough |= frame[name].is_not_null()
+    return enough
+
+
+def _without_empty(frame: pl.DataFrame, fields: Fields) -> pl.DataFrame:
+    return frame.drop([name for name in frame.columns[len(fields.names) :] if frame[name].null_count() == frame.height])
 
 
 class DelimitedParser(LineParser[Fields]):
@@ -205,17 +242,13 @@ class DelimitedParser(LineParser[Fields]):
         if self.quoted:
             pairing = pairing_lines(texts, self.separator, escapes=self.escapes, allowed=layout.quotes)
             texts, index = texts.filter(pairing), index.filter(pairing)
-        last = layout.names[layout.required - 1]
-        frame = None
+        found = None
         if index.len():
             data = ("\n".join(texts) + "\n").encode()
-            frame = _read_csv(
-                data, index.len(), layout, separator=self.separator, quoted=self.quoted, nothing=self.nothing
-            )
-        if frame is None:
+            found = _read_csv(data, index.len(), layout, _Cut(self.separator, quoted=self.quoted, nothing=self.nothing))
+        if found is None:
             return [], self._frame([], layout)
-        enough = frame[last].is_not_null()
-        frame = _without(frame, last, self.nothing)
+        frame, enough = found
         fits = self._shaped(frame) & enough
         return index.filter(fits).to_list(), frame.filter(fits).with_columns(pl.lit(value=False).alias(_ODD))
 
@@ -280,11 +313,12 @@ class DelimitedParser(LineParser[Fields]):
         """How many of the first lines are of this format, from 0 to 1, and how many were looked at; for `sniff`."""
         lines = [line for line in head.removeprefix(BOM).splitlines() if line.strip()]
         # The last line of a head is cut, unless it is the only one.
-        whole = (lines if head.endswith(b"\n") else lines[:-1] or lines)[:SNIFFED]
+        whole = lines if head.endswith(b"\n") else lines[:-1] or lines
         if not whole:
             return 0.0, 0
         if cls.line_start is not None:
             return sum(cls.line_start.match(line) is not None for line in whole) / len(whole), len(whole)
+        whole = whole[:SNIFFED]
         texts = [line.decode(errors="replace") for line in whole]
         return len(cls().parse_each(texts, cls.fields).good) / len(whole), len(whole)
 

@@ -36,19 +36,21 @@ def pair_up(data: bytes, separator: str = " ", *, escapes: bool = True, allowed:
     if escapes and _BACKSLASH in data and b'\\"' in data:
         return False
     content = np.frombuffer(data, np.uint8)
-    places = np.flatnonzero(content == _QUOTE)
+    if allowed:
+        places = np.flatnonzero((content == _QUOTE) | (content == _LF))
+        quotes = content[places] == _QUOTE
+        counts = np.diff(np.flatnonzero(~quotes), prepend=-1) - 1
+        if not np.isin(counts, allowed).all():
+            return False
+        places = places[quotes]
+    else:
+        places = np.flatnonzero(content == _QUOTE)
     if places.size % 2:
         return False
     # The first byte has the last one before it: LF.
     before, behind = content[places[::2] - 1], content[places[1::2] + 1]
     split = ord(separator)
-    if not (((before == split) | (before == _LF)).all() and ((behind == split) | (behind == _LF)).all()):
-        return False
-    if not allowed:
-        return True
-    ends = np.flatnonzero(content == _LF)
-    counts = np.diff(np.searchsorted(places, ends), prepend=0)
-    return bool(np.isin(counts, allowed).all())
+    return bool((((before == split) | (before == _LF)) & ((behind == split) | (behind == _LF))).all())
 
 
 def pairing_lines(

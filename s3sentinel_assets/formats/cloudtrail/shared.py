@@ -1,0 +1,108 @@
+"""The objects that many records have in common, ``userIdentity`` and ``tlsDetails``: each distinct text is decoded once.
+
+Belongs here: from such a field to the places of its values among the distinct ones, drift and unknown members of these
+objects. Does not belong here: what is computed from the values (``callers``), the record itself (``json_logs``).
+"""
+
+from collections.abc import Mapping, MutableSequence, Sequence
+from itertools import repeat
+from operator import attrgetter
+from typing import Any
+
+import msgspec
+import polars as pl
+
+from s3sentinel_assets.formats.json_shared import SharedValues
+from s3sentinel_assets.formats.json_typed import TypedDecoder, Undecodable, plan_of
+
+__all__ = ["SharedField"]
+
+_QUOTED = 200
+
+
+class SharedField:
+    """One such field of many records; like `json_logs.inner.InnerDecoder`, but it gives places instead of values.
+
+    Attributes:
+        prefix: begins the names of the columns of `take`.
+    """
+
+    def __init__(self, name: str, kind: type[msgspec.Struct], column: str, *, beside: str | None = None) -> None:
+        """Prepares to decode.
+
+        Args:
+            name: of the field, a ``msgspec.Raw`` of the record.
+            kind: what it holds; allows no unknown fields, and has a field ``others`` for them.
+            column: gets the places.
+            beside: field of the record, a text, that belongs to the value; None: none does.
+        """
+        self.prefix = f"{name}."
+        self._name, self._kind, self._column = name, kind, column
+        self._raw = attrgetter(name)
+        self._beside = attrgetter(beside) if beside else None
+        self._values = SharedValues(kind, self.prefix, beside=beside)
+        self._typed = TypedDecoder(kind)
+        self._object = msgspec.json.Decoder(dict[str, msgspec.Raw])
+        # Texts that do not decode at once, with the text beside → place and what had to be changed.
+        self._odd: dict[tuple[bytes, str | None], tuple[int, Sequence[str]]] = {}
+
+    def columns(
+        self, records: Sequence[msgspec.Struct], flags: MutableSequence[str | None]
+    ) -> tuple[dict[str, pl.Series], None]:
+        """The places, row by row with ``records``; adds to their ``flags`` what had to be changed.
+
+        Returns:
+            The column of places; None, as unknown members come with `take`.
+        """
+        texts = list(map(self._raw, records))
+        beside: Sequence[str | None] | repeat[None] = list(map(self._beside, records)) if self._beside else repeat(None)
+        try:
+            places = self._values.places(texts, beside)
+        except (ValueError, RecursionError):
+            pairs = zip(texts, beside, strict=False)
+            places = [self._place_one(text, other, row, flags) for row, (text, other) in enumerate(pairs)]
+        return {self._column: pl.Series(places, dtype=pl.UInt32())}, None
+
+    def take(self) -> pl.DataFrame:
+        """The distinct values since the last call, as columns; places begin at 0 again."""
+        self._odd.clear()
+        return self._values.take()
+
+    def _place_one(self, raw: msgspec.Raw, beside: str | None, row: int, flags: MutableSequence[str | None]) -> int:
+        text = bytes(raw)
+        found = self._odd.get((text, beside))
+        if found is None:
+            try:
+                return self._values.places([raw], [beside])[0]
+            except (ValueError, RecursionError):
+                value, changed = self._decode_carefully(text)
+                found = self._odd[text, beside] = self._values.place(value, beside), changed
+        place, changed = found
+        if changed:
+            told = flags[row].split(";") if flags[row] else []  # type: ignore[union-attr]
+            flags[row] = ";".join([*told, *(flag for flag in changed if flag not in told)])
+        return place
+
+    def _decode_carefully(self, text: bytes) -> tuple[msgspec.Struct, Sequence[str]]:
+        made: Any = self._kind()
+        found = self._typed.members(text)
+        if isinstance(found, Undecodable):
+            return made, [f"drift:{self._name}={text.decode(errors='replace')[:_QUOTED]}"]
+        values, changed = found
+        self._typed.fill(made, values, changed, self.prefix)
+        unknown = self._unknown(self._kind, values, self.prefix)
+        if unknown:
+            made.others = msgspec.Raw(f"{{{','.join(unknown)}}}".encode())
+        return made, changed
+
+    def _unknown(self, kind: type[msgspec.Struct], values: Mapping[str, msgspec.Raw], path: str) -> list[str]:
+        """Members that ``kind`` has no field for, also of its objects: JSON texts, each with its name."""
+        known = {name: inner for _, name, inner in plan_of(kind)}
+        found: list[str] = []
+        for name, raw in values.items():
+            text = bytes(raw)
+            if name not in known:
+                found.append(f"{msgspec.json.encode(path + name).decode()}:{text.decode()}")
+            elif issubclass(known[name], msgspec.Struct) and text.startswith(b"{"):
+                found += self._unknown(known[name], self._object.decode(text), f"{path}{name}.")
+        return found
