@@ -25,7 +25,7 @@ __all__ = ["LONGEST", "cut_line", "cut_lines", "join_quoted", "read_lines"]
 
 #: Bytes that a field with line feeds in it can have.
 LONGEST = 256 << 10
-_QUOTE, _LF = ord('"'), ord("\n")
+_QUOTE, _LF, _CR = ord('"'), ord("\n"), ord("\r")
 
 
 @functools.cache
@@ -70,9 +70,24 @@ def _whole(data: bytes) -> int:
 def _joined(data: bytes, separator: bytes) -> bytes:
     content = np.frombuffer(data, np.uint8)
     quotes, ends = np.flatnonzero(content == _QUOTE), np.flatnonzero(content == _LF)
-    if not (np.searchsorted(quotes, ends) % 2).any():
+    inside = ends[np.searchsorted(quotes, ends) % 2 == 1]
+    if not inside.size:
         return data
+    if _in_place(content, quotes, separator[0]):
+        joined = content.copy()
+        joined[inside] = ord(MARK)
+        return joined.tobytes()
     return _quoted(separator).sub(lambda match: match[0].replace(b"\n", MARK.encode()), data)
+
+
+def _in_place(content: np.ndarray, quotes: np.ndarray, separator: int) -> bool:
+    """Whether every quote opens a field, ends one or is doubled; ``content`` ends in a line feed."""
+    if quotes.size % 2 or content[-1] != _LF:
+        return False
+    before, behind = content[quotes[::2] - 1], content[quotes[1::2] + 1]
+    opens = (before == separator) | (before == _LF) | (before == _QUOTE)
+    closes = (behind == separator) | (behind == _LF) | (behind == _QUOTE) | (behind == _CR)
+    return bool(opens.all() and closes.all())
 
 
 def read_lines(data: bytes, lines: int, names: Sequence[str], separator: str) -> pl.DataFrame | None:
@@ -113,12 +128,7 @@ def _evenly_cut(data: bytes, lines: int, fields: int, separator: int) -> bool:
     if ends.size != lines:
         return False
     if quotes.size:
-        if quotes.size % 2 or (np.searchsorted(quotes, ends) % 2).any():
-            return False
-        before, behind = content[quotes[::2] - 1], content[quotes[1::2] + 1]
-        before_is_good = (before == separator) | (before == _LF) | (before == _QUOTE)
-        behind_is_good = (behind == separator) | (behind == _LF) | (behind == _QUOTE)
-        if not (before_is_good.all() and behind_is_good.all()):
+        if (np.searchsorted(quotes, ends) % 2).any() or not _in_place(content, quotes, separator) or b'"\r' in data:
             return False
         splits = splits[np.searchsorted(quotes, splits) % 2 == 0]
     if splits.size != lines * (fields - 1):

@@ -17,7 +17,7 @@ from s3sentinel_assets.formats.mapping import Origin, TableMapping, constant, de
 __all__ = ["FIELDS", "NAMES", "RAW", "TIME_NAMES", "TIME_OF_ARRIVAL", "generic_mapping"]
 
 #: Flag of a record whose time is that of its object's arrival.
-TIME_OF_ARRIVAL = "time_from_arrival"
+TIME_OF_ARRIVAL = "time_of_arrival"
 #: Raw columns: all fields as a JSON object, the record as it is.
 FIELDS, RAW = "_fields", "_record"
 

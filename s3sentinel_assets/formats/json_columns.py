@@ -81,7 +81,13 @@ def columns_of(kind: type[msgspec.Struct], structs: Sequence[Any], prefix: str =
             found[name] = raw_column(name, values)
         elif issubclass(inner, msgspec.Struct):
             nothing = _nothing(inner)
-            found |= columns_of(inner, [value or nothing for value in values], f"{name}.")
+            if values[0] is values[-1] is None and values.count(None) == len(values):
+                one = columns_of(inner, [nothing], f"{name}.")
+                found |= {path: column.new_from_index(0, len(values)) for path, column in one.items()}
+            else:
+                found |= columns_of(inner, [value or nothing for value in values], f"{name}.")
+        elif values[0] is values[-1] is None and values.count(None) == len(values):
+            found[name] = pl.Series(name, [None], dtype=_DTYPES[inner]).new_from_index(0, len(values))
         else:
             found[name] = pl.Series(name, values, dtype=_DTYPES[inner])
     return found

@@ -12,7 +12,8 @@ from typing import Protocol
 
 import msgspec
 
-from s3sentinel_assets.formats.json_scan import INCOMPLETE, MISMATCH, open_brackets, skip, value_end
+from s3sentinel_assets.formats.json_scan import INCOMPLETE, MISMATCH, skip, value_end
+from s3sentinel_assets.formats.json_starts import RecordStarts, start_like
 from s3sentinel_assets.formats.rejects import REJECT_DATA_BYTES
 
 __all__ = ["BOM", "BrokenRecord", "RecordRun", "Walk"]
@@ -26,7 +27,6 @@ _SEAM = re.compile(rb"\}\s*,\s*(?=\{)")
 _DOCUMENT_SEAM = re.compile(rb"\}\s*(?=\{)")
 _NEXT_DOCUMENT = re.compile(rb"(?<=\})\s*\{")
 _NEXT_ELEMENT = re.compile(rb"(?<=\})\s*,?\s*\{")
-_FIRST_KEY = re.compile(rb'\s*\{\s*("(?:[^"\\]|\\.){0,100}")\s*:')
 _SEAM_STRETCH = 64 << 10
 _SEAM_TRIES = 16
 _SMALL_STRETCH = 4 << 10
@@ -37,8 +37,6 @@ _KEYS_BEFORE_ARRAY = 64
 _LONG_RECORD = 512 << 10
 # Where a record is known to be open for so long, that is taken for _LONG_RECORD.
 _KNOWN_OPEN = 64 << 10
-_OPEN_REMEMBERED = 1 << 20
-_LINE_END = ord("\n")
 # Windows that a record may span.
 _LONGEST_RECORD = 4
 # Bytes kept when a resync has to read on, so that a record's beginning is found across the boundary.
@@ -122,10 +120,8 @@ class Walk:
         self._in_array = False
         self._in_envelope = False
         self._no_stretch_before = 0  # decoded offset
-        self._record_start = shape.record_start
-        self._open: dict[int, int] = {}  # of a record's beginning: nothing closes it before; decoded offsets
+        self._starts = RecordStarts(shape.record_start)
         self._longest = _LONGEST_RECORD * shape.window
-        self._searched: dict[re.Pattern[bytes], tuple[int, int | None, int]] = {}
         self._document_bytes = shape.window  # taken as documents at once; less after damage
         self._no_documents_before = 0  # decoded offset
 
@@ -138,12 +134,12 @@ class Walk:
                     continue
                 run = self._stretch() if self._in_array else None
             if run is not None:
-                self._learn_start(run)
+                self._starts.learn(run.values)
                 yield run
                 continue
             for piece in self._scan():
                 if isinstance(piece, RecordRun):
-                    self._learn_start(piece)
+                    self._starts.learn(piece.values)
                 yield piece
                 if isinstance(piece, BrokenRecord) and piece.tail:
                     return
@@ -224,16 +220,20 @@ class Walk:
             for expected in (b'"', b":", None):
                 if position >= len(data) or (expected and data[position : position + 1] != expected):
                     return None
-                end = position + 1 if expected == b":" else value_end(data, position, final=False)
+                end = position + 1 if expected == b":" else self._complete_end(data, position)
                 if end < 0:
                     return None
                 position = skip(data, end, _BETWEEN)
         return None
 
-    def _learn_start(self, run: RecordRun) -> None:
-        """Records mostly begin with the same key; where the format does not say with which, the first one tells."""
-        if self._record_start is None and run.values:
-            self._record_start = _start_like(bytes(run.values[0]))
+    def _complete_end(self, data: bytes, position: int) -> int:
+        """Where the value at ``position`` ends, if it ends in what is held."""
+        if self._starts.open_to(self._base, position) >= len(data):
+            return INCOMPLETE
+        end = value_end(data, position, final=False)
+        if end == INCOMPLETE and data[position] in b"{[":
+            self._starts.note_open(data, self._base, position, len(data))
+        return end
 
     def _documents(self) -> RecordRun | None:
         """A long run of documents at once, cut at a likely boundary; shorter ones after damage."""
@@ -268,7 +268,7 @@ class Walk:
             self._read_on()
         data, at = self._data, self._at
         floor = max(at, len(data) - _SEAM_STRETCH)
-        starts = [match.start() for match in self._record_start.finditer(data, floor)] if self._record_start else []
+        starts = [match.start() for match in self._starts.pattern.finditer(data, floor)] if self._starts.pattern else []
         seams = [data.rfind(b",", floor, start) for start in reversed(starts)]
         seams += [match.start() + 1 for match in reversed(list(_SEAM.finditer(data, floor)))]
         ends = [data.rfind(b"]", floor)] if self._ended else []
@@ -307,56 +307,34 @@ class Walk:
 
     def _record_end(self, data: bytes, at: int) -> int:
         """Where the record at ``at`` ends; MISMATCH when it seems to swallow the records after it."""
-        open_to = self._open.get(self._base + at, 0) - self._base
+        starts, base = self._starts, self._base
+        open_to = starts.open_to(base, at)
         near = at + _LONG_RECORD
         if near < len(data):
             if open_to < at + _KNOWN_OPEN:
                 end = value_end(data, at, final=False, stop=near)
                 if end != INCOMPLETE:
                     return end
-                open_to = self._note_open(data, at, near)
+                open_to = starts.note_open(data, base, at, near)
             # A lost quote turns text and structure about for all that follows: do not read on to the end for it.
-            if self._record_start and (start := self._next(self._record_start, at + 1)) and start < open_to:
+            if starts.pattern and (start := starts.find(starts.pattern, data, base, at + 1)) and start < open_to:
                 return MISMATCH
         if open_to >= len(data):
             return INCOMPLETE
         end = value_end(data, at, final=self._ended)
         if end == INCOMPLETE:
-            self._note_open(data, at, len(data))
+            starts.note_open(data, base, at, len(data))
         return end
-
-    def _note_open(self, data: bytes, at: int, stop: int) -> int:
-        """Remembers that nothing up to ``stop`` closes the record at ``at`` and those that begin inside it.
-
-        Content that opens ever new records and never closes them would be read to the end for each of them otherwise.
-        """
-        if len(self._open) > _OPEN_REMEMBERED:
-            self._open.clear()
-        start = self._record_start
-        for position in open_brackets(data, at, stop):
-            if data[position - 1] == _LINE_END or (start and start.match(data, position)):
-                self._open[self._base + position] = self._base + stop
-        return stop
-
-    def _next(self, pattern: re.Pattern[bytes], position: int) -> int | None:
-        """Where ``pattern`` is found at or behind ``position``; what was found last time is not looked for again."""
-        base, wanted, ends = self._base, self._base + position, self._base + len(self._data)
-        searched_from, found, searched_to = self._searched.get(pattern, (ends, None, 0))
-        if searched_from > wanted or searched_to != ends or (found is not None and found < wanted):
-            match = pattern.search(self._data, position)
-            found = base + match.start() if match else None
-            self._searched[pattern] = (wanted, found, ends)
-        return None if found is None else found - base
 
     def _resync(self, problem: int) -> BrokenRecord:
         """The broken stretch from here to the next likely record, or to the end of the content."""
         offset, kept = self._base + self._at, self._data[self._at : self._at + REJECT_DATA_BYTES + 1]
         search_from = self._at + 1
-        likely = self._record_start or _start_like(kept)
+        likely = self._starts.pattern or start_like(kept)
         patterns = [likely or (_NEXT_ELEMENT if self._in_array else _NEXT_DOCUMENT)]
         patterns += [] if self._in_array else [_LINE_START]
         while True:
-            starts = [self._next(pattern, search_from) for pattern in patterns]
+            starts = [self._starts.find(pattern, self._data, self._base, search_from) for pattern in patterns]
             found = [start for start in starts if start is not None]
             if found or self._ended:
                 break
@@ -367,9 +345,3 @@ class Walk:
         detail = "brackets do not pair up" if problem == MISMATCH else "the JSON text stops inside a record"
         length = self._base + self._at - offset
         return BrokenRecord(kept[:length].rstrip(b" \t\r\n,"), offset, tail=not found, detail=detail)
-
-
-def _start_like(record: bytes) -> re.Pattern[bytes] | None:
-    """What a record that begins like this one begins with: its first key; None where it has none."""
-    key = _FIRST_KEY.match(record)
-    return re.compile(rb"\{\s*" + re.escape(key[1]) + rb"\s*:") if key else None

@@ -23,14 +23,19 @@ REJECT_SCHEMA: dict[str, pl.DataType] = {
 }
 
 
+#: So many are gathered before they become columns: a tuple of Python values takes three times the memory.
+_GATHERED = 10_000
+
+
 class RejectLog:
-    """Collects rejects; cheap when there are none, columnar when asked."""
+    """Collects rejects; cheap when there are none, columnar when there are many."""
 
     def __init__(self) -> None:
         self._rows: list[tuple[int, int, int | None, str, str, bytes, bool, bytes | None]] = []
+        self._frames: list[pl.DataFrame] = []
 
     def __len__(self) -> int:
-        return len(self._rows)
+        return len(self._rows) + sum(frame.height for frame in self._frames)
 
     def add(
         self,
@@ -46,13 +51,18 @@ class RejectLog:
         kept, told = bytes(data[:REJECT_DATA_BYTES]), header[:REJECT_DATA_BYTES] or None
         capped = max(len(data), len(header)) > REJECT_DATA_BYTES
         self._rows.append((object_id, position, offset, reason, detail, kept, capped, told))
+        if len(self._rows) >= _GATHERED:
+            self._frames.append(self._gathered())
+            self._rows = []
 
     def drop(self, object_id: int) -> None:
         """Forgets the rejects of one object."""
         self._rows = [row for row in self._rows if row[0] != object_id]
+        self._frames = [frame.filter(pl.col("object_id") != object_id) for frame in self._frames]
+
+    def _gathered(self) -> pl.DataFrame:
+        return pl.DataFrame(self._rows, schema=REJECT_SCHEMA, orient="row")
 
     def frame(self) -> pl.DataFrame:
         """All rejects so far, schema `REJECT_SCHEMA`, in object and record order."""
-        return pl.DataFrame(self._rows, schema=REJECT_SCHEMA, orient="row").sort(
-            "object_id", "position", maintain_order=True
-        )
+        return pl.concat([*self._frames, self._gathered()]).sort("object_id", "position", maintain_order=True)

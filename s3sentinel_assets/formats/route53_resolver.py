@@ -7,8 +7,8 @@ Belongs here: the record's fields and their tables. Does not belong here: logs o
 (``route53_public``).
 
 Decisions where a name does not say it all: ``LogType`` is ``firewall`` where a DNS Firewall rule touched the query,
-else ``query``. ``Answers`` and ``SrcIds`` hold the original JSON. Names keep the dot at their end in ``QueryName``; the ASIM
-column ``DnsQuery`` is without it, as Microsoft's own parsers write names.
+else ``query``. ``Answers`` and ``SrcIds`` hold the original JSON. Names keep the dot at their end in ``QueryName``; the
+ASIM column ``DnsQuery`` is without it, as the schema wants it.
 """
 
 from typing import ClassVar
@@ -17,7 +17,9 @@ import msgspec
 import polars as pl
 
 from s3sentinel_assets.formats.asim import asim_columns
-from s3sentinel_assets.formats.asim_values import dns_rcode_name, dns_result
+from s3sentinel_assets.formats.asim_values import dns_rcode_name, dns_result, ip_version
+from s3sentinel_assets.formats.dns_numbers import class_number, rcode_number, type_number
+from s3sentinel_assets.formats.extra_fields import json_object
 from s3sentinel_assets.formats.json_logs import NULL, JsonParser, iso_time
 from s3sentinel_assets.formats.mapping import TableMapping, constant, derived, field
 
@@ -57,7 +59,6 @@ class Record(msgspec.Struct, gc=False):
 
 _NAME = pl.col("query_name").str.strip_suffix(".")
 _INSTANCE = pl.coalesce("srcids.instance", "srcids.resolver_endpoint", "srcids.resolver_network_interface")
-_BLOCKED = pl.col("firewall_rule_action") == "BLOCK"
 
 _ENTITIES = {
     "account": field("account_id"),
@@ -110,6 +111,13 @@ _NATIVE = TableMapping(
     _ENTITIES,
 )
 
+_MATCHED = pl.col("firewall_rule_action").is_in(["BLOCK", "ALERT"])
+_ADDITIONAL = pl.concat_str(
+    json_object({name: name for name in ("region", "vpc_id", "firewall_domain_list_id")}).str.slice(1).str.head(-1),
+    pl.lit('"srcids":') + pl.col("srcids"),
+    separator=",",
+    ignore_nulls=True,
+)
 _ASIM = TableMapping(
     "ASimDnsActivityLogs",
     {
@@ -118,36 +126,47 @@ _ASIM = TableMapping(
             event_type="Query",
             result=derived("`rcode`: NOERROR is Success", dns_result("rcode")),
             product="Route 53 Resolver",
-            severity=derived("Medium where DNS Firewall blocked", pl.when(_BLOCKED.fill_null(value=False))
-                             .then(pl.lit("Medium")).otherwise(pl.lit("Informational"))),
-            sub_type=constant("response"),
+            severity=derived(
+                "Medium where DNS Firewall blocked, Low where it alerted, else Informational",
+                pl.when(pl.col("firewall_rule_action") == "BLOCK").then(pl.lit("Medium"))
+                .when(pl.col("firewall_rule_action") == "ALERT").then(pl.lit("Low"))
+                .otherwise(pl.lit("Informational")),
+            ),
+            sub_type="response",
+            result_details=derived("`rcode`", pl.coalesce(dns_rcode_name("rcode"), pl.lit("NA"))),
+            product_version=field("version"),
         ),
-        "EventResultDetails": derived("`rcode`", pl.coalesce(dns_rcode_name("rcode"), pl.lit("NA"))),
-        "DnsQuery": derived("`query_name` without the dot at its end", _NAME.fill_null("")),
+        "DnsQuery": derived("`query_name` without the dot at its end", _NAME),
+        "DnsQueryType": derived("number of `query_type`", type_number("query_type")),
         "DnsQueryTypeName": field("query_type"),
+        "DnsQueryClass": derived("number of `query_class`", class_number("query_class")),
         "DnsQueryClassName": field("query_class"),
+        "DnsResponseCode": derived("number of `rcode`", rcode_number("rcode")),
         "DnsResponseName": field("answers"),
         "SrcIpAddr": field("srcaddr"),
         "Src": field("srcaddr"),
         "SrcPortNumber": field("srcport"),
         "SrcDvcId": derived("`srcids.instance` or resolver endpoint", _INSTANCE),
-        "SrcDvcIdType": derived("`AwsInstanceId` with an instance", pl.when(pl.col("srcids.instance").is_not_null())
-                                .then(pl.lit("AwsInstanceId"))
-                                .when(_INSTANCE.is_not_null()).then(pl.lit("Other"))),
-        "SrcDvcScopeId": field("vpc_id"),
+        "SrcDvcIdType": derived("Other where there is one", pl.when(_INSTANCE.is_not_null()).then(pl.lit("Other"))),
+        "SrcDvcScopeId": field("account_id"),
         "SrcDvcScope": field("account_id"),
-        "NetworkProtocol": field("transport"),
+        "NetworkProtocol": derived("`transport`", pl.col("transport").str.to_uppercase()),
+        "NetworkProtocolVersion": derived("by `srcaddr`", ip_version("srcaddr")),
         "DvcAction": derived(
-            "`firewall_rule_action`: Allowed, Denied",
-            pl.when(_BLOCKED).then(pl.lit("Denied"))
+            "`firewall_rule_action`: Blocked for BLOCK, else Allowed",
+            pl.when(pl.col("firewall_rule_action") == "BLOCK").then(pl.lit("Blocked"))
             .when(pl.col("firewall_rule_action").is_not_null()).then(pl.lit("Allowed")),
         ),
         "DvcOriginalAction": field("firewall_rule_action"),
+        "DvcScopeId": field("account_id"),
+        "DvcScope": field("account_id"),
+        "DvcZone": field("region"),
         "RuleName": field("firewall_rule_group_id"),
-        "EventProductVersion": field("version"),
+        "ThreatCategory": field("firewall_protection"),
+        "ThreatField": derived("Domain where a rule blocked or alerted", pl.when(_MATCHED).then(pl.lit("Domain"))),
         "AdditionalFields": derived(
-            "`region`, `firewall_domain_list_id`",
-            pl.struct("region", "firewall_domain_list_id").struct.json_encode(),
+            "`region`, `vpc_id`, `firewall_domain_list_id`, `srcids`",
+            pl.when(_ADDITIONAL != "").then(pl.lit("{") + _ADDITIONAL + pl.lit("}")),
         ),
     },
     _ENTITIES,

@@ -1,89 +1,52 @@
 """AWS Security Hub findings in the AWS Security Finding Format (ASFF), exported or brought by EventBridge.
 
-Source: AWS, "AWS Security Finding Format (ASFF)" and "Security Hub event formats for EventBridge"
+Source: AWS, "AWS Security Finding Format (ASFF)" and "EventBridge event formats for Security Hub CSPM"
 (docs.aws.amazon.com/securityhub/latest/userguide/securityhub-findings-format-syntax.html and
-…/securityhub-cwe-event-formats.html).
+…/securityhub-cwe-event-formats.html); the API reference of ``BatchUpdateFindings``.
 
-Belongs here: the finding's fields and their tables. Does not belong here: findings in OCSF (``ocsf``).
+Belongs here: the table, the entities. Does not belong here: the finding's fields (``securityhub_fields``), ASIM
+(``securityhub_asim``), findings in OCSF (``ocsf``), which newer events hold.
 
-A finding is sent again whenever it is updated: same ``Id``, new ``UpdatedAt``. Each version is an event of its own.
-``TimeGenerated`` is ``UpdatedAt``. ``RawData`` holds the whole finding.
+Decisions where a name does not say it all:
+
+* A finding is sent again whenever it changes: same ``Id``, new ``UpdatedAt``. But where people change its workflow,
+  note or severity ``UpdatedAt`` stays. So a version's event id has a digest of the finding in it too. White space does
+  not count: a finding is the same in a file and in an event.
+* ``TimeGenerated`` is ``UpdatedAt``. ``RawData`` holds the whole finding, and with it what has no column.
+* A custom action, which sends a finding to EventBridge by hand, is in ``ExtraFields_CF``: ``actionName`` and
+  ``actionDescription``.
 """
 
+import hashlib
 from collections.abc import Sequence
 from typing import ClassVar
 
 import msgspec
 import polars as pl
 
-from s3sentinel_assets.formats.asim import asim_columns
-from s3sentinel_assets.formats.json_logs import NULL, TEXT, Inner, JsonParser, first_time, iso_time
+from s3sentinel_assets.formats.json_logs import CONTEXT, TEXT, Inner, JsonParser, first_time, iso_time
 from s3sentinel_assets.formats.mapping import TIME, TableMapping, constant, derived, field
+from s3sentinel_assets.formats.securityhub_asim import asim_mapping
+from s3sentinel_assets.formats.securityhub_fields import (
+    Action,
+    Compliance,
+    Network,
+    ProviderFields,
+    Record,
+    Remediation,
+    Severity,
+    Workflow,
+)
 
 __all__ = ["SecurityHubParser"]
 
 
-class Compliance(msgspec.Struct, gc=False, rename="pascal"):
-    """``Compliance``."""
-
-    status: str | None = None
-    related_requirements: msgspec.Raw = NULL
-    status_reasons: msgspec.Raw = NULL
-    security_control_id: str | None = None
-    associated_standards: msgspec.Raw = NULL
-    security_control_parameters: msgspec.Raw = NULL
-
-
-class Severity(msgspec.Struct, gc=False, rename="pascal"):
-    """``Severity``."""
-
-    label: str | None = None
-    normalized: float | None = None
-    original: str | None = None
-
-
-class Workflow(msgspec.Struct, gc=False, rename="pascal"):
-    """``Workflow``."""
-
-    status: str | None = None
-
-
-class Record(msgspec.Struct, gc=False, rename="pascal"):
-    """One version of a finding. Everything else in it is in its whole text."""
-
-    schema_version: str | None = None
-    id: str | None = None
-    product_arn: str | None = None
-    product_name: str | None = None
-    company_name: str | None = None
-    region: str | None = None
-    generator_id: str | None = None
-    aws_account_id: str | None = None
-    aws_account_name: str | None = None
-    types: msgspec.Raw = NULL
-    first_observed_at: str | None = None
-    last_observed_at: str | None = None
-    created_at: str | None = None
-    updated_at: str | None = None
-    processed_at: str | None = None
-    severity: msgspec.Raw = NULL
-    title: str | None = None
-    description: str | None = None
-    remediation: msgspec.Raw = NULL
-    product_fields: msgspec.Raw = NULL
-    resources: msgspec.Raw = NULL
-    compliance: msgspec.Raw = NULL
-    workflow_state: str | None = None
-    workflow: msgspec.Raw = NULL
-    record_state: str | None = None
-    source_url: str | None = None
-    confidence: float | None = None
-
-
-class _Detail(msgspec.Struct):
+class _Detail(msgspec.Struct, rename="camel"):
     """``detail`` of an EventBridge event."""
 
     findings: list[msgspec.Raw] = []
+    action_name: str | None = None
+    action_description: str | None = None
 
 
 class _Envelope(msgspec.Struct):
@@ -94,35 +57,37 @@ class _Envelope(msgspec.Struct):
 
 
 _ENVELOPE = msgspec.json.Decoder(_Envelope)
-_SEEN = pl.concat_str(pl.col("Id"), pl.coalesce("UpdatedAt", "ProcessedAt", pl.lit("-")), separator="@")
-_RESOURCE = r'"Id"\s*:\s*"([^"]+)"'
-_RESOURCE_TYPE = r'"Type"\s*:\s*"([^"]+)"'
+_OF_ACTION = ("actionName", "actionDescription")
 _REGION = pl.coalesce("Region", pl.col("ProductArn").str.extract(r"^arn:[^:]*:[^:]*:([^:]+):"))
-_LEVEL = (
-    pl.col("Severity.Label")
-    .str.to_lowercase()
-    .replace_strict(
-        {"critical": "High", "high": "High", "medium": "Medium", "low": "Low"},
-        default="Informational",
-        return_dtype=pl.String,
-    )
-    .fill_null("Informational")
-)
+_VERSION = pl.concat_str(
+    "Id", pl.coalesce("UpdatedAt", "CreatedAt", pl.lit("-")), "_digest", f"{CONTEXT}actionName", separator="@",
+    ignore_nulls=True,
+)  # fmt: skip
+_REMOTE = r'"RemoteIpDetails"\s*:\s*\{(?:[^{}]|\{[^{}]*\})*?"IpAddressV4"\s*:\s*"([^"]+)"'
+_ADDRESSES = [
+    *(f"Action.{name}Action.RemoteIpDetails.IpAddressV4" for name in ("AwsApiCall", "NetworkConnection")),
+    *("Network.SourceIpV4", "Network.SourceIpV6"),
+]
 
 _ENTITIES = {
     "account": field("AwsAccountId"),
     "region": derived("`Region`, else that in `ProductArn`", _REGION),
     "principal": derived("`Id` of the first of `Resources`", pl.coalesce(pl.col("_resource"), "AwsAccountId")),
     "principal_type": derived("`Type` of the first of `Resources`", pl.col("_resource_type")),
-    "peer": derived("`AwsAccountId`/`ProductName`",
-                    pl.concat_str("AwsAccountId", "ProductName", separator="/", ignore_nulls=True)),
+    "peer": derived(
+        "`AwsAccountId`/`ProductName`", pl.concat_str("AwsAccountId", "ProductName", separator="/", ignore_nulls=True)
+    ),
     "service": constant("securityhub"),
-    "action": field("GeneratorId"),
+    "action": derived("`GeneratorId`, else `ProductArn`", pl.coalesce("GeneratorId", "ProductArn")),
     "target": derived("`Id` of the first of `Resources`", pl.col("_resource")),
-    "error": derived("`Severity.Label` of an active finding that did not pass",
-                     pl.when((pl.col("RecordState") != "ARCHIVED")
-                             & (pl.col("Compliance.Status").fill_null("") != "PASSED")).then("Severity.Label")),
-}  # fmt: skip
+    "source_ip": derived("remote address of `Action`, else source address of `Network`", pl.col("_remote")),
+    "error": derived(
+        "severity as a word, of an active finding that did not pass",
+        pl.when((pl.col("RecordState") != "ARCHIVED") & (pl.col("Compliance.Status").fill_null("") != "PASSED")).then(
+            "_label"
+        ),
+    ),
+}
 
 _NATIVE = TableMapping(
     "AWSSecurityHubFindings",
@@ -139,9 +104,14 @@ _NATIVE = TableMapping(
         "AwsSecurityFindingProductArn": field("ProductArn"),
         "AwsSecurityFindingProductFields": field("ProductFields"),
         "AwsSecurityFindingProductName": field("ProductName"),
-        "AwsSecurityFindingSeverity": field("Severity"),
+        "AwsSecurityFindingSeverity": derived(
+            "`Severity`, else `FindingProviderFields.Severity`",
+            pl.coalesce("Severity", "FindingProviderFields.Severity"),
+        ),
         "AwsSecurityFindingTitle": field("Title"),
-        "AwsSecurityFindingTypes": field("Types"),
+        "AwsSecurityFindingTypes": derived(
+            "`Types`, else `FindingProviderFields.Types`", pl.coalesce("Types", "FindingProviderFields.Types")
+        ),
         "AwsSecurityFindingUpdatedAt": field("UpdatedAt"),
         "ComplianceAssociatedStandards": field("Compliance.AssociatedStandards"),
         "ComplianceRelatedRequirements": field("Compliance.RelatedRequirements"),
@@ -158,52 +128,9 @@ _NATIVE = TableMapping(
                                  pl.coalesce("WorkflowState", "Workflow.Status")),
     },
     _ENTITIES,
-    event_id=_SEEN,
+    event_id=_VERSION,
 )  # fmt: skip
-
-_ASIM = TableMapping(
-    "ASimAlertEventLogs",
-    {
-        **asim_columns(
-            "AlertEvent",
-            event_type="Alert",
-            result="NA",
-            product=derived("`ProductName`, else Security Hub", pl.coalesce("ProductName", pl.lit("Security Hub"))),
-            vendor=derived("`CompanyName`, else AWS", pl.coalesce("CompanyName", pl.lit("AWS"))),
-            severity=derived("`Severity.Label`; CRITICAL is High", _LEVEL),
-            start=derived("`FirstObservedAt`, else `CreatedAt`", pl.col("_first")),
-            end=derived("`LastObservedAt`, else `UpdatedAt`", pl.col("_last")),
-            uid=derived("`Id` and `UpdatedAt`", _SEEN),
-            original_uid=field("Id"),
-            original_severity=field("Severity.Label"),
-            original_type=derived("first of `Types`", pl.col("Types").str.extract(r'"([^"]+)"')),
-            message=field("Description"),
-            product_version=field("SchemaVersion"),
-            report_url=field("SourceUrl"),
-        ),
-        "AlertId": field("Id"),
-        "AlertName": field("Title"),
-        "AlertDescription": field("Description"),
-        "AlertOriginalStatus": derived("`Workflow.Status`, else `RecordState`",
-                                       pl.coalesce("Workflow.Status", "RecordState")),
-        "AlertStatus": derived(
-            "Closed where archived, resolved or suppressed, else Active",
-            pl.when((pl.col("RecordState") == "ARCHIVED")
-                    | pl.col("Workflow.Status").is_in(["RESOLVED", "SUPPRESSED"]).fill_null(value=False))
-            .then(pl.lit("Closed")).otherwise(pl.lit("Active")),
-        ),
-        "RuleName": field("GeneratorId"),
-        "Rule": field("GeneratorId"),
-        "DvcScopeId": field("AwsAccountId"),
-        "DvcScope": field("AwsAccountName"),
-        "DvcZone": derived("`Region`, else that in `ProductArn`", _REGION),
-        "DvcId": derived("`Id` of the first of `Resources`", pl.col("_resource")),
-        "AttackRemediationSteps": field("Remediation"),
-        "AdditionalFields": derived("the whole finding", pl.col(TEXT)),
-    },
-    _ENTITIES,
-    event_id=_SEEN,
-)  # fmt: skip
+_ASIM = asim_mapping(_ENTITIES, _REGION, _VERSION)
 
 
 class SecurityHubParser(JsonParser):
@@ -215,8 +142,17 @@ class SecurityHubParser(JsonParser):
     asim: ClassVar[tuple[TableMapping, ...]] = (_ASIM,)
     native_event_ids: ClassVar[bool] = True
     keep_text: ClassVar[bool] = True
+    keep_unknown: ClassVar[bool] = False  # the text has it all
     Record = Record
-    inside: ClassVar = {"Severity": Severity, "Compliance": Compliance, "Workflow": Workflow}
+    inside: ClassVar = {
+        "Severity": Severity,
+        "Compliance": Compliance,
+        "Workflow": Workflow,
+        "FindingProviderFields": ProviderFields,
+        "Remediation": Remediation,
+        "Action": Action,
+        "Network": Network,
+    }
     wrappers: ClassVar = ("Findings", "findings")
     required: ClassVar = ("Id", ("ProductArn", "GeneratorId"), ("UpdatedAt", "CreatedAt"))
     telling: ClassVar = (
@@ -224,6 +160,8 @@ class SecurityHubParser(JsonParser):
         "Resources", "RecordState",
     )  # fmt: skip
     telling_enough: ClassVar[int] = 5
+    context_keys: ClassVar = _OF_ACTION
+    unplaced: ClassVar = _OF_ACTION
     envelope_marks: ClassVar = (b'"aws.securityhub"',)
 
     def unwrap(self, text: bytes) -> Sequence[Inner] | None:
@@ -231,18 +169,42 @@ class SecurityHubParser(JsonParser):
         envelope = _ENVELOPE.decode(text)
         if envelope.source != "aws.securityhub" or envelope.detail is None or not envelope.detail.findings:
             return None
-        return [Inner(bytes(finding)) for finding in envelope.detail.findings]
+        told = (envelope.detail.action_name, envelope.detail.action_description)
+        context = {name: value for name, value in zip(_OF_ACTION, told, strict=True) if value}
+        return [Inner(bytes(finding), context) for finding in envelope.detail.findings]
 
     def time(self, frame: pl.DataFrame) -> pl.Series:
         """``UpdatedAt``, else ``CreatedAt``."""
         return first_time(iso_time(frame["UpdatedAt"]), iso_time(frame["CreatedAt"]))
 
     def prepare(self, raw: pl.DataFrame) -> pl.DataFrame:
-        """Adds the first resource, and the times of the first and last observation."""
+        """Adds the digest, the first resource, the remote address, the times of the first and last observation."""
         now = raw[TIME]
         return raw.with_columns(
-            pl.col("Resources").str.extract(_RESOURCE).alias("_resource"),
-            pl.col("Resources").str.extract(_RESOURCE_TYPE).alias("_resource_type"),
+            _digests(raw[TEXT]),
+            *(pl.col(CONTEXT + name).alias(name) for name in _OF_ACTION),
+            pl.col("Resources").str.extract(r'"Id"\s*:\s*"([^"]+)"').alias("_resource"),
+            pl.col("Resources").str.extract(r'"Type"\s*:\s*"([^"]+)"').alias("_resource_type"),
+            pl.coalesce(
+                *_ADDRESSES, pl.col("Action.PortProbeAction").str.extract(_REMOTE.replace("V4", "V[46]"))
+            ).alias("_remote"),
+            pl.coalesce(
+                "Severity.Label",
+                pl.col("FindingProviderFields.Severity").str.extract(r'"Label"\s*:\s*"([^"]+)"'),
+            ).alias("_label"),
             first_time(iso_time(raw["FirstObservedAt"]), iso_time(raw["CreatedAt"]), now).alias("_first"),
             first_time(iso_time(raw["LastObservedAt"]), now).alias("_last"),
         )
+
+
+def _digests(texts: pl.Series) -> pl.Series:
+    """A digest of each finding, whatever the white space between its members."""
+    digests = [hashlib.blake2b(_compact(text.encode()), digest_size=8).hexdigest() for text in texts]
+    return pl.Series("_digest", digests, pl.String)
+
+
+def _compact(text: bytes) -> bytes:
+    try:
+        return msgspec.json.format(text, indent=-1)
+    except (ValueError, RecursionError):
+        return text  # JSON with words for numbers that are none

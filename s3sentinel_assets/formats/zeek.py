@@ -18,7 +18,7 @@ import msgspec
 import polars as pl
 
 from s3sentinel_assets.formats.frames import EXTRA
-from s3sentinel_assets.formats.json_logs import any_time
+from s3sentinel_assets.formats.json_logs import any_time, epoch_seconds
 from s3sentinel_assets.formats.line_logs import BadLine, CarefulLines, Fields, LineParser, read_fields
 from s3sentinel_assets.formats.mapping import TableMapping
 from s3sentinel_assets.formats.model import Reading, Verdict
@@ -112,6 +112,18 @@ class ZeekParser(LineParser[Header]):
         """Whether a line begins with ``#``."""
         return b"#" in data and (data.startswith(b"#") or b"\n#" in data)
 
+    def _parse_held(self, layout: Header) -> None:
+        """The last lines apart where a ``#close`` stands among them, so that all others are parsed at once."""
+        held = self._held.get(layout, [])
+        if len(held) > 2 and self.may_have_header(b"".join(held[-1].pieces)):
+            last = held.pop()
+            self._held_bytes -= last.size
+            super()._parse_held(layout)
+            layout = self._layouts[last.reading.object_id]  # another header may have come before
+            self._held.setdefault(layout, []).append(last)
+            self._held_bytes += last.size
+        super()._parse_held(layout)
+
     def parse_all(self, data: bytes, lines: int, layout: Header) -> pl.DataFrame | None:
         """All lines at once; see `LineParser.parse_all`."""
         if len(layout.names) < 2 or len(layout.separator) != 1:
@@ -152,7 +164,10 @@ class ZeekParser(LineParser[Header]):
         """``ts``: seconds since 1970."""
         if "ts" not in frame.columns:
             return pl.Series([None], dtype=pl.Datetime("us", "UTC")).new_from_index(0, frame.height)
-        return any_time(frame["ts"])
+        seconds = frame["ts"].cast(pl.Float64, strict=False)
+        if seconds.null_count() > frame["ts"].null_count():
+            return any_time(frame["ts"])
+        return epoch_seconds(seconds)
 
     def prepare(self, raw: pl.DataFrame) -> pl.DataFrame:
         """Adds when records were written, where that is said."""

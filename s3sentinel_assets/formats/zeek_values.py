@@ -21,6 +21,8 @@ _ESCAPE = re.compile(rb"\\x([0-9A-Fa-f]{2})")
 _NUMBER = r"^-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?$"
 _WHOLE_NUMBER = re.compile(_NUMBER)
 _NUMERIC = {"count", "int", "double", "port", "interval", "time"}
+#: Types whose values have neither escapes nor a mark for emptiness.
+_BARE = _NUMERIC | {"addr", "subnet", "enum"}
 _TRUTHS = {"T": "true", "F": "false"}
 
 
@@ -51,8 +53,11 @@ def as_value(texts: pl.Series, kind: str, *, set_separator: str, empty: str, uns
         return texts.replace(_TRUTHS)
     if is_list(kind):
         return _lists(texts, _inner(kind), set_separator, empty, unset)
+    if kind in _BARE:
+        return texts
     plain = unescaped(texts)
-    return plain.set((texts == empty).fill_null(value=False), "") if empty else plain
+    nothing = texts == empty
+    return plain.set(nothing.fill_null(value=False), "") if nothing.any() else plain
 
 
 def as_json(texts: pl.Series, kind: str, *, set_separator: str, empty: str, unset: str) -> pl.Series:

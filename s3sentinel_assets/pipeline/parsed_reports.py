@@ -51,8 +51,12 @@ _LATE = {
 
 
 def plain(text: str) -> str:
-    """Text from outside as it may stand in a sentence, which the UI shows as Markdown: odd characters become ``?``."""
-    return re.sub(r"[^\w .:/=+@%,\-]", "?", text)[:200]
+    """Text from outside as it may stand in a sentence, which the UI shows as Markdown: odd characters become ``?``.
+
+    Markdown makes links of bare addresses as well, so these are broken.
+    """
+    shown = re.sub(r"[^\w .:/=+@%,\-]", "?", text)[:200]
+    return re.sub(r"://|(?<=www)\.", "?", shown, flags=re.IGNORECASE)
 
 
 def _parsed(runtime: Runtime, source: str, hour: str) -> dict[int, StageResult]:

@@ -124,8 +124,10 @@ def _unknown_fields(rows: pl.DataFrame) -> tuple[dict[str, Sighting], Sighting |
     for text, event_id in zip(texts, ids, strict=True):
         try:
             values = _object.decode(text)
-        except msgspec.DecodeError:
-            broken = replace(broken, records=broken.records + 1) if broken else Sighting(1, _cut(text), event_id or "")
+        except (msgspec.DecodeError, RecursionError):
+            broken = (
+                replace(broken, records=broken.records + 1) if broken else Sighting(1, _cut(text), _cut(event_id or ""))
+            )
             continue
         for written, value in values.items():
             name = _cut(written)
@@ -133,7 +135,7 @@ def _unknown_fields(rows: pl.DataFrame) -> tuple[dict[str, Sighting], Sighting |
                 counts[name] += 1
             else:
                 counts[name] = 1
-                first[name] = _cut(bytes(value).decode("utf-8", "replace")), event_id or ""
+                first[name] = _cut(bytes(value).decode("utf-8", "replace")), _cut(event_id or "")
     found = {name: Sighting(round(count * weight), *first[name]) for name, count in counts.items()}
     if broken is not None:
         broken = replace(broken, records=round(broken.records * weight))
@@ -153,8 +155,7 @@ def _misfits(rows: pl.DataFrame) -> tuple[dict[str, Sighting], bool]:
         .unnest(FLAGS)
         .filter(pl.col("name").str.contains(_MISFIT))
         .select(
-            pl.col("name", "sample").fill_null("").str.slice(0, SAMPLE_CHARACTERS),
-            pl.col(EVENT_ID).fill_null(""),
+            pl.col("name", "sample", EVENT_ID).fill_null("").str.slice(0, SAMPLE_CHARACTERS),
         )
         .group_by("name", maintain_order=True)
         .agg(pl.len(), pl.col("sample").first(), pl.col(EVENT_ID).first())

@@ -12,7 +12,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from enum import StrEnum
+from itertools import groupby
 from math import sqrt
+from operator import itemgetter
 from statistics import median
 
 from s3sentinel_assets.hours import hour_key, hour_start
@@ -89,14 +91,12 @@ def history_window(hour: str) -> tuple[str, str]:
 
 
 def history_of(shapes: Iterable[tuple[str, Shape]]) -> History:
-    """The shapes of the parts of several hours, put together hour by hour."""
-    parts: dict[str, list[Shape]] = {}
-    for hour, entry in shapes:
-        parts.setdefault(hour, []).append(entry)
+    """The shapes of the parts of several hours, put together hour by hour; best in order, then no more are held."""
     found: dict[tuple[str, str], dict[str, Shape]] = {}
-    for hour, entries in parts.items():
-        for entry in merged(entries):
-            found.setdefault((entry.format, entry.table), {})[hour] = entry
+    for hour, parts in groupby(shapes, key=itemgetter(0)):
+        for entry in merged(shape for _, shape in parts):
+            hours = found.setdefault((entry.format, entry.table), {})
+            hours[hour] = merged([hours[hour], entry])[0] if hour in hours else entry
     return found
 
 

@@ -4,6 +4,7 @@ import pytest
 
 from s3sentinel_assets.config.formats import FIELD_FORMATS, FORMATS
 from s3sentinel_assets.formats import format_names, format_parser
+from s3sentinel_assets.ledger.schema import objects, shape
 from s3sentinel_assets.ml.keys import FORMATS as SCORED
 from s3sentinel_assets.tables import table_names
 
@@ -48,3 +49,8 @@ def test_the_catalogue_is_complete() -> None:
         if tables(format_parser(name).asim or format_parser(name).native) != set(entry.tables("asim"))
     ]
     assert lacking == []
+
+
+def test_an_object_may_hold_records_of_every_format() -> None:
+    assert len("+".join(FORMATS)) <= objects.c.format.type.length
+    assert max(map(len, FORMATS)) <= shape.c.format.type.length

@@ -94,7 +94,7 @@ def test_objects_with_other_columns_are_read_beside_each_other():
 def test_columns_that_hold_the_time(header, values):
     made = rows(read(lines(header, values), format="csv"))[0]
     if "(UTC)" in header:
-        assert made["_flags"] == "time_from_arrival"  # a name that is not known
+        assert made["_flags"] == "time_of_arrival"  # a name that is not known
     else:
         assert (made["TimeGenerated"], made.get("_flags")) == (WHEN, None)
 
@@ -103,7 +103,7 @@ def test_without_a_usable_time_it_is_the_arrival():
     content = lines("time,a,b", "soon,1,2", ",1,2", f"{TIME},1,2")
     made = rows(read(content, format="csv"))
     assert [one["TimeGenerated"] for one in made] == [ARRIVED, ARRIVED, WHEN]
-    assert [one.get("_flags") for one in made] == ["bad_time=soon;time_from_arrival", "time_from_arrival", None]
+    assert [one.get("_flags") for one in made] == ["bad_time=soon;time_of_arrival", "time_of_arrival", None]
     assert read(content, format="csv", arrived=None).reasons() == [(0, "no_event_time"), (1, "no_event_time")]
 
 

@@ -80,7 +80,7 @@ def test_the_first_usable_time_counts():
 def test_without_a_usable_time_it_is_the_arrival(value):
     made = one(time=value, a=1)
     assert made["TimeGenerated"] == ARRIVED
-    assert made["_flags"].endswith("time_from_arrival")
+    assert made["_flags"].endswith("time_of_arrival")
     assert made["_flags"].startswith("bad_time=") == (value not in ("", None))
 
 

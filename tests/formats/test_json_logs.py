@@ -286,6 +286,15 @@ def test_damage_costs_no_record_around_it(damage, shape):
         assert content[offset:].startswith(data)
 
 
+@pytest.mark.parametrize(
+    "noise", [b"{\n" * 6_000, b'{"eventTime":\n' * 6_000, b'{"a":"\n' * 6_000, b"[" * 50_000, b'"' * 3_000]
+)
+@pytest.mark.parametrize("start", [text_of(visit(0)) + b"\n", b"[" + text_of(visit(0)) + b","])
+def test_content_that_never_ends_a_record_is_read_once_not_once_for_each(noise, start):
+    parsed = of(start + noise)
+    assert ids(parsed) == ["v-0"]
+
+
 # ---- columns
 
 

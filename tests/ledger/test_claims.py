@@ -2,6 +2,7 @@
 
 import sqlalchemy as sa
 
+from s3sentinel_assets.ledger import claims
 from s3sentinel_assets.ledger.claims import Claim, claims_of_others, record_claims
 from s3sentinel_assets.ledger.schema import part
 
@@ -14,9 +15,9 @@ def a_part(ledger) -> int:
         return connection.execute(sa.insert(part).values(values).returning(part.c.id)).scalar_one()
 
 
-def claim(ledger, part_id: int, *claims: tuple[str, str, str]) -> None:
+def claim(ledger, part_id: int, *wanted: tuple[str, str, str]) -> None:
     with ledger.write() as connection:
-        record_claims(connection, part_id, dict.fromkeys(claims, 1))
+        record_claims(connection, part_id, dict.fromkeys(wanted, 1))
 
 
 def of_others(ledger, hours, part_id: int, after: int = 0) -> list[Claim]:
@@ -37,8 +38,8 @@ def test_others_claims_on_these_hours_and_no_more(ledger):
     assert [each.uri for each in of_others(ledger, {ten, eleven}, mine)] == ["e"]
 
 
-def test_events_of_more_hours_than_a_query_takes(ledger):
+def test_events_of_more_hours_than_a_query_takes(ledger, monkeypatch):
+    monkeypatch.setattr(claims, "_HOURS_PER_QUERY", 2)
     mine, other = a_part(ledger), a_part(ledger)
-    claim(ledger, other, (TABLE, "h69999", "a"), (TABLE, "h00000", "b"))
-    found = of_others(ledger, [f"h{number:05}" for number in range(70_000)], mine)
-    assert [each.uri for each in found] == ["b", "a"]
+    claim(ledger, other, (TABLE, "h4", "a"), (TABLE, "h0", "b"), (TABLE, "h9", "c"))
+    assert [each.uri for each in of_others(ledger, ["h4", "h3", "h2", "h1", "h0"], mine)] == ["b", "a"]

@@ -52,7 +52,9 @@ def settle(ledger: Ledger, *, rows: int, rejected: dict[str, int], state: str = 
         )
         settle_object(connection, outcome, ledger.now())
         entries = [
-            QuarantineEntry("s", HOUR, part_id, object_id, reason, count, 3, "no time: \0", "a\0b", f"rejects-{object_id}")
+            QuarantineEntry(
+                "s", HOUR, part_id, object_id, reason, count, 3, "no time: \0", "a\0b", f"rejects-{object_id}"
+            )
             for reason, count in rejected.items()
         ]
         record_quarantine(connection, stage_id, entries, ledger.now())

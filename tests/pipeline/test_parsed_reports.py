@@ -277,3 +277,18 @@ def test_an_hour_without_rows_has_nothing_to_tell(source):
     for name in ("schema_report", "event_time_report", "records_report", "shape_report", "null_rate_report"):
         assert source.report(name).passed
     assert source.report("hour_shapes") == []
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("userIdentity.arn", "userIdentity.arn"),
+        ("<img src=x>[a](b)`*|", "?img src=x??a??b????"),
+        ("\x1b[2J\x9b\u202e\n", "??2J???"),
+        ("https://evil.example/a", "https?evil.example/a"),
+        ("see WWW.evil.example", "see WWW?evil.example"),
+        ("x" * 300, "x" * 200),
+    ],
+)
+def test_names_from_logs_are_neither_markup_nor_links(text, shown):
+    assert parsed_reports.plain(text) == shown

@@ -35,6 +35,19 @@ def rows(extra=None, flags=None, **columns):
     )
 
 
+def test_a_log_that_makes_its_own_event_ids_cannot_fill_the_ledger_with_them():
+    frame = rows(extra=['{"a":1}'], flags=["bad_x=y"]).with_columns(pl.lit("i" * 100_000).alias("EventId_CF"))
+    shape = shape_of("f", "T", frame)
+    assert max(len(seen.event_id) for seen in (*shape.fields.values(), *shape.drift.values())) <= SAMPLE_CHARACTERS
+
+
+def test_fields_too_deep_to_be_decoded_are_told_and_stop_nothing():
+    deep = f'{{"a":{"[" * 5_000}{"]" * 5_000}}}'
+    shape = shape_of("f", "T", rows(extra=['{"b":1}', deep]))
+    assert list(shape.fields) == ["b"]
+    assert {name: seen.records for name, seen in shape.drift.items()} == {"bad_ExtraFields_CF": 1}
+
+
 def test_columns_are_counted_and_those_that_are_null_everywhere_left_out():
     shape = shape_of("f", "T", rows(a=[1, None, 3], b=[None] * 3, c=["", "x", "y"]))
     assert (shape.format, shape.table, shape.rows) == ("f", "T", 3)

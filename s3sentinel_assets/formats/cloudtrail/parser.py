@@ -6,6 +6,7 @@ Belongs here: recognising CloudTrail, what it needs of ``json_logs``. Does not b
 
 import re
 from collections.abc import MutableSequence, Sequence
+from operator import attrgetter
 from typing import ClassVar
 
 import msgspec
@@ -33,6 +34,7 @@ _ENVELOPE = re.compile(rb'^\{\s*"Records"\s*:\s*\[')
 # S3 and other services notify in records that look much alike, but name the source "aws:s3" and have no event id. What
 # stands deeper in an event (tags, parameters) is written by whoever made the call: it must not decide.
 _SOURCE = re.compile(rb'"eventSource"\s*:\s*"([^"]*)')
+_VERSION = attrgetter("eventVersion")
 # In this many bytes a CloudTrail record would have shown one of its keys.
 _TELLING_BYTES = 256
 _KEYS = (b'"eventVersion"', b'"eventSource"', b'"eventName"', b'"eventTime"', b'"awsRegion"', b'"userIdentity"')
@@ -52,7 +54,7 @@ class CloudTrailParser(JsonParser):
     # Insights events have neither eventSource nor eventName, events of the first years no eventCategory.
     required: ClassVar = (
         ("eventVersion", "eventType", "eventCategory"),
-        ("eventTime", "eventID", "eventName", "eventSource"),
+        ("eventVersion", "eventID", "eventName", "eventSource"),
     )
     unplaced: ClassVar = ("insightDetails", "sessionCredentialFromConsole")
     record_start: ClassVar = _RECORD_START
@@ -97,11 +99,17 @@ class CloudTrailParser(JsonParser):
         """Decodes the records, those in envelopes too: looking into every record for one would take long."""
         decoded, foreign = super()._decode(texts)
         inner = {position: event for position in foreign if (event := inner_event(bytes(texts[position]))) is not None}
-        if not inner or not isinstance(texts, MutableSequence):
-            return decoded, foreign
-        for position, event in inner.items():
-            texts[position] = event
-        return super()._decode(texts)
+        if inner and isinstance(texts, MutableSequence):
+            for position, event in inner.items():
+                texts[position] = event
+            decoded, foreign = super()._decode(texts)
+        self._callers.add(decoded.records)
+        self._tls.add(decoded.records)
+        return decoded, foreign
+
+    def _foreign(self, decoded: Decoded) -> list[int]:
+        # Nearly all have a version: that saves the closer look.
+        return [] if None not in list(map(_VERSION, decoded.records)) else super()._foreign(decoded)
 
     def time(self, frame: pl.DataFrame) -> pl.Series:
         """The field ``eventTime``."""

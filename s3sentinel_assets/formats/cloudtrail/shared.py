@@ -21,7 +21,7 @@ _QUOTED = 200
 
 
 class SharedField:
-    """One such field of many records; like `json_logs.inner.InnerDecoder`, but it gives places instead of values.
+    """One such field of many records; like `json_logs.inner.InnerDecoder`, but what it gives are places.
 
     Attributes:
         prefix: begins the names of the columns of `take`.
@@ -42,45 +42,55 @@ class SharedField:
         self._beside = attrgetter(beside) if beside else None
         self._values = SharedValues(kind, self.prefix, beside=beside)
         self._typed = TypedDecoder(kind)
+        self._noted: list[int] = []
         self._object = msgspec.json.Decoder(dict[str, msgspec.Raw])
-        # Texts that do not decode at once, with the text beside → place and what had to be changed.
-        self._odd: dict[tuple[bytes, str | None], tuple[int, Sequence[str]]] = {}
+        # Texts that do not decode at once, with the text beside → place; and what had to be changed there.
+        self._odd: dict[tuple[bytes, str | None], int] = {}
+        self._changed: dict[int, Sequence[str]] = {}
+
+    def add(self, records: Sequence[msgspec.Struct]) -> None:
+        """Notes the places of ``records``; best right after decoding, while they are in the processor's cache."""
+        texts = list(map(self._raw, records))
+        beside: Sequence[str | None] | repeat[None] = list(map(self._beside, records)) if self._beside else repeat(None)
+        try:
+            self._noted += self._values.places(texts, beside)
+        except (ValueError, RecursionError):
+            for text, other in zip(texts, beside, strict=False):
+                self._noted.append(self._place_one(text, other))
 
     def columns(
         self, records: Sequence[msgspec.Struct], flags: MutableSequence[str | None]
     ) -> tuple[dict[str, pl.Series], None]:
-        """The places, row by row with ``records``; adds to their ``flags`` what had to be changed.
+        """The places of the ``records`` noted first, which then are forgotten; adds what had to be changed to ``flags``.
 
         Returns:
             The column of places; None, as unknown members come with `take`.
         """
-        texts = list(map(self._raw, records))
-        beside: Sequence[str | None] | repeat[None] = list(map(self._beside, records)) if self._beside else repeat(None)
-        try:
-            places = self._values.places(texts, beside)
-        except (ValueError, RecursionError):
-            pairs = zip(texts, beside, strict=False)
-            places = [self._place_one(text, other, row, flags) for row, (text, other) in enumerate(pairs)]
-        return {self._column: pl.Series(places, dtype=pl.UInt32())}, None
+        noted, self._noted = self._noted[: len(records)], self._noted[len(records) :]
+        if self._changed:
+            for row, place in enumerate(noted):
+                if place in self._changed:
+                    told = flags[row].split(";") if flags[row] else []  # type: ignore[union-attr]
+                    flags[row] = ";".join([*told, *(flag for flag in self._changed[place] if flag not in told)])
+        return {self._column: pl.Series(noted, dtype=pl.UInt32())}, None
 
     def take(self) -> pl.DataFrame:
         """The distinct values since the last call, as columns; places begin at 0 again."""
         self._odd.clear()
+        self._changed.clear()
         return self._values.take()
 
-    def _place_one(self, raw: msgspec.Raw, beside: str | None, row: int, flags: MutableSequence[str | None]) -> int:
-        text = bytes(raw)
-        found = self._odd.get((text, beside))
-        if found is None:
+    def _place_one(self, raw: msgspec.Raw, beside: str | None) -> int:
+        key = bytes(raw), beside
+        place = self._odd.get(key)
+        if place is None:
             try:
                 return self._values.places([raw], [beside])[0]
             except (ValueError, RecursionError):
-                value, changed = self._decode_carefully(text)
-                found = self._odd[text, beside] = self._values.place(value, beside), changed
-        place, changed = found
-        if changed:
-            told = flags[row].split(";") if flags[row] else []  # type: ignore[union-attr]
-            flags[row] = ";".join([*told, *(flag for flag in changed if flag not in told)])
+                value, changed = self._decode_carefully(key[0])
+                place = self._odd[key] = self._values.place(value, beside)
+                if changed:
+                    self._changed[place] = changed
         return place
 
     def _decode_carefully(self, text: bytes) -> tuple[msgspec.Struct, Sequence[str]]:

@@ -4,7 +4,8 @@ Belongs here: everything that such formats have in common. Does not belong here:
 this package with a subclass of `LineParser`, mostly of `DelimitedParser`.
 """
 
-from s3sentinel_assets.formats.line_logs.delimited import DelimitedParser, Fields, read_fields, split_fields
+from s3sentinel_assets.formats.line_logs.delimited import DelimitedParser, split_fields
+from s3sentinel_assets.formats.line_logs.fields import Fields, read_fields
 from s3sentinel_assets.formats.line_logs.parser import BadLine, CarefulLines, LineParser
 
 __all__ = [

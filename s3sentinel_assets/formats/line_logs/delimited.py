@@ -1,7 +1,7 @@
 r"""Lines of fields with a separator between them, quoted or not: the base of most access and flow logs.
 
-Belongs here: cutting lines into text columns at speed, and by hand where that cannot be done. Does not belong here:
-what makes quotes good ones (``quotes``), what the fields of one format are.
+Belongs here: which lines are cut at speed and which by hand, and telling a format's lines from others. Does not belong
+here: cutting at speed (``fields``), what makes quotes good ones (``quotes``), what the fields of one format are.
 
 Good lines are cut by Polars' CSV reader, also those among bad ones. A line whose quotes do not pair up (a user agent
 with a quote in it that the writer did not escape) is cut by hand: by the format's own pattern for such lines if it has
@@ -9,156 +9,37 @@ one, else a quoted field ends at a quote that a separator or the end of the line
 is flagged ``odd_quotes``.
 """
 
-import functools
 import re
 from abc import abstractmethod
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import ClassVar
 
 import polars as pl
 
-from s3sentinel_assets.formats.extra_fields import json_object
-from s3sentinel_assets.formats.frames import EXTRA, FLAGS
+from s3sentinel_assets.formats.frames import FLAGS
+from s3sentinel_assets.formats.line_logs.fields import (
+    NOTHING,
+    SPARE,
+    Cut,
+    Fields,
+    cut_lines,
+    read_fields,
+    spare_names,
+    with_extra,
+)
 from s3sentinel_assets.formats.line_logs.parser import BOM, BadLine, CarefulLines, LineParser
-from s3sentinel_assets.formats.line_logs.quotes import pair_up, pairing_lines, split_line, surely_cut
+from s3sentinel_assets.formats.line_logs.quotes import pairing_lines, split_line, surely_cut
 from s3sentinel_assets.formats.model import Reading, Verdict
 
-__all__ = ["DelimitedParser", "Fields", "read_fields", "split_fields"]
+__all__ = ["DelimitedParser", "split_fields"]
 
-#: Columns for fields at the end of a line that nobody knows yet.
-SPARE = 12
 #: Lines that detection looks at where it must cut them.
 SNIFFED = 20
-NOTHING = "-"
 #: Fewer lines than this are cut by hand at once.
 _FEW = 12
 _ODD = "_odd"
 
 split_fields = split_line
-
-
-@dataclass(frozen=True)
-class Fields:
-    """The fields of a line, in order.
-
-    Attributes:
-        names: the format's own names, each once; a raw column is called the same.
-        required: how many of them a line must have; the others came with later versions of the format.
-        quotes: how many quotes a good line can have; empty: any number. A line with another number is cut by hand.
-        first_spare: the number, counted from 1, that people would give to the first field behind those named; None:
-            the next one. It differs where one field of the format is several here.
-    """
-
-    names: tuple[str, ...]
-    required: int
-    quotes: tuple[int, ...] = ()
-    first_spare: int | None = None
-
-
-@functools.cache
-def _spare_names(number: int) -> tuple[str, ...]:
-    return tuple(f"_spare{place}" for place in range(number))
-
-
-def read_fields(
-    data: bytes,
-    lines: int,
-    fields: Fields,
-    *,
-    separator: str = " ",
-    quoted: bool = True,
-    nothing: str = NOTHING,
-    escapes: bool = True,
-) -> pl.DataFrame | None:
-    r"""Lines as text columns, the fast way.
-
-    Args:
-        data: whole lines, each ending in LF.
-        lines: how many.
-        fields: their fields.
-        separator: one character.
-        quoted: whether fields with the separator in them stand in double quotes.
-        nothing: the text for a field without a value.
-        escapes: whether the writer puts a backslash before quotes inside of a field.
-
-    Returns:
-        A String column for each field, null for ``nothing``, empty text and absent fields, and ``_spare0`` … for fields
-        beyond them, shape (``lines``, …); None when any line needs a closer look.
-    """
-    if quoted and not pair_up(data, separator, escapes=escapes, allowed=fields.quotes):
-        return None
-    found = _read_csv(data, lines, fields, _Cut(separator, quoted=quoted, nothing=nothing))
-    if found is None or not found[1].all():
-        return None
-    return found[0]
-
-
-@dataclass(frozen=True)
-class _Cut:
-    """How the CSV reader is to cut lines."""
-
-    separator: str
-    quoted: bool
-    nothing: str
-
-
-def _read_csv(data: bytes, lines: int, fields: Fields, cut: _Cut) -> tuple[pl.DataFrame, pl.Series] | None:
-    """As `read_fields`, with a second value: which lines are long enough, Boolean."""
-    # Columns that no line has cost time; mostly all lines have as many fields as the first.
-    first = split_line(data[: data.find(b"\n")].decode(errors="replace"), cut.separator, quoted=cut.quoted)
-    spare = min(max(0, len(first) - len(fields.names)), SPARE)
-    last = fields.names[fields.required - 1]
-    if any(text not in ("", cut.nothing) for text in first[fields.required - 1 :]):
-        frame = _csv(data, lines, fields, cut, spare, nulls=[cut.nothing, ""])
-        if frame is None:
-            return None
-        enough = _long_enough(frame, last)
-        if enough.all():
-            return _without_empty(frame, fields), enough
-    # A field that is not there cannot be told from one without a value, unless the latter keeps its text.
-    frame = _csv(data, lines, fields, cut, spare, nulls=None)
-    if frame is None:
-        return None
-    enough = _long_enough(frame, last)
-    names = frame.columns
-    frame = frame.with_columns(
-        pl.when((pl.col(name) != cut.nothing) & (pl.col(name) != "")).then(name) for name in names
-    )
-    return _without_empty(frame, fields), enough
-
-
-def _csv(
-    data: bytes, lines: int, fields: Fields, cut: _Cut, spare: int, nulls: list[str] | None
-) -> pl.DataFrame | None:
-    names = (*fields.names, *_spare_names(spare))
-    try:
-        frame = pl.read_csv(
-            data,
-            separator=cut.separator,
-            has_header=False,
-            schema=dict.fromkeys(names, pl.String()),
-            null_values=nulls,
-            quote_char='"' if cut.quoted else None,
-            missing_columns="insert",
-        )
-    except pl.exceptions.PolarsError:
-        return _csv(data, lines, fields, cut, SPARE, nulls) if spare < SPARE else None
-    return frame if frame.height == lines else None
-
-
-def _long_enough(frame: pl.DataFrame, last: str) -> pl.Series:
-    """Which lines surely have the field ``last``: it or one behind it has a value."""
-    enough = frame[last].is_not_null()
-    for name in frame.columns[frame.columns.index(last) + 1 :]:
-        if enough.all():
-            break
-        enough |= frame[name].is_not_null()
-    return enough
-
-
-def _without_empty(frame: pl.DataFrame, fields: Fields) -> pl.DataFrame:
-    return frame.drop([name for name in frame.columns[len(fields.names) :] if frame[name].null_count() == frame.height])
 
 
 class DelimitedParser(LineParser[Fields]):
@@ -216,14 +97,14 @@ class DelimitedParser(LineParser[Fields]):
 
     def parse_each(self, lines: Sequence[str], layout: Fields) -> CarefulLines:
         """Lines one by one; see `LineParser.parse_each`."""
-        good, parts = list[int](), list[pl.DataFrame]()
+        good, unfit, parts = list[int](), list[int](), list[pl.DataFrame]()
         left: Sequence[int] = range(len(lines))
         if len(lines) >= _FEW:
-            good, frame = self._good_among(lines, layout)
+            good, unfit, frame = self._good_among(lines, layout)
             parts.append(frame)
-            taken = set(good)
-            left = [index for index in left if index not in taken]
-        by_hand, frame, bad = self._by_hand(lines, left, layout)
+            done = {*good, *unfit}
+            left = [index for index in left if index not in done]
+        by_hand, frame, bad = self._by_hand(lines, left, unfit, layout)
         parts.append(frame)
         order = pl.Series([*good, *by_hand], dtype=pl.Int64)
         merged = pl.concat(parts, how="diagonal") if len(parts) > 1 else frame
@@ -235,59 +116,67 @@ class DelimitedParser(LineParser[Fields]):
             merged = merged.with_columns(pl.when(odd).then(pl.lit("odd_quotes")).alias(FLAGS))
         return CarefulLines(merged.drop(_ODD), order.sort().to_list(), bad)
 
-    def _good_among(self, lines: Sequence[str], layout: Fields) -> tuple[list[int], pl.DataFrame]:
-        """The lines that the CSV reader can cut and that fit: their indices and rows."""
+    def _good_among(self, lines: Sequence[str], layout: Fields) -> tuple[list[int], list[int], pl.DataFrame]:
+        """The lines that the CSV reader can cut: the indices and rows of those that fit, the indices of the others."""
         texts = pl.Series(lines, dtype=pl.String)
         index = pl.Series(range(len(lines)), dtype=pl.Int64)
         if self.quoted:
-            pairing = pairing_lines(texts, self.separator, escapes=self.escapes, allowed=layout.quotes)
-            texts, index = texts.filter(pairing), index.filter(pairing)
+            readable = pairing_lines(texts, self.separator, escapes=self.escapes, allowed=layout.quotes)
+        else:
+            readable = texts.str.count_matches(self.separator, literal=True) < len(layout.names) + SPARE
+        texts, index = texts.filter(readable), index.filter(readable)
         found = None
         if index.len():
             data = ("\n".join(texts) + "\n").encode()
-            found = _read_csv(data, index.len(), layout, _Cut(self.separator, quoted=self.quoted, nothing=self.nothing))
+            found = cut_lines(data, index.len(), layout, Cut(self.separator, quoted=self.quoted, nothing=self.nothing))
         if found is None:
-            return [], self._frame([], layout)
+            return [], [], self._frame([], layout)
         frame, enough = found
-        fits = self._shaped(frame) & enough
-        return index.filter(fits).to_list(), frame.filter(fits).with_columns(pl.lit(value=False).alias(_ODD))
+        fits = self._shaped(frame)
+        unfit = index.filter(enough & ~fits).to_list()
+        fits &= enough
+        return index.filter(fits).to_list(), unfit, frame.filter(fits).with_columns(pl.lit(value=False).alias(_ODD))
 
     def _by_hand(
-        self, lines: Sequence[str], picked: Sequence[int], layout: Fields
+        self, lines: Sequence[str], picked: Sequence[int], unfit: Sequence[int], layout: Fields
     ) -> tuple[list[int], pl.DataFrame, list[BadLine]]:
-        """The lines ``picked``, cut by hand: the indices and rows of those that fit, and the others."""
-        good, frames, bad = list[int](), list[pl.DataFrame](), list[BadLine]()
-        left, usual = picked, True
-        while left:
-            indices, rows, again = list[int](), list[tuple[list[str], bool]](), list[int]()
-            for index in left:
-                fields, odd = self._cut(lines[index], layout) if usual else (self.cut_odd(lines[index]) or [], True)
-                if len(fields) < layout.required:
-                    again.append(index)
-                else:
-                    indices.append(index)
-                    rows.append((fields, odd))
-            frame = self._frame(rows, layout)
-            fits = self._shaped(frame)
-            good += [index for index, fit in zip(indices, fits, strict=True) if fit]
-            frames.append(frame.filter(fits))
-            again += [index for index, fit in zip(indices, fits, strict=True) if not fit]
-            # Quotes that pair up may still be another's than the writer's: "a" b" and "a" "b".
-            left = [index for index in again if usual and '"' in lines[index] and self.quoted]
-            bad += [self._bad(index, lines[index], layout) for index in set(again).difference(left)]
-            usual = False
-        if not frames:
-            return [], self._frame([], layout), []
-        merged = pl.concat(frames, how="diagonal")
-        order = pl.Series(good, dtype=pl.Int64).arg_sort()
-        return sorted(good), merged[order], sorted(bad, key=lambda line: line.index)
+        """The lines ``picked``, cut by hand: the indices and rows of those that fit, and the others.
 
-    def _bad(self, index: int, line: str, layout: Fields) -> BadLine:
-        fields = len(self._cut(line, layout)[0])
-        if fields >= layout.required:
-            return BadLine(index, f"not_{self.name}", f"the line is not one of {self.title}")
-        detail = f"the line has {fields} fields, {self.title} has at least {layout.required}"
-        return BadLine(index, "field_count", detail)
+        Those that do not fit when cut in the usual way, also the lines ``unfit``, are tried by what the format knows of
+        both their ends: quotes that pair up may be another's than the writer's.
+        """
+        good, frame, refused = self._fitting([(index, *self._cut(lines[index], layout)) for index in picked], layout)
+        frames, bad = [frame], list[BadLine]()
+        reasons = {**refused, **dict.fromkeys(unfit, f"not_{self.name}")}
+        cuts = [(index, cut, True) for index in reasons if (cut := self._cut_quoted(lines[index])) is not None]
+        if cuts:
+            mended, frame, _ = self._fitting(cuts, layout)
+            good, frames = good + mended, [*frames, frame]
+            for index in mended:
+                del reasons[index]
+        for index, reason in sorted(reasons.items()):
+            detail = f"the line is not one of {self.title}"
+            if reason == "field_count":
+                fields = len(self._cut(lines[index], layout)[0])
+                detail = f"the line has {fields} fields, {self.title} has at least {layout.required}"
+            bad.append(BadLine(index, reason, detail))
+        merged = pl.concat(frames, how="diagonal") if len(frames) > 1 else frame
+        return sorted(good), merged[pl.Series(good, dtype=pl.Int64).arg_sort()], bad
+
+    def _fitting(
+        self, cuts: Sequence[tuple[int, list[str], bool]], layout: Fields
+    ) -> tuple[list[int], pl.DataFrame, dict[int, str]]:
+        """Of lines as (index, fields, whether they were guessed): those that fit, and why the others do not."""
+        enough = [cut for cut in cuts if len(cut[1]) >= layout.required]
+        refused = {index: "field_count" for index, fields, _ in cuts if len(fields) < layout.required}
+        frame = self._frame([(fields, odd) for _, fields, odd in enough], layout)
+        fits = self._shaped(frame)
+        good = [index for (index, _, _), fit in zip(enough, fits, strict=True) if fit]
+        refused |= {index: f"not_{self.name}" for (index, _, _), fit in zip(enough, fits, strict=True) if not fit}
+        return good, frame.filter(fits), refused
+
+    def _cut_quoted(self, line: str) -> list[str] | None:
+        return self.cut_odd(line) if self.quoted and '"' in line else None
 
     def _cut(self, line: str, layout: Fields) -> tuple[list[str], bool]:
         """The fields of a line, and whether they had to be guessed."""
@@ -301,7 +190,7 @@ class DelimitedParser(LineParser[Fields]):
     def _frame(self, rows: Sequence[tuple[list[str], bool]], layout: Fields) -> pl.DataFrame:
         """Fields of lines as columns, with ``_odd``."""
         widest = max((len(fields) for fields, _ in rows), default=0)
-        names = (*layout.names, *_spare_names(max(0, widest - len(layout.names))))
+        names = (*layout.names, *spare_names(max(0, widest - len(layout.names))))
         return pl.DataFrame(
             [[*fields, *[None] * (len(names) - len(fields)), odd] for fields, odd in rows],
             schema=dict.fromkeys(names, pl.String()) | {_ODD: pl.Boolean()},
@@ -330,13 +219,3 @@ class DelimitedParser(LineParser[Fields]):
 
     def _shaped(self, frame: pl.DataFrame) -> pl.Series:
         return frame.select(self.shape(frame).fill_null(value=False).alias("fits")).to_series()
-
-
-def with_extra(frame: pl.DataFrame, first: int) -> pl.DataFrame:
-    """The spare columns as one: ``_extra``, a JSON object by place in the line, from ``first`` on; null where empty."""
-    spare = [name for name in frame.columns if name.startswith("_spare")]
-    if not spare:
-        return frame
-    places = sorted(int(name.removeprefix("_spare")) for name in spare)
-    extra = json_object({f"field_{first + place}": f"_spare{place}" for place in places})
-    return frame.with_columns(extra.alias(EXTRA)).drop(spare)

@@ -79,7 +79,7 @@ def _inside(*, escapes: bool) -> str:
 @functools.cache
 def _token(separator: str, *, escapes: bool) -> re.Pattern[str]:
     split, inside = _char(separator), _inside(escapes=escapes)
-    return re.compile(rf'"(?P<inner>(?:{inside}|"(?!{split}|\Z))*+)"(?={split}|\Z)|(?P<plain>[^{split}]*)', re.DOTALL)
+    return re.compile(rf'(?:^|{split})("(?:{inside}|"(?!{split}|\Z))*+"(?={split}|\Z)|".*|[^{split}]*)', re.DOTALL)
 
 
 def split_line(line: str, separator: str = " ", *, quoted: bool = True, escapes: bool = True) -> list[str]:
@@ -90,18 +90,23 @@ def split_line(line: str, separator: str = " ", *, quoted: bool = True, escapes:
     """
     if not quoted or '"' not in line:
         return line.split(separator)
-    token, found, at = _token(separator, escapes=escapes), list[str](), 0
-    while at <= len(line):
-        match = token.match(line, at)
-        if match is None:
-            raise AssertionError("the pattern matches anything")
-        inner = match["inner"]
-        if inner is None and line.startswith('"', at):
-            found.append(line[at + 1 :])
-            break
-        found.append(match["plain"] if inner is None else inner)
-        at = match.end() + 1
+    tokens = _token(separator, escapes=escapes).findall(line)
+    found = [token[1:-1] if token[:1] == '"' else token for token in tokens]
+    last = tokens[-1]
+    if last[:1] == '"' and not _closed(last, separator, escapes=escapes):
+        found[-1] = last[1:]
     return found
+
+
+def _closed(token: str, separator: str, *, escapes: bool) -> bool:
+    """Whether a token that begins with a quote also ends with one of its own."""
+    return len(token) > 1 and _whole(separator, escapes=escapes).fullmatch(token) is not None
+
+
+@functools.cache
+def _whole(separator: str, *, escapes: bool) -> re.Pattern[str]:
+    split, inside = _char(separator), _inside(escapes=escapes)
+    return re.compile(rf'"(?:{inside}|"(?!{split}|\Z))*+"', re.DOTALL)
 
 
 @functools.cache
