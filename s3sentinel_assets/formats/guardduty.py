@@ -18,11 +18,13 @@ from typing import ClassVar
 import msgspec
 import polars as pl
 
+from s3sentinel_assets.formats.eventbridge import judge_events
 from s3sentinel_assets.formats.frames import FLAGS, flags
 from s3sentinel_assets.formats.guardduty_asim import asim_mapping
 from s3sentinel_assets.formats.guardduty_fields import Record, Resource, Service
 from s3sentinel_assets.formats.json_logs import Inner, JsonParser, first_time, iso_time
 from s3sentinel_assets.formats.mapping import TIME, TableMapping, constant, derived, field
+from s3sentinel_assets.formats.model import Verdict
 
 __all__ = ["GuardDutyParser"]
 
@@ -34,6 +36,7 @@ class _Envelope(msgspec.Struct):
     detail: msgspec.Raw = msgspec.Raw(b"null")
 
 
+_EVENTS = ("GuardDuty Finding",)
 _ENVELOPE = msgspec.json.Decoder(_Envelope)
 # At the top of an object that has objects in it.
 _REMOTE = r'"remoteIpDetails"\s*:\s*\{(?:[^{}]|\{[^{}]*\})*?"ipAddressV[46]"\s*:\s*"([^"]+)"'
@@ -128,6 +131,11 @@ class GuardDutyParser(JsonParser):
     telling_enough: ClassVar[int] = 8
     unplaced: ClassVar = ("severity", "confidence")
     envelope_marks: ClassVar = (b'"aws.guardduty"',)
+
+    @classmethod
+    def sniff(cls, head: bytes, key: str) -> Verdict:
+        """The keys of findings, or events that bring them."""
+        return judge_events(head, "aws.guardduty", _EVENTS, cls.title) or super().sniff(head, key)
 
     def unwrap(self, text: bytes) -> Sequence[Inner] | None:
         """The ``detail`` of an EventBridge event."""

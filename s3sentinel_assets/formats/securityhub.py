@@ -24,8 +24,10 @@ from typing import ClassVar
 import msgspec
 import polars as pl
 
+from s3sentinel_assets.formats.eventbridge import judge_events
 from s3sentinel_assets.formats.json_logs import CONTEXT, TEXT, Inner, JsonParser, first_time, iso_time
 from s3sentinel_assets.formats.mapping import TIME, TableMapping, constant, derived, field
+from s3sentinel_assets.formats.model import Verdict
 from s3sentinel_assets.formats.securityhub_asim import asim_mapping
 from s3sentinel_assets.formats.securityhub_fields import (
     Action,
@@ -56,6 +58,7 @@ class _Envelope(msgspec.Struct):
     detail: _Detail | None = None
 
 
+_EVENTS = ("Security Hub Findings - ", "Findings Imported")
 _ENVELOPE = msgspec.json.Decoder(_Envelope)
 _OF_ACTION = ("actionName", "actionDescription")
 _REGION = pl.coalesce("Region", pl.col("ProductArn").str.extract(r"^arn:[^:]*:[^:]*:([^:]+):"))
@@ -163,6 +166,11 @@ class SecurityHubParser(JsonParser):
     context_keys: ClassVar = _OF_ACTION
     unplaced: ClassVar = _OF_ACTION
     envelope_marks: ClassVar = (b'"aws.securityhub"',)
+
+    @classmethod
+    def sniff(cls, head: bytes, key: str) -> Verdict:
+        """The keys of findings, or events that bring them."""
+        return judge_events(head, "aws.securityhub", _EVENTS, cls.title) or super().sniff(head, key)
 
     def unwrap(self, text: bytes) -> Sequence[Inner] | None:
         """The findings in an EventBridge event."""
