@@ -152,13 +152,10 @@ def _to_frame(format_name: str, mapping: TableMapping, raw: pl.DataFrame, identi
         made = made.select(pl.all().repeat_by(raw.height).explode())
     told: list[pl.Series] = []
     fitted = [_fitted(made[name], kinds[name], told) for name in mapping.columns]
-    event_id = placed_ids(identities)
-    if mapping.event_id is not None:
-        event_id = pl.coalesce(mapping.event_id, event_id)
     common = raw.select(
         pl.col(TIME).alias("TimeGenerated"),
         pl.col(TIME).alias(EVENT_TIME),
-        event_id.alias(EVENT_ID),
+        _event_ids(mapping, raw, identities),
         OBJECT,
         ORDINAL,
         FLAGS,
@@ -171,6 +168,14 @@ def _to_frame(format_name: str, mapping: TableMapping, raw: pl.DataFrame, identi
     columns = {name: pl.col(name) for name in prepared.columns if name not in (OBJECT, ORDINAL, FLAGS)}
     rows = conform(prepared, mapping.table, columns)
     return ParsedFrame(format_name, mapping.table, rows, _entities(mapping, raw, rows))
+
+
+def _event_ids(mapping: TableMapping, raw: pl.DataFrame, identities: Mapping[int, str]) -> pl.Series:
+    own = None if mapping.event_id is None else raw.select(mapping.event_id.alias(EVENT_ID)).to_series()
+    if own is not None and not own.null_count():
+        return own
+    placed = raw.select(placed_ids(identities).alias(EVENT_ID)).to_series()
+    return placed if own is None else own.zip_with(own.is_not_null(), placed)
 
 
 def _entities(mapping: TableMapping, raw: pl.DataFrame, rows: pl.DataFrame) -> pl.DataFrame:

@@ -33,6 +33,7 @@ FORMATS: dict[str, str] = {
     "logfmt": "s3sentinel_assets.formats.logfmt:LogfmtParser",
     "network_firewall": "s3sentinel_assets.formats.network_firewall:NetworkFirewallParser",
     "nlb": "s3sentinel_assets.formats.nlb:NlbParser",
+    "ocsf": "s3sentinel_assets.formats.ocsf.parser:OcsfParser",
     "rds_audit": "s3sentinel_assets.formats.rds_audit:RdsAuditParser",
     "route53_public": "s3sentinel_assets.formats.route53_public:Route53PublicParser",
     "route53_resolver": "s3sentinel_assets.formats.route53_resolver:Route53ResolverParser",

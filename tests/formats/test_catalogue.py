@@ -9,7 +9,7 @@ from s3sentinel_assets.ml.keys import FORMATS as SCORED
 from s3sentinel_assets.tables import table_names
 
 #: Turn on when every format of the catalogue has its parser and its mappings.
-COMPLETE = False
+COMPLETE = True
 CATALOGUED = [name for name in format_names() if name in FORMATS]
 
 

@@ -13,7 +13,7 @@ import polars as pl
 from s3sentinel_assets.formats.cloudtrail.record import OTHERS
 from s3sentinel_assets.formats.frames import EXTRA, FLAGS, flags, non_empty
 from s3sentinel_assets.formats.instants import parse_iso8601
-from s3sentinel_assets.formats.json_logs.extras import with_unplaced
+from s3sentinel_assets.formats.json_logs.extras import joined_objects, with_unplaced
 
 __all__ = [
     "ACCOUNT",
@@ -192,14 +192,13 @@ def with_shared(records: pl.DataFrame, callers: pl.DataFrame, tls: pl.DataFrame)
     )
     if known[CALLER_FLAGS].null_count() < known.height:
         made = made.with_columns(flags(pl.col(FLAGS), pl.col(CALLER_FLAGS)).alias(FLAGS))
-    extras = [column for column in (made[_CALLER_EXTRA], made[_TLS_EXTRA]) if column.null_count() < made.height]
-    if extras:
-        made = made.with_columns(_merged(EXTRA, *(column.name for column in extras)).alias(EXTRA))
+    for column in (_CALLER_EXTRA, _TLS_EXTRA):
+        if made[column].null_count() < made.height:
+            made = made.with_columns(_joined(made[EXTRA], made[column]))
     return made.drop(CALLER_FLAGS, _CALLER_EXTRA, _TLS_EXTRA)
 
 
-def _merged(*objects: str) -> pl.Expr:
-    """One JSON object of several; null where all are."""
-    members = [pl.col(name).str.strip_prefix("{").str.strip_suffix("}") for name in objects]
-    joined = pl.concat_str(*members, separator=",", ignore_nulls=True)
-    return pl.when(joined != "").then(pl.concat_str(pl.lit("{"), joined, pl.lit("}")))
+def _joined(had: pl.Series, more: pl.Series) -> pl.Series:
+    """JSON objects with the members of both; few rows have any."""
+    concerned = more.is_not_null().arg_true()
+    return had.scatter(concerned, joined_objects(had.gather(concerned), more.gather(concerned)))

@@ -17,6 +17,7 @@ __all__ = ["ENTITIES", "INSIGHT_NAME", "SERVICE", "TARGET", "with_service", "wit
 
 #: Raw columns: the service without its domain, the first thing acted upon, the call that an Insights event is about.
 SERVICE, TARGET, INSIGHT_NAME = "_service", "_target", "_insight_name"
+_INSIGHT_ACTION = "_insight_action"
 
 # Request parameters that name the thing acted upon, when the record lists no resource.
 _NAME_KEYS = (
@@ -31,7 +32,7 @@ _BYTES = r'"bytesTransferredOut"\s*:\s*(\d{1,18})'
 _INSIGHT_SOURCE = r'"eventSource"\s*:\s*"([^"\\]+)"'
 _INSIGHT_NAME = r'"eventName"\s*:\s*"([^"\\]+)"'
 
-_ACTION = pl.coalesce("eventName", pl.lit("Insight/") + pl.col(INSIGHT_NAME), pl.lit("-"))
+_ACTION = pl.coalesce("eventName", _INSIGHT_ACTION, pl.lit("-"))
 ENTITIES: dict[str, Origin] = {
     "account": derived("`recipientAccountId`, else `userIdentity.accountId`", pl.col(ACCOUNT)),
     "region": field("awsRegion"),
@@ -68,8 +69,11 @@ def with_target(raw: pl.DataFrame) -> pl.DataFrame:
 def with_service(raw: pl.DataFrame) -> pl.DataFrame:
     """Adds `SERVICE` and `INSIGHT_NAME`."""
     source, name = pl.col("eventSource"), pl.lit(None, dtype=pl.String)
-    details = pl.col("insightDetails")
+    action = name
     if raw["insightDetails"].null_count() < raw.height:
+        details = pl.col("insightDetails")
         source = pl.coalesce(source, details.str.extract(_INSIGHT_SOURCE))
         name = details.str.extract(_INSIGHT_NAME)
-    return raw.with_columns(source.str.strip_suffix(".amazonaws.com").alias(SERVICE), name.alias(INSIGHT_NAME))
+        action = pl.lit("Insight/") + name
+    service = source.str.strip_suffix(".amazonaws.com")
+    return raw.with_columns(service.alias(SERVICE), name.alias(INSIGHT_NAME), action.alias(_INSIGHT_ACTION))

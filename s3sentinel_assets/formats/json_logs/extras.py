@@ -22,20 +22,21 @@ def with_unplaced(frame: pl.DataFrame, names: Sequence[str], json_texts: Collect
         names: columns, in the order of the members.
         json_texts: those of them that hold JSON texts.
     """
+    filled = [name for name in names if frame[name].null_count() < frame.height]
+    if not filled:
+        return frame
+    # Mostly few rows have any.
+    concerned = frame.select(pl.any_horizontal(pl.col(filled).is_not_null())).to_series().arg_true()
     members: list[pl.Expr] = []
-    for name in names:
-        if frame[name].null_count() == frame.height:
-            continue
+    for name in filled:
         if name in json_texts:
             members.append(pl.concat_str(pl.lit(msgspec.json.encode(name).decode() + ":"), name))
         else:
             encoded = pl.struct(name).struct.json_encode()
             members.append(pl.when(pl.col(name).is_not_null()).then(_without_braces(encoded)))
-    if not members:
-        return frame
     joined = pl.concat_str(*members, _without_braces(pl.col(EXTRA)), separator=",", ignore_nulls=True)
-    made = pl.when(joined != "").then(pl.concat_str(pl.lit("{"), joined, pl.lit("}")))
-    return frame.with_columns(made.alias(EXTRA))
+    made = frame.select(pl.col(*filled, EXTRA).gather(concerned)).select(pl.concat_str(pl.lit("{"), joined, pl.lit("}")))
+    return frame.with_columns(frame[EXTRA].scatter(concerned, made.to_series()))
 
 
 def joined_objects(first: pl.Series, second: pl.Series) -> pl.Series:
