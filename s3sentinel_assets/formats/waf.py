@@ -22,6 +22,7 @@ import polars as pl
 
 from s3sentinel_assets.formats.json_logs import NULL, JsonParser, any_time, named_values, per_distinct
 from s3sentinel_assets.formats.mapping import TableMapping, constant, derived, field
+from s3sentinel_assets.formats.waf_asim import asim_mapping
 
 __all__ = ["WafParser"]
 
@@ -107,6 +108,36 @@ _ACCOUNT = pl.coalesce(
 _ACL_NAME = pl.coalesce(_ACL.str.extract(r"/webacl/([^/]+)"), _ACL)
 _HOST = pl.coalesce("httpRequest.host", "host")
 
+_ENTITIES = {
+    "account": derived("account in `webaclId`, else in `httpSourceId`", _ACCOUNT),
+    "region": derived("region in `webaclId`", _ACL.str.extract(r"^arn:[^:]*:[^:]*:([^:]+):")),
+    "principal": field("httpRequest.clientIp"),
+    "principal_type": constant("client"),
+    "peer": derived(
+        "account and name of the web ACL", pl.concat_str(_ACCOUNT, _ACL_NAME, separator="/", ignore_nulls=True)
+    ),
+    "service": constant("waf"),
+    "action": derived(
+        "`httpMethod`, `action`, `terminatingRuleId`",
+        pl.concat_str(
+            *(pl.col(name).fill_null("-") for name in ("httpRequest.httpMethod", "action", "terminatingRuleId")),
+            separator="/",
+        ),
+    ),
+    "target": derived("host and path of the request", pl.concat_str(_HOST, "httpRequest.uri", ignore_nulls=True)),
+    "source_ip": field("httpRequest.clientIp"),
+    "user_agent": derived("header `User-Agent`", pl.col("user-agent")),
+    "error": derived(
+        "`terminatingRuleId` of a request that was not let through",
+        pl.when(pl.col("action") != "ALLOW").then("terminatingRuleId"),
+    ),
+    "read_only": derived(
+        "whether `httpMethod` is GET, HEAD or OPTIONS",
+        pl.col("httpRequest.httpMethod").is_in(["GET", "HEAD", "OPTIONS"]),
+    ),
+    "bytes": field("requestBodySize"),
+}
+
 _NATIVE = TableMapping(
     "AWSWAF",
     {
@@ -143,35 +174,7 @@ _NATIVE = TableMapping(
         "Uri": field("httpRequest.uri"),
         "WebAclId": field("webaclId"),
     },
-    {
-        "account": derived("account in `webaclId`, else in `httpSourceId`", _ACCOUNT),
-        "region": derived("region in `webaclId`", _ACL.str.extract(r"^arn:[^:]*:[^:]*:([^:]+):")),
-        "principal": field("httpRequest.clientIp"),
-        "principal_type": constant("client"),
-        "peer": derived(
-            "account and name of the web ACL", pl.concat_str(_ACCOUNT, _ACL_NAME, separator="/", ignore_nulls=True)
-        ),
-        "service": constant("waf"),
-        "action": derived(
-            "`httpMethod`, `action`, `terminatingRuleId`",
-            pl.concat_str(
-                *(pl.col(name).fill_null("-") for name in ("httpRequest.httpMethod", "action", "terminatingRuleId")),
-                separator="/",
-            ),
-        ),
-        "target": derived("host and path of the request", pl.concat_str(_HOST, "httpRequest.uri", ignore_nulls=True)),
-        "source_ip": field("httpRequest.clientIp"),
-        "user_agent": derived("header `User-Agent`", pl.col("user-agent")),
-        "error": derived(
-            "`terminatingRuleId` of a request that was not let through",
-            pl.when(pl.col("action") != "ALLOW").then("terminatingRuleId"),
-        ),
-        "read_only": derived(
-            "whether `httpMethod` is GET, HEAD or OPTIONS",
-            pl.col("httpRequest.httpMethod").is_in(["GET", "HEAD", "OPTIONS"]),
-        ),
-        "bytes": field("requestBodySize"),
-    },
+    _ENTITIES,
 )
 
 
@@ -181,6 +184,7 @@ class WafParser(JsonParser):
     name: ClassVar[str] = "waf"
     title: ClassVar[str] = "an AWS WAF log"
     native: ClassVar[tuple[TableMapping, ...]] = (_NATIVE,)
+    asim: ClassVar[tuple[TableMapping, ...]] = (asim_mapping(_ENTITIES),)
     Record = Record
     inside: ClassVar = {"httpRequest": Request}
     required: ClassVar = ("webaclId", "httpRequest")

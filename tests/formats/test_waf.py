@@ -5,8 +5,8 @@ from datetime import UTC, datetime
 
 import pytest
 
-from s3sentinel_assets.formats import detect
-from tests.formats.parsing import parse
+from s3sentinel_assets.formats import ParseOptions, PartParser, detect
+from tests.formats.parsing import an_input, parse
 
 ACL = "arn:aws:wafv2:eu-central-1:111122223333:regional/webacl/shop/a1b2c3d4"
 QUIET = {"terminatingRule": None, "nonTerminatingMatchingRules": [], "excludedRules": None, "customerConfig": None}
@@ -219,3 +219,36 @@ def test_published_records(shared_dir):
     ]
     assert rows["RuleGroupId"].to_list() == ended
     assert rows["_flags"].null_count() == len(events)
+
+
+def test_requests_as_web_sessions():
+    blocked = {
+        "timestamp": 1_764_000_000_000,
+        "formatVersion": 1,
+        "webaclId": "arn:aws:wafv2:us-east-1:111122223333:regional/webacl/shop/a1",
+        "terminatingRuleId": "bad-bots",
+        "terminatingRuleType": "REGULAR",
+        "action": "BLOCK",
+        "httpSourceName": "ALB",
+        "httpRequest": {
+            "clientIp": "198.51.100.7",
+            "country": "DE",
+            "headers": [{"name": "Host", "value": "shop.example.com"}, {"name": "User-Agent", "value": "curl/8"}],
+            "uri": "/x",
+            "args": "a=1",
+            "httpMethod": "GET",
+        },
+    }
+    parser = PartParser("waf", ParseOptions(normalise="asim"))
+    (frame,) = parser.frames([an_input(0, json.dumps(blocked).encode())])
+    row = frame.rows.row(0, named=True)
+    assert {
+        name: row[name] for name in ("Url", "EventResult", "DvcAction", "RuleName", "SrcIpAddr", "HttpUserAgent")
+    } == {
+        "Url": "https://shop.example.com/x?a=1",
+        "EventResult": "Failure",
+        "DvcAction": "Deny",
+        "RuleName": "bad-bots",
+        "SrcIpAddr": "198.51.100.7",
+        "HttpUserAgent": "curl/8",
+    }

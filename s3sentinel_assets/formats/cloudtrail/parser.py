@@ -6,8 +6,7 @@ Belongs here: recognising CloudTrail, what it needs of ``json_logs``. Does not b
 
 import re
 from collections.abc import MutableSequence, Sequence
-from operator import attrgetter
-from typing import ClassVar
+from typing import ClassVar, cast
 
 import msgspec
 import polars as pl
@@ -34,7 +33,6 @@ _ENVELOPE = re.compile(rb'^\{\s*"Records"\s*:\s*\[')
 # S3 and other services notify in records that look much alike, but name the source "aws:s3" and have no event id. What
 # stands deeper in an event (tags, parameters) is written by whoever made the call: it must not decide.
 _SOURCE = re.compile(rb'"eventSource"\s*:\s*"([^"]*)')
-_VERSION = attrgetter("eventVersion")
 # In this many bytes a CloudTrail record would have shown one of its keys.
 _TELLING_BYTES = 256
 _KEYS = (b'"eventVersion"', b'"eventSource"', b'"eventName"', b'"eventTime"', b'"awsRegion"', b'"userIdentity"')
@@ -65,8 +63,17 @@ class CloudTrailParser(JsonParser):
     ) -> None:
         """``window``: decoded bytes of an object held at once."""
         super().__init__(options, strays, window=window)
-        self._callers = SharedField("userIdentity", Identity, CALLER, beside=RECIPIENT)
-        self._tls = SharedField("tlsDetails", TlsDetails, TLS)
+        self._callers = SharedField(
+            "userIdentity",
+            Identity,
+            CALLER,
+            lambda records: [record.userIdentity for record in records],
+            beside=RECIPIENT,
+            read_beside=lambda records: [record.recipientAccountId for record in records],
+        )
+        self._tls = SharedField(
+            "tlsDetails", TlsDetails, TLS, lambda records: [record.tlsDetails for record in records]
+        )
         self._inner = [self._callers, self._tls]
 
     @classmethod
@@ -109,7 +116,8 @@ class CloudTrailParser(JsonParser):
 
     def _foreign(self, decoded: Decoded) -> list[int]:
         # Nearly all have a version: that saves the closer look.
-        return [] if None not in list(map(_VERSION, decoded.records)) else super()._foreign(decoded)
+        versions = [record.eventVersion for record in cast(Sequence[Record], decoded.records)]
+        return super()._foreign(decoded) if None in versions else []
 
     def time(self, frame: pl.DataFrame) -> pl.Series:
         """The field ``eventTime``."""

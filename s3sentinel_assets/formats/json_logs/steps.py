@@ -77,7 +77,8 @@ class Step:
         self.flags += decoded.flags
         self.extras += decoded.extras
         self.objects += [batch.reading.object_id] * len(decoded.records)
-        self.ordinals += [batch.ordinals[position] for position in positions]
+        whole = len(positions) == len(batch.texts)
+        self.ordinals += batch.ordinals if whole else [batch.ordinals[position] for position in positions]
         if batch.contexts is None:
             self.contexts += [{}] * len(decoded.records)
         else:
