@@ -15,7 +15,7 @@ from s3sentinel_assets.formats.instants import END_EPOCH_SECOND
 
 __all__ = ["parse_clf_times"]
 
-_ZONE = re.compile(r"([+-])(\d\d):?(\d\d)\]")
+_ZONE = re.compile(r"([+-])([01]\d|2[0-3]):?([0-5]\d)\]")
 _MINUTES = 60
 
 

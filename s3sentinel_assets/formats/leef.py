@@ -118,9 +118,10 @@ class LeefParser(TextLineParser):
         return timed.drop("stamp", "time_format")
 
 
-def _character(text: str) -> str:
-    """The delimiter that is meant by ``^``, ``0x5E`` or ``x5E``."""
-    return text if len(text) == 1 else chr(int(text.partition("x")[2], 16))
+def _character(text: str) -> str | None:
+    """The delimiter that is meant by ``^``, ``0x5E`` or ``x5E``; None for half a surrogate pair, which is none."""
+    made = text if len(text) == 1 else chr(int(text.partition("x")[2], 16))
+    return None if "\ud800" <= made <= "\udfff" else made
 
 
 def _pairs(attributes: pl.DataFrame) -> pl.DataFrame:

@@ -215,7 +215,10 @@ def _offset(text: str) -> int | None:
     if text[0] not in "+-":
         return None
     digits = text[1:].replace(":", "")
-    minutes = int(digits[:2]) * 60 + int(digits[2:] or 0)
+    hours, rest = int(digits[:2]), int(digits[2:] or 0)
+    if hours > 23 or rest > 59:
+        return None
+    minutes = hours * 60 + rest
     return minutes if text[0] == "+" else -minutes
 
 

@@ -34,7 +34,7 @@ def subscription(*events: Any, group: str = "/app", **changes: Any) -> bytes:
 
 
 def packed(data: bytes) -> bytes:
-    return json.dumps({"awslogs": {"data": base64.b64encode(gzip.compress(data)).decode()}}).encode()
+    return json.dumps({"awslogs": {"data": base64.b64encode(gzip.compress(data, mtime=0)).decode()}}).encode()
 
 
 def rows(parsed: Parsed) -> dict[str, list[int]]:
@@ -94,9 +94,9 @@ def test_an_object_of_control_messages_alone_holds_no_record():
     [
         ("!!", "bad_base64"),
         (base64.b64encode(b"plain text").decode(), "corrupt_gzip"),
-        (base64.b64encode(gzip.compress(CONTROL)[:-12]).decode(), "truncated_gzip"),
-        (base64.b64encode(gzip.compress(b'{"a":1}')).decode(), "not_cloudwatch_logs"),
-        (base64.b64encode(gzip.compress(b"rubbish")).decode(), "not_cloudwatch_logs"),
+        (base64.b64encode(gzip.compress(CONTROL, mtime=0)[:-12]).decode(), "truncated_gzip"),
+        (base64.b64encode(gzip.compress(b'{"a":1}', mtime=0)).decode(), "not_cloudwatch_logs"),
+        (base64.b64encode(gzip.compress(b"rubbish", mtime=0)).decode(), "not_cloudwatch_logs"),
     ],
 )
 def test_a_packed_record_that_cannot_be_unpacked_is_one_reject(data, reason):

@@ -57,6 +57,9 @@ def test_the_delimiter_of_version_two():
     ]
     made = rows(read(lines(*(f"LEEF:2.0|V|P|1|E|{end}" for end in ends))))
     assert [one["AdditionalExtensions"] for one in made] == ["a=1;b=2"] * len(ends)
+    # Half a surrogate pair is no character.
+    [made_so] = rows(read(lines("LEEF:2.0|V|P|1|E|xD800|a=1\tb=2")))
+    assert made_so["AdditionalExtensions"] == "a=1;b=2"
     # In version 1.0 it is a tab, whatever stands there.
     assert row("LEEF:1.0|V|P|1|E|^|a=1^b=2")["AdditionalExtensions"] == "^|a=1^b=2"
 

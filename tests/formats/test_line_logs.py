@@ -126,6 +126,12 @@ def test_nothing(content):
     assert read(content)[0][0].counted == 0
 
 
+def test_a_line_of_countless_fields_is_no_new_version():
+    (reading,), rows = read(b"1 a x" + b" y" * 90 + b"\n2 b x" + b" y" * 5_000 + b'\n3 c x "' + b' "' * 2_001 + b"\n4 d\n")
+    assert [row[2] for row in rows] == ["a", "d"]
+    assert [(ordinal, reason) for ordinal, _, reason, _ in reading.rejects] == [(1, "field_count"), (2, "field_count")]
+
+
 def test_a_bad_line_is_rejected_alone_with_its_bytes_and_offset():
     (reading,), rows = read(b"1 a\nbad\r\n\n3 c\nx d\n2000000001 e\n4 f\n")
     assert [row[1] for row in rows] == [0, 2, 5]

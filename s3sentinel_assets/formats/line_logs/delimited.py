@@ -37,6 +37,8 @@ __all__ = ["DelimitedParser", "split_fields"]
 SNIFFED = 20
 #: Fewer lines than this are cut by hand at once.
 _FEW = 12
+#: A line with so many fields more than are known is no newer version of the format. Each field is a column.
+_MOST_SPARE = 100
 _ODD = "_odd"
 
 split_fields = split_line
@@ -157,8 +159,9 @@ class DelimitedParser(LineParser[Fields]):
         for index, reason in sorted(reasons.items()):
             detail = f"the line is not one of {self.title}"
             if reason == "field_count":
-                fields = len(self._cut(lines[index], layout)[0])
-                detail = f"the line has {fields} fields, {self.title} has at least {layout.required}"
+                fields, most = len(self._cut(lines[index], layout)[0]), _most(layout)
+                bounds = f"at most {most}" if fields > most else f"at least {layout.required}"
+                detail = f"the line has {fields} fields, {self.title} has {bounds}"
             bad.append(BadLine(index, reason, detail))
         merged = pl.concat(frames, how="diagonal") if len(frames) > 1 else frame
         return sorted(good), merged[pl.Series(good, dtype=pl.Int64).arg_sort()], bad
@@ -167,8 +170,9 @@ class DelimitedParser(LineParser[Fields]):
         self, cuts: Sequence[tuple[int, list[str], bool]], layout: Fields
     ) -> tuple[list[int], pl.DataFrame, dict[int, str]]:
         """Of lines as (index, fields, whether they were guessed): those that fit, and why the others do not."""
-        enough = [cut for cut in cuts if len(cut[1]) >= layout.required]
-        refused = {index: "field_count" for index, fields, _ in cuts if len(fields) < layout.required}
+        most = _most(layout)
+        enough = [cut for cut in cuts if layout.required <= len(cut[1]) <= most]
+        refused = {index: "field_count" for index, fields, _ in cuts if not layout.required <= len(fields) <= most}
         frame = self._frame([(fields, odd) for _, fields, odd in enough], layout)
         fits = self._shaped(frame)
         good = [index for (index, _, _), fit in zip(enough, fits, strict=True) if fit]
@@ -219,3 +223,8 @@ class DelimitedParser(LineParser[Fields]):
 
     def _shaped(self, frame: pl.DataFrame) -> pl.Series:
         return frame.select(self.shape(frame).fill_null(value=False).alias("fits")).to_series()
+
+
+def _most(layout: Fields) -> int:
+    """How many fields a line may have."""
+    return len(layout.names) + _MOST_SPARE
