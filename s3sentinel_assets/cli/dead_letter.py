@@ -4,7 +4,6 @@ Belongs here: options and what is printed. Does not belong here: the change itse
 """
 
 import contextlib
-import json
 import sys
 from collections.abc import Iterator
 from dataclasses import asdict
@@ -14,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from s3sentinel_assets.cli.backfill import parse_hour
+from s3sentinel_assets.cli.printable import json_line
 
 if TYPE_CHECKING:
     from s3sentinel_assets.config import Config
@@ -49,7 +49,7 @@ def list_(
             dead = count_dead_letters(connection, source, hour and parse_hour(hour), reason)
     if as_json:
         for entry in dead:
-            sys.stdout.write(json.dumps(asdict(entry), ensure_ascii=False) + "\n")
+            sys.stdout.write(json_line(asdict(entry)) + "\n")
     elif not dead:
         typer.echo("no dead letters")
     else:

@@ -4,12 +4,13 @@ Belongs here: options and what is printed. Does not belong here: understanding m
 """
 
 import contextlib
-import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+
+from s3sentinel_assets.cli.printable import json_line
 
 if TYPE_CHECKING:
     from s3sentinel_assets.pipeline.runtime import Runtime
@@ -53,7 +54,7 @@ def list_(
     if as_json:
         for entry in kept:
             times = {name: _instant(entry[name]) or None for name in ("received_at", "dropped_at")}
-            typer.echo(json.dumps(entry | times, ensure_ascii=False))
+            typer.echo(json_line(entry | times))
     elif not kept:
         typer.echo("no notification needs attention")
     else:
@@ -114,7 +115,7 @@ def queues(config: _ConfigFile = None, as_json: _Json = False) -> None:
             )
     if as_json:
         for row in rows:
-            typer.echo(json.dumps(row, ensure_ascii=False))
+            typer.echo(json_line(row))
     elif not rows:
         typer.echo("no source has a queue; set queue_url to be woken by notifications")
     else:

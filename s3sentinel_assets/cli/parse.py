@@ -196,8 +196,14 @@ def _remark(report: "ObjectReport", rejects: list[dict[str, Any]], detection: "D
     if report.note:
         parts.append(report.note)
     if detection is not None:
-        parts += [f"{name} {confidence:.2f}: {why}" for name, confidence, why in detection.considered]
+        parts += [f"{name} {confidence:.2f}: {why}" for name, confidence, why in _worth_telling(detection)]
     return "\n".join(parts)
+
+
+def _worth_telling(detection: "Detection") -> list[tuple[str, float, str]]:
+    """The formats that the content could be, at least the likeliest two."""
+    possible = [entry for entry in detection.considered if entry[1] > 0]
+    return possible if len(possible) > 1 else list(detection.considered[:2])
 
 
 def _first(rejects: list[dict[str, Any]], reason: str) -> int:

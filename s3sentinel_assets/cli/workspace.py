@@ -4,13 +4,14 @@ Belongs here: the options and what the user reads. Does not belong here: the ser
 """
 
 import contextlib
-import json
 import sys
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NamedTuple, NoReturn
 
 import typer
+
+from s3sentinel_assets.cli.printable import json_line
 
 if TYPE_CHECKING:
     from s3sentinel_assets.config import SentinelSettings
@@ -108,7 +109,7 @@ def query(
     if as_json:
         for row in answer.rows:
             values = dict(zip(answer.columns, map(_plain, row), strict=True))
-            sys.stdout.write(json.dumps(values, ensure_ascii=False) + "\n")
+            sys.stdout.write(json_line(values) + "\n")
     else:
         _print_table(answer)
 

@@ -47,9 +47,9 @@ FIELDS = Fields(
     required=12,
     quotes=(2, 4),
 )
-_DURATION, _STATUS, _NUMBER = r"^-?\d+(?:\.\d+)?$", r"^\d{3}$", r"^-?\d+$"
+_DURATION, _STATUS, _NUMBER = r"^-?\d+(?:\.\d+)?$", r"^(?:0|\d{3})$", r"^-?\d+$"
 _START = re.compile(
-    rb"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\S* [A-Za-z0-9-]{1,32} \S+:\d+ \S+ (?:-?[\d.]+ ){3}(?:\d{3}|-) (?:\d{3}|-) "
+    rb"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\S* [A-Za-z0-9-]{1,32} \S+:\d+ \S+ (?:-?[\d.]+ ){3}(?:\d{3}|-) (?:\d{3}|[0-]) "
     rb'-?\d+ -?\d+ "'
 )
 #: What may stand before, in and behind the two fields that a client fills.

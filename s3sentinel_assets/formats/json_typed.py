@@ -25,7 +25,7 @@ from typing import Any, Generic, NamedTuple, TypeVar, get_args
 
 import msgspec
 
-__all__ = ["INT64", "NULL", "PlannedField", "TypedDecoder", "Undecodable", "plan_of"]
+__all__ = ["INT64", "NULL", "PlannedField", "TypedDecoder", "Undecodable", "plan_of", "quoted"]
 
 NULL = msgspec.Raw(b"null")
 #: The whole numbers that a column can hold.
@@ -45,6 +45,11 @@ _PAIR_LENGTH = 12
 _NOT_FINITE = re.compile(rb'"(?:[^"\\]++|\\.)*+"|(-?\b(?:NaN|Infinity)\b)', re.DOTALL)
 
 T = TypeVar("T", bound=msgspec.Struct)
+
+
+def quoted(text: str) -> str:
+    """A value as a flag may quote it: short, and without the separator of flags."""
+    return text[:_QUOTED].replace(";", ",")
 
 
 @dataclass(frozen=True)
@@ -193,7 +198,7 @@ class TypedDecoder(Generic[T]):
             if text.startswith((b"{", b"[")):
                 flags.append(f"drift:{path}")
             return text.decode()
-        flags.append(f"drift:{path}={text.decode()[:_QUOTED]}")
+        flags.append(f"drift:{path}={quoted(text.decode())}")
         return None
 
 

@@ -20,6 +20,7 @@ import polars as pl
 from s3sentinel_assets.formats.asim_values import host_part, ip_version, whole_url
 from s3sentinel_assets.formats.clf_time import parse_clf_times
 from s3sentinel_assets.formats.extra_fields import json_object, with_named_extra
+from s3sentinel_assets.formats.frames import FLAGS, flags
 from s3sentinel_assets.formats.instants import parse_iso8601
 from s3sentinel_assets.formats.line_logs import BadLine, CarefulLines, DelimitedParser, Fields, split_fields
 from s3sentinel_assets.formats.mapping import TableMapping, constant, derived, field
@@ -46,11 +47,16 @@ _START = re.compile(
     rf'[^\s"]+ [^\s"]+ [^"\[]{{1,256}}(?:{_CLF}|{_ISO}) "'.encode() + rb'.*?" (?:\d{3}|-) (?:\d+|-)(?:\s|$)'
 )
 #: A name or address in the second place can only be the client's, so that the first is the virtual host.
-_VHOST, _ISO_TIME = r"^[^ ]+ [^ ]*[.:][^ ]* [^ ]+ [^ ]+ \[", r"^(?:[^ ]+ ){3,4}\[\d{4}-"
+_VHOST, _ISO_TIME = r"^[^ ]*[^ ,] [^ ]*[.:][^ ]* [^ ]+ [^ ]+ \[", r"^(?:[^ ]+ ){3,4}\[\d{4}-"
+#: Instead of one client the list of an ``X-Forwarded-For`` header, the client first.
+_LISTED = re.compile(r"((?:[0-9A-Fa-f:.]+|unknown)(?:, ?[0-9A-Za-z.:_-]+)+) (.*)")
 #: A user name may have blanks in it, and a request quotes.
 _ODD = re.compile(r'([^ ]+) ([^ ]+) (.{1,256}?) (\[[^\] ]+) ([^\] ]+\]) "(.*?)" (-|\d{3}) (-|\d+)(?: (.*))?')
 _STATUS, _NUMBER = r"^\d{3}$", r"^\d+$"
+_ADDRESS = re.compile(r"[0-9A-Fa-f:]*[.:][0-9A-Fa-f.:]*[.:][0-9A-Fa-f.:]*")
 _ADDRESSES = r"^(?:[0-9A-Fa-f.:]*[.:][0-9A-Fa-f.:]*[.:][0-9A-Fa-f.:]*|unknown)(?:, ?[0-9A-Za-z.:_-]+)*$"
+#: How a request ends: behind it a client's own quotes have shifted the fields.
+_REQUEST_END = r" HTTP/\d(?:\.\d)?$"
 _XFF, _SCHEME, _AS_IP, _AS_NAME = "_forwarded_for", "_scheme", "_host_ip", "_host_name"
 
 ENTITIES = request_entities(
@@ -144,11 +150,13 @@ class WebAccessParser(DelimitedParser):
 
     def cut_odd(self, line: str) -> list[str] | None:
         """Time, status and size are told from what clients can write; a virtual host goes with the ordinary cut."""
-        found = _ODD.fullmatch(line)
-        if found is None or re.match(_VHOST, line) is not None:
+        listed = _LISTED.fullmatch(line)
+        found = _ODD.fullmatch(f"- {listed[2]}" if listed else line)
+        # An address in the second place is the client's: there is a virtual host, and a user name with blanks.
+        if found is None or re.match(_VHOST, line) is not None or _ADDRESS.fullmatch(found[2]):
             return None
-        *fields, rest = found.groups()
-        return [*fields, *(split_fields(rest) if rest else [])]
+        host, *fields, rest = found.groups()
+        return [listed[1] if listed else host, *fields, *(split_fields(rest) if rest else [])]
 
     def shape(self, frame: pl.DataFrame) -> pl.Expr:
         """A time in brackets, and a status and a size behind the request."""
@@ -175,6 +183,7 @@ class WebAccessParser(DelimitedParser):
         raw = with_parts(raw, "request", split_request, (METHOD, TARGET, PROTOCOL))
         if "vhost" not in raw.columns:
             raw = raw.with_columns(pl.lit(None, dtype=pl.String).alias("vhost"))
+        raw = _with_one_client(_with_shifts_told(raw))
         address, listed = ip_version("host").is_not_null(), pl.col("behind_agent").str.contains(_ADDRESSES)
         other, first = pl.when(~listed).then("behind_agent"), pl.col("vhost").is_null()
         raw = raw.with_columns(
@@ -190,3 +199,26 @@ class WebAccessParser(DelimitedParser):
             .alias(_SCHEME),
         )
         return with_named_extra(raw, ["field_10", "field_11"])
+
+
+def _with_shifts_told(raw: pl.DataFrame) -> pl.DataFrame:
+    """Flags rows where what looks like the end of a request stands behind the request, whose quotes pair up."""
+    late = (pl.col(name).str.contains(_REQUEST_END) for name in ("referer", "agent", "behind_agent"))
+    shifted = pl.any_horizontal(late).fill_null(value=False) & ~pl.col(FLAGS).str.contains("odd_quotes").fill_null(
+        value=False
+    )
+    if not raw.select(shifted.any()).item():
+        return raw
+    told = pl.when(shifted).then(pl.lit("odd_quotes"))
+    return raw.with_columns(flags(pl.col(FLAGS), told).alias(FLAGS))
+
+
+def _with_one_client(raw: pl.DataFrame) -> pl.DataFrame:
+    """The first of listed clients as the client, the list as that of an ``X-Forwarded-For`` header."""
+    listed = raw["host"].str.contains(",", literal=True).fill_null(value=False)
+    if not listed.any():
+        return raw
+    return raw.with_columns(
+        pl.when(listed).then(pl.col("host").str.extract(r"^([^,]*)")).otherwise("host").alias("host"),
+        pl.when(listed & pl.col("behind_agent").is_null()).then("host").otherwise("behind_agent").alias("behind_agent"),
+    )

@@ -136,3 +136,12 @@ def test_published_lines(shared_dir):
     lines = [case["message"] for case in cases if case["pattern"] == "ELB_ACCESS_LOG"]
     assert {detect(each.encode()).format for each in lines} == {"elb"}
     assert parsed(*lines).rows["Url"].to_list()[1] == "https://media.xxxyyyzzz.com:443/videos/F4_M-T4X0MM6Hvy1PFHesw"
+
+
+def test_a_request_that_no_backend_answered_has_zero_for_its_status():
+    text = '2026-11-23T23:39:43.945958Z lb 192.0.2.39:2817 - -1 -1 -1 503 0 0 0 "GET http://a.example:80/ HTTP/1.1" '
+    found = parse(text.encode() + b'"curl" - -\n')
+    assert (found.report.format, found.report.rejected) == ("elb", 0)
+    assert found.rows.select("EventResult", "EventResultDetails", "EventOriginalResultDetails").rows() == [
+        ("Failure", "503", "0")
+    ]

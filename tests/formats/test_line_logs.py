@@ -127,7 +127,9 @@ def test_nothing(content):
 
 
 def test_a_line_of_countless_fields_is_no_new_version():
-    (reading,), rows = read(b"1 a x" + b" y" * 90 + b"\n2 b x" + b" y" * 5_000 + b'\n3 c x "' + b' "' * 2_001 + b"\n4 d\n")
+    (reading,), rows = read(
+        b"1 a x" + b" y" * 90 + b"\n2 b x" + b" y" * 5_000 + b'\n3 c x "' + b' "' * 2_001 + b"\n4 d\n"
+    )
     assert [row[2] for row in rows] == ["a", "d"]
     assert [(ordinal, reason) for ordinal, _, reason, _ in reading.rejects] == [(1, "field_count"), (2, "field_count")]
 

@@ -259,3 +259,20 @@ def test_published_messages(shared_dir, name):
     lines = [case["message"] for case in cases if case["pattern"] == "HTTPD_COMBINEDLOG"]
     assert {detect(each.encode()).format for each in lines} == {"web_access"}
     assert parsed(*lines).rows["EventResultDetails"].to_list() == ["200", "400", None]
+
+
+def test_a_list_of_clients_in_front():
+    row = filled('192.0.2.8, 10.0.0.7 - - [10/Oct/2026:13:55:36 -0700] "GET / HTTP/1.1" 200 5 "-" "x"\n')
+    assert (row["SrcIpAddr"], row["HttpRequestXff"]) == ("192.0.2.8", "192.0.2.8, 10.0.0.7")
+    assert "HttpHost" not in row
+
+
+def test_a_virtual_host_and_a_name_with_blanks_are_not_guessed():
+    assert parse(
+        text(line(WEB)) + b'a.example 192.0.2.8 - b c [10/Oct/2026:13:55:36 -0700] "GET / HTTP/1.1" 200 5\n'
+    ).reasons()
+
+
+def test_quotes_of_a_client_that_pair_up_are_told():
+    quoted = '192.0.2.8 - - [10/Oct/2026:13:55:36 -0700] "GET /a" 500 9 "x HTTP/1.1" 200 5 "-" "y"\n'
+    assert parse((quoted * 20).encode()).rows["_flags"].to_list() == ["odd_quotes"] * 20

@@ -1,14 +1,14 @@
 """CloudTrail events → ASIM: signing in to the Authentication table, all else to the Audit table.
 
-Source: Microsoft, "ASIM Audit Event / Authentication normalization schema reference" (learn.microsoft.com/azure/sentinel/
-normalization-schema-audit, -authentication); AWS, "AWS Management Console sign-in events" and "IAM Identity Center
-sign-in events in CloudTrail" (docs.aws.amazon.com/awscloudtrail/latest/userguide/
+Source: Microsoft, "ASIM Audit Event / Authentication normalization schema reference" (learn.microsoft.com/azure/
+sentinel/normalization-schema-audit, -authentication); AWS, "AWS Management Console sign-in events" and "IAM Identity
+Center sign-in events in CloudTrail" (docs.aws.amazon.com/awscloudtrail/latest/userguide/
 cloudtrail-event-reference-aws-console-sign-in-events.html, docs.aws.amazon.com/singlesignon/latest/userguide/
 understanding-sign-in-events.html).
 
 Belongs here: these two mappings. Does not belong here: the native table (``columns``), the verbs (``verbs``).
 
-What has no column in ASIM is in ``AdditionalFields`` under its own name. A role's user name is that of role and session.
+What has no column in ASIM is in ``AdditionalFields`` under its own name. A role's user name is role and session.
 """
 
 import polars as pl
@@ -68,8 +68,8 @@ _USERNAME = derived(
     ),
 )
 _USER_TYPE = derived(
-    "`userIdentity.type`: Admin for the root user, Service for an AWS service, Service Principal for roles, Regular for "
-    "people, also behind a role; Other",
+    "`userIdentity.type`: Admin for the root user, Service for an AWS service, Service Principal for roles, Regular "
+    "for people, also behind a role; Other",
     pl.when(_KIND == "Root")
     .then(pl.lit("Admin"))
     .when(_KIND == "AWSService")
@@ -125,10 +125,9 @@ _SIGN_IN_NAMES = (
     *("SwitchRole", "ExitRole", "RenewRole", "GetSigninToken", "Logout", "Authenticate", "Federate"),
 )
 _ASSUME_NAMES = ("AssumeRoleWithSAML", "AssumeRoleWithWebIdentity", "GetFederationToken")
-_SIGN_IN = (
-    _SOURCE.is_in(["signin.amazonaws.com", "sso.amazonaws.com"])
-    & (_NAME.is_in(_SIGN_IN_NAMES) | (pl.col("eventType") == "AwsConsoleSignIn"))
-) | ((_SOURCE == "sts.amazonaws.com") & _NAME.is_in(_ASSUME_NAMES))
+_SIGN_IN = (_SOURCE.is_in(["signin.amazonaws.com", "sso.amazonaws.com"]) & _NAME.is_in(_SIGN_IN_NAMES)) | (
+    (_SOURCE == "sts.amazonaws.com") & _NAME.is_in(_ASSUME_NAMES)
+)
 
 _OUTCOME = (
     r'"(?:ConsoleLogin|CheckMfa|SwitchRole|ExitRole|RenewRole|CredentialVerification|UserAuthentication)"\s*:\s*"(\w+)"'

@@ -42,7 +42,7 @@ class CloudTrailParser(JsonParser):
     """Parses ``{"Records":[…]}``, bare arrays and JSON lines of CloudTrail events, also those in `envelopes`."""
 
     name: ClassVar[str] = "cloudtrail"
-    title: ClassVar[str] = "AWS CloudTrail"
+    title: ClassVar[str] = "an AWS CloudTrail event"
     native: ClassVar[tuple[TableMapping, ...]] = (NATIVE,)
     asim: ClassVar[tuple[TableMapping, ...]] = ASIM
     native_event_ids: ClassVar[bool] = True

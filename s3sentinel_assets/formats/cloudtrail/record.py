@@ -2,10 +2,12 @@
 
 Source: AWS, "CloudTrail record contents for management, data, and network activity events", "CloudTrail userIdentity
 element" and "CloudTrail record contents for Insights events for trails" (docs.aws.amazon.com/awscloudtrail/latest/
-userguide/cloudtrail-event-reference-record-contents.html, …-user-identity.html, cloudtrail-insights-fields-trails.html).
+userguide/cloudtrail-event-reference-record-contents.html, …-user-identity.html and
+cloudtrail-insights-fields-trails.html).
 
-Belongs here: types only. Names are AWS's own. Fields that are not named here (``addendum``, ``eventContext``, ``edgeDeviceDetails``, ``vpcEndpointAccountId``, whatever AWS adds) are kept as they
-come: those of the record by ``json_logs``, those of the two shared objects in their field ``others``.
+Belongs here: types only. Names are AWS's own. Fields that are not named here (``addendum``, ``eventContext``,
+``edgeDeviceDetails``, ``vpcEndpointAccountId``, whatever AWS adds) are kept as they come: those of the record by
+``json_logs``, those of the two shared objects in their field ``others``.
 """
 
 import msgspec

@@ -1,4 +1,4 @@
-"""The objects that many records have in common, ``userIdentity`` and ``tlsDetails``: each distinct text is decoded once.
+"""The objects that many records have in common, ``userIdentity`` and ``tlsDetails``: each text is decoded once.
 
 Belongs here: from such a field to the places of its values among the distinct ones, drift and unknown members of these
 objects. Does not belong here: what is computed from the values (``callers``), the record itself (``json_logs``).
@@ -12,11 +12,9 @@ import msgspec
 import polars as pl
 
 from s3sentinel_assets.formats.json_shared import SharedValues
-from s3sentinel_assets.formats.json_typed import TypedDecoder, Undecodable, plan_of
+from s3sentinel_assets.formats.json_typed import TypedDecoder, Undecodable, plan_of, quoted
 
 __all__ = ["SharedField"]
-
-_QUOTED = 200
 
 
 class SharedField:
@@ -70,7 +68,7 @@ class SharedField:
     def columns(
         self, records: Sequence[msgspec.Struct], flags: MutableSequence[str | None]
     ) -> tuple[dict[str, pl.Series], None]:
-        """The places of the ``records`` noted first, which then are forgotten; adds what had to be changed to ``flags``.
+        """The places of the ``records``, those noted first, which then are forgotten; tells in ``flags`` of changes.
 
         Returns:
             The column of places; None, as unknown members come with `take`.
@@ -106,7 +104,7 @@ class SharedField:
         made: Any = self._kind()
         found = self._typed.members(text)
         if isinstance(found, Undecodable):
-            return made, [f"drift:{self._name}={text.decode(errors='replace')[:_QUOTED]}"]
+            return made, [f"drift:{self._name}={quoted(text.decode(errors='replace'))}"]
         values, changed = found
         self._typed.fill(made, values, changed, self.prefix)
         unknown = self._unknown(self._kind, values, self.prefix)

@@ -34,16 +34,18 @@ _VERBS = {
 }
 
 
-def event_type(name: str, read_only: str) -> pl.Expr:
+def event_type(name: str, read_only: str | None = None) -> pl.Expr:
     """``EventType`` of an audit event, never null.
 
     Args:
         name: String column with the call's name, such as ``RunInstances``.
-        read_only: Boolean column.
+        read_only: Boolean column that says whether nothing was changed; None: there is none.
     """
     # The verb ends where the next word begins, so that Listen is no List; of two that fit the longer is meant.
     found = [
         pl.when(pl.col(name).str.contains(rf"^(?:{verbs})(?:[A-Z0-9_]|$)")).then(pl.lit(kind))
         for kind, verbs in _VERBS.items()
     ]
-    return pl.coalesce(*found, pl.when(read_only).then(pl.lit("Read")), pl.lit("Other"))
+    if read_only is not None:
+        found.append(pl.when(read_only).then(pl.lit("Read")))
+    return pl.coalesce(*found, pl.lit("Other"))

@@ -35,7 +35,8 @@ def with_unplaced(frame: pl.DataFrame, names: Sequence[str], json_texts: Collect
             encoded = pl.struct(name).struct.json_encode()
             members.append(pl.when(pl.col(name).is_not_null()).then(_without_braces(encoded)))
     joined = pl.concat_str(*members, _without_braces(pl.col(EXTRA)), separator=",", ignore_nulls=True)
-    made = frame.select(pl.col(*filled, EXTRA).gather(concerned)).select(pl.concat_str(pl.lit("{"), joined, pl.lit("}")))
+    rows = frame.select(pl.col(*filled, EXTRA).gather(concerned))
+    made = rows.select(pl.concat_str(pl.lit("{"), joined, pl.lit("}")))
     return frame.with_columns(frame[EXTRA].scatter(concerned, made.to_series()))
 
 

@@ -19,11 +19,10 @@ import polars as pl
 from s3sentinel_assets.formats.frames import EXTRA
 from s3sentinel_assets.formats.json_columns import UNFIT_ERRORS, columns_of, fits_columns
 from s3sentinel_assets.formats.json_logs.decoding import ABSENT, LEARNED, LEARNED_FIELDS
-from s3sentinel_assets.formats.json_typed import TypedDecoder, Undecodable, plan_of
+from s3sentinel_assets.formats.json_typed import TypedDecoder, Undecodable, plan_of, quoted
 
 __all__ = ["InnerDecoder"]
 
-_QUOTED = 200
 # As in ``decoding``; a dot would make it look like a member of another one.
 _LEARNABLE = re.compile(r'[^".\\\x00-\x1f]{1,200}')
 _MEMBERS = msgspec.json.Decoder(dict[str, msgspec.Raw])
@@ -129,7 +128,7 @@ class InnerDecoder:
         if isinstance(found, Undecodable):
             written = text.decode(errors="replace")
             extra = _member(self._name, written) if self._keep_unknown and text != b"null" else None
-            return _Odd(made, [f"drift:{self._name}={written[:_QUOTED]}"], {}, extra)
+            return _Odd(made, [f"drift:{self._name}={quoted(written)}"], {}, extra)
         values, flags = found
         self._typed.fill(made, values, flags, self.prefix)
         unknown = dict(_unknown(self._read, values)) if self._keep_unknown else {}

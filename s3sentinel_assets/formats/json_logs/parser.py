@@ -339,7 +339,11 @@ class JsonParser(FormatParser):
             return {}
         with collector_paused():
             frame = step.columns(
-                self._columns, self._decoder, inner=self._inner, context_keys=self.context_keys, keep_text=self.keep_text
+                self._columns,
+                self._decoder,
+                inner=self._inner,
+                context_keys=self.context_keys,
+                keep_text=self.keep_text,
             )
         times = self.time(frame).alias(TIME)
         timeless: dict[int, str] = {}

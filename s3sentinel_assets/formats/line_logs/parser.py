@@ -264,23 +264,31 @@ class LineParser(FormatParser, Generic[Layout]):
     def _parse_slowly(self, held: HeldLines, layout: Layout) -> Layout:
         """Lines among which some may be bad, blank or headers; gives the layout that holds at their end."""
         data = b"".join(held.pieces)
-        headers, at = self.may_have_header(data), held.offset
+        reading, headers, at = held.reading, self.may_have_header(data), held.offset
+        now, told = layout, b""  # what the next line is to be read by, and the headers that said so
         lines, offsets = list[bytes](), list[int]()
         for line in data.split(b"\n")[:-1]:
             text = line.removesuffix(b"\r")
             blank = not text or text.isspace()
-            stated = self.header(text, layout) if headers and not blank else None
+            stated = self.header(text, now) if headers and not blank else None
             if stated is not None:
-                self._parse_picked(held, lines, offsets, layout)
-                if stated != layout or not held.reading.header:
-                    held.reading.header += text + b"\n"
-                lines, offsets, layout = [], [], stated
+                told += text + b"\n" if stated != now or not reading.header else b""
+                now = stated
             elif not blank:
+                # Files put together say the same again and again: that parts no lines.
+                if now != layout:
+                    self._parse_picked(held, lines, offsets, layout)
+                    lines, offsets, layout = [], [], now
+                    _tell(reading, told)
+                elif not reading.header:
+                    _tell(reading, told)
+                told = b""
                 lines.append(text)
                 offsets.append(at)
             at += len(line) + 1
         self._parse_picked(held, lines, offsets, layout)
-        return layout
+        _tell(reading, told)
+        return now
 
     def _parse_picked(self, held: HeldLines, lines: list[bytes], offsets: list[int], layout: Layout) -> None:
         if not lines:
@@ -376,6 +384,12 @@ class LineParser(FormatParser, Generic[Layout]):
         raw = in_order(parsed)
         del parsed
         return to_frames(self.name, self.mappings, self.prepare(raw), self._identities)
+
+
+def _tell(reading: Reading, told: bytes) -> None:
+    """Keeps header lines with the rejects to come, as many as one of these can hold."""
+    if len(reading.header) <= REJECT_DATA_BYTES:
+        reading.header += told
 
 
 def _decoded(lines: Sequence[bytes]) -> tuple[list[str], set[int]]:

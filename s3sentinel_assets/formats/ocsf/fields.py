@@ -27,7 +27,9 @@ class Record(msgspec.Struct, gc=False):
     time: msgspec.Raw = NULL
     time_dt: msgspec.Raw = NULL
     start_time: msgspec.Raw = NULL
+    start_time_dt: msgspec.Raw = NULL
     end_time: msgspec.Raw = NULL
+    end_time_dt: msgspec.Raw = NULL
     duration: int | None = None
     count: int | None = None
     severity: str | None = None
@@ -60,6 +62,15 @@ class Record(msgspec.Struct, gc=False):
     action: str | None = None
     action_id: int | None = None
     disposition: str | None = None
+    disposition_id: int | None = None
+    firewall_rule: msgspec.Raw = NULL
+    http_status: int | None = None
+    is_mfa: bool | None = None
+    auth_protocol: str | None = None
+    service: msgspec.Raw = NULL
+    entity: msgspec.Raw = NULL
+    attacks: msgspec.Raw = NULL
+    remediation: msgspec.Raw = NULL
     confidence_score: int | None = None
     risk_score: int | None = None
     observables: msgspec.Raw = NULL
@@ -137,12 +148,29 @@ class Actor(msgspec.Struct, gc=False):
     app_name: str | None = None
 
 
+class Os(msgspec.Struct, gc=False):
+    """``device.os``."""
+
+    name: str | None = None
+    version: str | None = None
+
+
 class Device(msgspec.Struct, gc=False):
     """``device``."""
 
     hostname: str | None = None
     ip: str | None = None
     uid: str | None = None
+    mac: str | None = None
+    os: Os | None = None
+
+
+class Location(msgspec.Struct, gc=False):
+    """``location`` of an endpoint."""
+
+    city: str | None = None
+    country: str | None = None
+    region: str | None = None
 
 
 class Endpoint(msgspec.Struct, gc=False):
@@ -160,6 +188,7 @@ class Endpoint(msgspec.Struct, gc=False):
     vpc_uid: str | None = None
     subnet_uid: str | None = None
     mac: str | None = None
+    location: Location | None = None
 
 
 class Connection(msgspec.Struct, gc=False):
@@ -168,6 +197,7 @@ class Connection(msgspec.Struct, gc=False):
     uid: str | None = None
     protocol_num: int | None = None
     protocol_name: str | None = None
+    protocol_ver: str | None = None
     direction: str | None = None
     direction_id: int | None = None
     tcp_flags: int | None = None
@@ -199,6 +229,7 @@ class Url(msgspec.Struct, gc=False):
     text: str | None = None
     hostname: str | None = None
     path: str | None = None
+    query_string: str | None = None
     scheme: str | None = None
 
 
@@ -210,6 +241,7 @@ class HttpRequest(msgspec.Struct, gc=False):
     referrer: str | None = None
     version: str | None = None
     uid: str | None = None
+    x_forwarded_for: msgspec.Raw = NULL
     url: Url | None = None
 
 
@@ -221,7 +253,7 @@ class HttpResponse(msgspec.Struct, gc=False):
 
 
 class Service(msgspec.Struct, gc=False):
-    """``api.service``."""
+    """``api.service``, and ``service`` of an authentication."""
 
     name: str | None = None
 
@@ -245,6 +277,20 @@ class Api(msgspec.Struct, gc=False):
     response: Answer | None = None
 
 
+class Named(msgspec.Struct, gc=False):
+    """``firewall_rule``, ``entity`` and ``analytic``: what has a name and an id."""
+
+    name: str | None = None
+    uid: str | None = None
+    type: str | None = None
+
+
+class Remediation(msgspec.Struct, gc=False):
+    """``remediation``."""
+
+    desc: str | None = None
+
+
 class Finding(msgspec.Struct, gc=False):
     """``finding_info``, which was ``finding`` before 1.1."""
 
@@ -253,6 +299,12 @@ class Finding(msgspec.Struct, gc=False):
     desc: str | None = None
     types: msgspec.Raw = NULL
     src_url: str | None = None
+    analytic: Named | None = None
+    attacks: msgspec.Raw = NULL
+    first_seen_time: msgspec.Raw = NULL
+    first_seen_time_dt: msgspec.Raw = NULL
+    last_seen_time: msgspec.Raw = NULL
+    last_seen_time_dt: msgspec.Raw = NULL
 
 
 INSIDE: dict[str, type[msgspec.Struct]] = {
@@ -271,4 +323,8 @@ INSIDE: dict[str, type[msgspec.Struct]] = {
     "api": Api,
     "finding": Finding,
     "finding_info": Finding,
+    "firewall_rule": Named,
+    "service": Service,
+    "entity": Named,
+    "remediation": Remediation,
 }
