@@ -19,20 +19,32 @@ from typing import ClassVar
 
 import polars as pl
 
+from s3sentinel_assets.formats.frames import FLAGS, flags
 from s3sentinel_assets.formats.mapping import Origin, TableMapping, derived
 from s3sentinel_assets.formats.model import Verdict
 from s3sentinel_assets.formats.pairs import KEY, ROW, VALUE, to_columns, to_text
-from s3sentinel_assets.formats.security_events import ALIASES, COLUMNS, ENTITIES, KEYS, key_columns, read_prefix
+from s3sentinel_assets.formats.security_events import (
+    ALIASES,
+    ALONE,
+    COLUMNS,
+    ENTITIES,
+    KEYS,
+    PREFIX,
+    key_columns,
+    read_prefix,
+    share_of_events,
+)
 from s3sentinel_assets.formats.text_lines import FITS, Arrival, TextLineParser, head_lines
 
 __all__ = ["CefParser"]
 
-#: In front may stand a syslog header, but no JSON: there an event is part of a text.
-_START = r"^((|[^|{\"\[][^|]*?[ :\]>])CEF: ?([0-9]{1,3}(?:\.[0-9]+)?)\|)"
-_SNIFF = re.compile(rb"(?:|[^|{\"\[][^|]{0,1024}?[ :\]>])CEF: ?[0-9]{1,3}(?:\.[0-9]+)?\|(?:[^|]*\|){4}")
+_START = rf"^((|{PREFIX})CEF: ?([0-9]{{1,3}}(?:\.[0-9]+)?)\|)"
+_SNIFF = re.compile(rf"(|{PREFIX})CEF: ?[0-9]{{1,3}}(?:\.[0-9]+)?\|(?:[^|]*\|){{4}}".encode())
 _HEADER = ("vendor", "product", "version", "event_class", "name", "severity", "extension")
 _ESCAPED_HEADER = "^" + r"((?:[^|\\]|\\.)*)\|" * 5 + r"((?:[^|\\]|\\.)*)(?:\|((?s:.*)))?$"
 _KEY = r"(?:^|[ \t])([A-Za-z_][A-Za-z0-9_.\[\]-]*)="
+#: Text under no key, with a bar in it.
+_BARS = r"^[^=;]*\|"
 #: Two characters that Unicode keeps for such uses, and no text holds: before a key, and between key and value.
 _PAIR, _EQUALS = "\ufdd0", "\ufdd1"
 _KNOWN = {*KEYS, "start", "end", "dvcpid", "deviceProcessName", "deviceFacility"}
@@ -77,7 +89,7 @@ class CefParser(TextLineParser):
         if b"CEF:" not in head:
             return Verdict(0.0, "no line has CEF: in it")
         lines = head_lines(head)
-        share = sum(bool(_SNIFF.match(line)) for line in lines) / len(lines)
+        share = share_of_events(lines, _SNIFF)
         return Verdict(0.97 * share, f"{share:.0%} of {len(lines)} lines have CEF's header")
 
     def take_apart(self, lines: pl.Series, arrival: Arrival) -> pl.DataFrame:
@@ -87,20 +99,30 @@ class CefParser(TextLineParser):
         body = frame.select(pl.col("line").str.strip_prefix(pl.col("matched"))).to_series()
         fields = _header(body)
         # The last bar may be missing where there are no pairs; severity itself may not.
+        header = read_prefix(frame["prefix"].fill_null(""))
         complete = pl.col("matched").is_not_null() & (
             pl.col("extension").is_not_null() | (pl.col("severity").str.strip_chars() != "")
         )
+        complete &= header[ALONE]
         frame = frame.hstack(fields).with_columns(complete.fill_null(value=False).alias(FITS))
         pairs = _pairs(frame["extension"])
         known, rest = to_columns(pairs, frame.height, _KNOWN)
         missing = [name for name in ("rt", "start", "end") if name not in known.columns]
         known = known.with_columns(pl.lit(None, dtype=pl.String).alias(name) for name in missing)
-        header = read_prefix(frame["prefix"].fill_null(""))
-        told = frame.select(FITS, *(_filled(name) for name in _HEADER[:-1])).hstack(known).hstack(header)
+        told = frame.select(FITS, *(_filled(name) for name in _HEADER[:-1])).hstack(known).hstack(header.drop(ALONE))
         told = told.with_columns(to_text(rest, frame.height).alias("additional_extensions"))
         timed = self.with_time(told, arrival, told["rt"], told["stamp"], told["end"], told["start"])
         timed = self.with_instant(timed, "start_time", told["start"], arrival, "StartTime")
         return self.with_instant(timed, "end_time", told["end"], arrival, "EndTime").drop("stamp")
+
+    def prepare(self, raw: pl.DataFrame) -> pl.DataFrame:
+        """Tells of bars in front of all pairs: one in the header was not escaped, and what is behind it has shifted."""
+        raw = super().prepare(raw)
+        odd = raw["additional_extensions"].str.contains(_BARS).fill_null(value=False)
+        if not odd.any():
+            return raw
+        told = pl.when(pl.lit(odd)).then(pl.lit("odd_bars"))
+        return raw.with_columns(flags(pl.col(FLAGS), told).alias(FLAGS))
 
 
 def _header(body: pl.Series) -> pl.DataFrame:

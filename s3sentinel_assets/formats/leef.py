@@ -21,15 +21,22 @@ from s3sentinel_assets.formats.java_dates import DatePattern, strptime_format
 from s3sentinel_assets.formats.mapping import TableMapping, field
 from s3sentinel_assets.formats.model import Verdict
 from s3sentinel_assets.formats.pairs import KEY, ROW, VALUE, to_columns, to_text
-from s3sentinel_assets.formats.security_events import COLUMNS, ENTITIES, key_columns, read_prefix
+from s3sentinel_assets.formats.security_events import (
+    ALONE,
+    COLUMNS,
+    ENTITIES,
+    PREFIX,
+    key_columns,
+    read_prefix,
+    share_of_events,
+)
 from s3sentinel_assets.formats.text_lines import FITS, Arrival, TextLineParser, head_lines
 
 __all__ = ["LeefParser"]
 
-#: In front may stand a syslog header, but no JSON: there an event is part of a text.
-_START = r"^((|[^|{\"\[][^|]*?[ :\]>])LEEF: ?([0-9]{1,3}(?:\.[0-9]+)?)\|([^|]*)\|([^|]*)\|([^|]*)\|([^|]*)\|)"
+_START = rf"^((|{PREFIX})LEEF: ?([0-9]{{1,3}}(?:\.[0-9]+)?)\|([^|]*)\|([^|]*)\|([^|]*)\|([^|]*)\|)"
 _PARTS = ("matched", "prefix", "leef_version", "vendor", "product", "version", "event_class")
-_SNIFF = re.compile(rb"(?:|[^|{\"\[][^|]{0,1024}?[ :\]>])LEEF: ?[0-9]{1,3}(?:\.[0-9]+)?\|(?:[^|]*\|){4}")
+_SNIFF = re.compile(rf"(|{PREFIX})LEEF: ?[0-9]{{1,3}}(?:\.[0-9]+)?\|(?:[^|]*\|){{4}}".encode())
 #: The delimiter of version 2.0: a character, a hexadecimal number, or nothing.
 _DELIMITER = r"^((0?x[0-9A-Fa-f]{2,4}|[^|])?\|)"
 #: Attribute → the CEF key of the same meaning.
@@ -86,7 +93,7 @@ class LeefParser(TextLineParser):
         if b"LEEF:" not in head:
             return Verdict(0.0, "no line has LEEF: in it")
         lines = head_lines(head)
-        share = sum(bool(_SNIFF.match(line)) for line in lines) / len(lines)
+        share = share_of_events(lines, _SNIFF)
         return Verdict(0.97 * share, f"{share:.0%} of {len(lines)} lines have LEEF's header")
 
     def take_apart(self, lines: pl.Series, arrival: Arrival) -> pl.DataFrame:
@@ -108,10 +115,12 @@ class LeefParser(TextLineParser):
         missing = [name for name in ("rt", "time_format") if name not in known.columns]
         known = known.with_columns(pl.lit(None, dtype=pl.String).alias(name) for name in missing)
         texts = [pl.col(name).str.strip_chars() for name in _PARTS[3:]]
+        header = read_prefix(frame["prefix"].fill_null(""))
         told = frame.select(
-            pl.col("event_class").is_not_null().alias(FITS), *(pl.when(text != "").then(text) for text in texts)
+            (pl.col("event_class").is_not_null() & header[ALONE]).alias(FITS),
+            *(pl.when(text != "").then(text) for text in texts),
         )
-        told = told.hstack(known).hstack(read_prefix(frame["prefix"].fill_null("")))
+        told = told.hstack(known).hstack(header.drop(ALONE))
         told = told.with_columns(to_text(rest, frame.height).alias("additional_extensions"))
         by_format = _by_format(told["rt"], told["time_format"])
         timed = self.with_time(told, arrival, *by_format, told["rt"], told["stamp"])

@@ -102,7 +102,9 @@ class LogfmtParser(TextLineParser):
         cut = tokens["token"].str.splitn("=", 2).struct.rename_fields([KEY, VALUE]).struct.unnest()
         pairs = _unquoted(cut.hstack([tokens[ROW]]))
         counts = pairs.group_by(ROW, maintain_order=True).agg(pl.col(VALUE).count().alias("pairs"), pl.len())
-        enough = (counts["pairs"] > 1) & (counts["pairs"] * 2 > counts["len"])
+        counts = counts.filter((pl.col("pairs") > 1) & (pl.col("pairs") * 2 > pl.col("len")))
+        # A line without a token has no row here.
+        enough = pl.Series([False]).new_from_index(0, lines.len()).scatter(counts[ROW], values=True)
         known, rest = to_columns(pairs.drop_nulls(KEY), lines.len(), _KNOWN)
         frame, others = _chosen(known, rest)
         frame = frame.with_columns(

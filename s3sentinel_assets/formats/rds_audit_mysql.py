@@ -18,8 +18,9 @@ __all__ = ["SNIFF", "take_apart"]
 
 _TIME = r"[0-9]{16}|[0-9]{8} [0-9]{1,2}:[0-9]{2}:[0-9]{2}"
 _FRONT = rf"^({_TIME}),([^,]*),([^,]*),([^,]*),([0-9]*),([0-9]*),([A-Z][A-Z_]*),([^,]*),"
-#: Behind the object: the result, the type of connection, and what newer plugins may add.
-_LINE = _FRONT + r"(?:'((?s:.*))'|([^',]*)),(-?[0-9]+)(?:,([0-9A-Za-z_/.]*))?((?:,[^,']*)*)$"
+#: Behind the object: the result, which events of tables leave empty, the type of connection, and what newer plugins may
+#: add.
+_LINE = _FRONT + r"(?:'((?s:.*))'|([^',]*)),(-?[0-9]*)(?:,([0-9A-Za-z_/.]*))?((?:,[^,']*)*)$"
 _FIELDS = ("stamp", "server", "user", "host", "session", "query_id", "operation", "database", "statement", "name")
 _FIELDS += ("result", "connection_type", "more")
 #: The beginning of a line, for detection.
@@ -41,6 +42,7 @@ def take_apart(lines: pl.Series) -> pl.DataFrame:
     parts = lines.str.extract_groups(_LINE).struct.rename_fields(_FIELDS).struct.unnest()
     verb = pl.col("statement").str.extract(_VERB).str.to_uppercase()
     name = _filled("name")
+    told = (pl.col("result") != "") | (pl.col("operation") == _FAILED)
     failed = (pl.col("result") != "0") | (pl.col("operation") == _FAILED)
     return parts.select(
         # 20260102 03:04:05 as ISO 8601 has it.
@@ -54,11 +56,11 @@ def take_apart(lines: pl.Series) -> pl.DataFrame:
         .replace("", None)
         .alias("object"),
         with_line_ends(pl.col("statement").str.replace_all("\\'", "'", literal=True)),
-        pl.col("result").alias("code"),
+        _filled("result").alias("code"),
         _filled("connection_type"),
         pl.col("more").str.strip_prefix(",").replace("", None),
-        pl.when(pl.col("stamp").is_null()).then(None).when(failed).then(pl.lit("Failure"))
-        .otherwise(pl.lit("Success")).alias("result"),
+        pl.when(pl.col("stamp").is_null()).then(None).when(told & failed).then(pl.lit("Failure"))
+        .when(~told).then(pl.lit("NA")).otherwise(pl.lit("Success")).alias("result"),
     )  # fmt: skip
 
 

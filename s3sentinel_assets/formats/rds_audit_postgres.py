@@ -21,7 +21,8 @@ __all__ = ["SNIFF", "take_apart"]
 _SEVERITIES = "DEBUG[1-5]?|LOG|INFO|NOTICE|WARNING|ERROR|FATAL|PANIC|DETAIL|HINT|STATEMENT|CONTEXT|QUERY|LOCATION"
 _LINE = (
     r"^(([0-9]{4}-[0-9]{2}-[0-9]{2} [0-9:]{8}(?:\.[0-9]+)? [A-Z]{3,4}):"
-    r"(?:([^\s()]+)\(([0-9]+)\)|\[local\])?:([^@\s]*)@([^\s]*?):"
+    # Users of Kerberos have an @ in their names.
+    r"(?:([^\s()]+)\(([0-9]+)\)|\[local\])?:(\S*)@([^@\s]*?):"
     r"\[([0-9]+)\]:(?:[0-9]+:([0-9A-Z]{5}):[^\[\]]*?:)?"
     rf"({_SEVERITIES}):[ \t]*)"
 )

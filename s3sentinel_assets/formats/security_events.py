@@ -8,16 +8,23 @@ Belongs here: the dictionary of CEF keys with the columns they fill, the columns
 the syslog header in front of an event. Does not belong here: how pairs stand in a line (``cef``, ``leef``).
 """
 
-from collections.abc import Mapping
+import re
+from collections.abc import Mapping, Sequence
 
 import polars as pl
 
 from s3sentinel_assets.formats.frames import non_empty
 from s3sentinel_assets.formats.mapping import Origin, derived, field
 from s3sentinel_assets.formats.syslog import facility_name
-from s3sentinel_assets.formats.syslog_header import read_headers
+from s3sentinel_assets.formats.syslog_header import FORM, LOOSE, read_headers
 
-__all__ = ["ALIASES", "COLUMNS", "ENTITIES", "KEYS", "key_columns", "read_prefix"]
+__all__ = ["ALIASES", "ALONE", "COLUMNS", "ENTITIES", "KEYS", "PREFIX", "key_columns", "read_prefix", "share_of_events"]
+
+#: What may stand in front of an event, as a pattern: a syslog header. Other logs, JSON for one, have quotes there, and
+#: a message that only tells of an event has a colon and a blank before its words.
+PREFIX = r"""(?:[ \t]{1,8}")?(?:[^|{":\[](?:\[[^\]|]*\]|[^|":\[]|:[^ |"])*)?(?:[ \]>]|: ?)"""
+#: Boolean column of `read_prefix`: whether nothing but a header is in front of the event.
+ALONE = "alone"
 
 _CUSTOM = {
     **{f"c6a{n}": f"DeviceCustomIPv6Address{n}" for n in range(1, 5)},
@@ -212,12 +219,13 @@ def read_prefix(prefix: pl.Series) -> pl.DataFrame:
         prefix: String, never null.
 
     Returns:
-        String columns ``stamp``, ``host``, ``tag``, ``pid`` and ``facility``, as many rows.
+        String columns ``stamp``, ``host``, ``tag``, ``pid`` and ``facility``, and `ALONE`, as many rows.
     """
     names = ("stamp", "host", "tag", "pid", "facility")
     nothing = pl.Series([None], dtype=pl.String()).new_from_index(0, prefix.len())
     if (prefix == "").all():
-        return pl.DataFrame([nothing.alias(name) for name in names])
+        alone = pl.Series(ALONE, [True]).new_from_index(0, prefix.len())
+        return pl.DataFrame([*(nothing.alias(name) for name in names), alone])
     header = read_headers(prefix)
     dated = pl.col("stamp").is_not_null()
     # "Sep 14 11:07:53 host-abc01: CEF:0|…": in front of an event this is no program.
@@ -229,4 +237,14 @@ def read_prefix(prefix: pl.Series) -> pl.DataFrame:
         pl.when(~is_host).then("tag").alias("tag"),
         "pid",
         facility_name(pl.when(priority <= 191).then(priority)).alias("facility"),
+        # Headers that follow no standard may have words left over; behind the others the message begins.
+        (pl.col("message").is_null() | pl.col(FORM).is_null() | (pl.col(FORM) == LOOSE)).alias(ALONE),
     ).with_columns(non_empty(name) for name in names)
+
+
+def share_of_events(lines: Sequence[bytes], pattern: re.Pattern[bytes]) -> float:
+    """The share of ``lines`` that are events; ``pattern`` matches one, its first group what is in front of it."""
+    fronts = [match[1].decode(errors="replace") for line in lines if (match := pattern.match(line))]
+    if not fronts:
+        return 0.0
+    return int(read_prefix(pl.Series(fronts, dtype=pl.String))[ALONE].sum()) / len(lines)

@@ -24,10 +24,12 @@ import polars as pl
 
 from s3sentinel_assets.formats.continued_lines import with_line_ends
 
-__all__ = ["BSD_LINE", "FORM", "PRIORITY_LINE", "STRICT_LINE", "read_headers"]
+__all__ = ["BSD_LINE", "FORM", "LOOSE", "PRIORITY_LINE", "STRICT_LINE", "read_headers"]
 
 #: Column of `read_headers`: number of the form, null where none fits.
 FORM = "form"
+#: The number of the form that takes what follows no standard.
+LOOSE = 4
 _COLUMNS = ("pri", "stamp", "host", "tag", "pid", "msgid", "sd", "message")
 
 _COUNT = r"(?:[0-9]{1,7} )?"
@@ -198,4 +200,4 @@ def _form_4(left: pl.DataFrame) -> pl.DataFrame:
     found = found.with_columns(
         alone_left.to_series().zip_with(alone["matched"].is_not_null(), rest.to_series()).alias("rest")
     )
-    return _shaped(left, found, 4, pl.col("fits"), pl.col("rest"))
+    return _shaped(left, found, LOOSE, pl.col("fits"), pl.col("rest"))

@@ -17,11 +17,12 @@ from typing import ClassVar
 import polars as pl
 
 from s3sentinel_assets.formats.cloudfront import read_header
+from s3sentinel_assets.formats.frames import FLAGS, flags
 from s3sentinel_assets.formats.instants import parse_iso8601
 from s3sentinel_assets.formats.line_logs import BadLine, CarefulLines, LineParser
 from s3sentinel_assets.formats.mapping import TableMapping
 from s3sentinel_assets.formats.model import Reading, Verdict
-from s3sentinel_assets.formats.text_times import read_times
+from s3sentinel_assets.formats.text_times import TextTimes, read_times
 from s3sentinel_assets.formats.w3c_columns import ASIM, SOFTWARE, prepared
 from s3sentinel_assets.formats.w3c_lines import (
     Directives,
@@ -130,15 +131,23 @@ class W3cParser(LineParser[Directives]):
         if {"date", "time"} <= has:
             return parse_iso8601(_joined(frame, pl.col("date"), "time", "Z"))
         if {"date-local", "time-local"} <= has:
-            return read_times(_joined(frame, pl.col("date-local"), "time-local", ""), zone=self.options.time_zone).when
+            return self._local_times(frame).when
         if "time" in has and layout.date is not None:
             when = parse_iso8601(_joined(frame, pl.lit(layout.date), "time", "Z"))
             return _on_later_day(when, layout) if layout.since else when
         return pl.Series([None], dtype=pl.Datetime("us", "UTC")).new_from_index(0, frame.height)
 
     def prepare(self, raw: pl.DataFrame) -> pl.DataFrame:
-        """Adds what the mapping needs, and moves fields without a column aside."""
+        """Adds what the mapping needs and what is told of times, and moves fields without a column aside."""
+        if self.options.time_zone != "UTC" and {"date-local", "time-local"} <= set(raw.columns):
+            told = pl.lit(self._local_times(raw).told)
+            if {"date", "time"} <= set(raw.columns):
+                told = pl.when(pl.col("date").is_null()).then(told)
+            raw = raw.with_columns(flags(pl.col(FLAGS), told).alias(FLAGS))
         return prepared(raw)
+
+    def _local_times(self, frame: pl.DataFrame) -> TextTimes:
+        return read_times(_joined(frame, pl.col("date-local"), "time-local", ""), zone=self.options.time_zone)
 
 
 def _joined(frame: pl.DataFrame, date: pl.Expr, time: str, zone: str) -> pl.Series:

@@ -5,8 +5,9 @@ Source: W3C, "Extended Log File Format", sections "Format" and "Directives" (www
 Belongs here: directives (lines that begin with ``#``) and cutting. Does not belong here: what fields mean
 (``w3c_columns``).
 
-Blanks stand between fields, one or several, or a tab. IIS writes ``+`` for a blank in a value; other writers put such
-values in double quotes, with a quote in them doubled.
+Blanks stand between fields, one or several, or a tab: two blanks are not a field without a value, which is ``-``. Else
+a line with a blank too many and a field too few would shift. IIS writes ``+`` for a blank in a value; other writers put
+such values in double quotes, with a quote in them doubled.
 """
 
 import re
@@ -83,6 +84,8 @@ def read_lines(data: bytes, lines: int, names: tuple[str, ...]) -> pl.DataFrame 
     """All lines at once as String columns; None when any line needs a closer look."""
     separator = "\t" if b"\t" in data[: data.find(b"\n") + 1] else " "
     split = separator.encode()
+    if separator == " " and b"  " in data:
+        return None
     quoted = data.startswith(b'"') or split + b'"' in data or b'\n"' in data
     frame = read_fields(
         data, lines, Fields(names, required=len(names)), separator=separator, quoted=quoted, escapes=False
@@ -114,7 +117,7 @@ def cut_lines(lines: Sequence[str], names: tuple[str, ...]) -> tuple[pl.DataFram
 def _cut(line: str, expected: int) -> list[str]:
     separator = "\t" if "\t" in line else " "
     plain = line.rstrip().split(separator) if line.endswith(" ") else line.split(separator)
-    if '"' not in line and len(plain) == expected:
+    if '"' not in line and len(plain) == expected and (separator == "\t" or "" not in plain):
         return plain
     if separator == "\t":
         return [_unquoted(text) for text in plain]

@@ -164,3 +164,9 @@ def test_published_samples(shared_dir):
     assert (parsed.report.format, parsed.report.rows, parsed.report.rejected) == ("cef", 25, 0)
     # All of them state a time, in the syslog header if not in the event.
     assert not any("time_of_arrival" in made.get("_flags", "") for made in rows(parsed))
+
+
+def test_a_bar_in_the_header_is_told():
+    made = row("CEF:0|V|P|1|2|a|b|5|rt=1767323045678 src=192.0.2.1")
+    assert "odd_bars" in made["_flags"]
+    assert "_flags" not in row("CEF:0|V|P|1|2|a|5|rt=1767323045678 x=a|b msg=c|d")

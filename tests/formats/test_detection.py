@@ -97,3 +97,24 @@ def test_a_key_strengthens_what_the_content_says_and_nothing_else():
     with_key, without = detect(FLOW, key), detect(FLOW, "x")
     assert with_key.confidence > without.confidence
     assert detect(b"hello", key).format is None
+
+
+#: What whoever causes a log line may write into it.
+EVENT_OF_A_CLIENT = "CEF:0|V|P|1|100|name|5|src=192.0.2.66 LEEF:1.0|V|P|1|login|src=192.0.2.66"
+
+
+@pytest.mark.parametrize(
+    ("line", "name"),
+    [
+        ('192.0.2.1 - - [10/Oct/2026:13:55:36 +0000] "GET / HTTP/1.1" 200 5 "-" "{}"', "web_access"),
+        ("<34>Oct 11 22:14:15 host sshd[42]: Invalid user {} from 192.0.2.1", "syslog"),
+        ("<34>1 2026-10-11T22:14:15Z host sshd 42 - - Invalid user {} from 192.0.2.1", "syslog"),
+        ('time=2026-10-11T22:14:15Z level=info msg="no user {}"', "logfmt"),
+    ],
+)
+@pytest.mark.parametrize("event", [EVENT_OF_A_CLIENT, EVENT_OF_A_CLIENT.partition(" ")[2]])
+def test_an_event_in_what_a_client_writes_is_none(line, name, event):
+    content = (line.format(event) + "\n").encode() * 30
+    assert detect(content).format == name
+    parsed = parse_inputs([an_input(0, content)])
+    assert {frame.format for frame in parsed.frames} == {name}

@@ -50,6 +50,13 @@ def damaged(draw, data: bytes) -> bytes:
     return data
 
 
+@pytest.mark.parametrize("name", SAMPLED)
+def test_lines_with_hardly_anything_in_them_stop_nothing(name):
+    odd = b'\n"\n=\n|\n,\n{\n}\n[\n#\n\x00\n\xff\n \n\t\n""\n{}\n[]\n- -\n'
+    parsed = parse(content(name, 6_000) + odd, format=name)  # checks the account
+    assert parsed.report.rows > 2
+
+
 @pytest.mark.parametrize("name", format_names())
 @settings(max_examples=5, deadline=None, suppress_health_check=list(HealthCheck))
 @given(drawn=st.data())

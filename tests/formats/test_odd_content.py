@@ -18,7 +18,7 @@ WAF = {
 }
 LINE = (
     b"https 2026-11-23T10:00:00.186641Z app/shop/50dc6c495c0c9188 198.51.100.7:2817 10.0.0.1:80 0.086 0.048 0.037 200 "
-    b'200 0 57 "GET https://shop.example.com:443/ HTTP/1.1" "curl/7.46.0" - - arn:aws:elb:t "Root=1-58337281" "-" "-" 1 '
+    b'200 0 57 "GET https://shop.example.com:443/ HTTP/1.1" "curl/7.46.0" - - arn:aws:elb:t "Root=1-5" "-" "-" 1 '
     b'2026-11-23T09:59:59.364000Z "forward" "-" "-" "10.0.0.1:80" "200" "-" "-" TID_1\n'
 )
 

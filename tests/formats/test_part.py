@@ -144,7 +144,9 @@ def test_frames_do_not_depend_on_how_bytes_arrive():
 def test_one_parser_of_a_format_reads_all_its_objects(monkeypatch):
     made = []
     original = CloudTrailParser.__init__
-    monkeypatch.setattr(CloudTrailParser, "__init__", lambda self, *given: (made.append(self), original(self, *given))[1])
+    monkeypatch.setattr(
+        CloudTrailParser, "__init__", lambda self, *given: (made.append(self), original(self, *given))[1]
+    )
     assert sum(report.rows for report in parse(*[trail(record(n)) for n in range(5)]).reports) == 5
     assert len(made) == 1
 

@@ -51,6 +51,7 @@ def test_mysql_lines_of_all_kinds():
     texts = {
         "1767323045678901,db,a,192.0.2.7,35,6,WRITE,shop,t1,0": ("WRITE", "Set", "Success", "shop.t1"),
         "20260102 03:04:05,db,a,h.example.com,35,6,CREATE,shop,t2,0,1": ("CREATE", "Create", "Success", "shop.t2"),
+        "20260102 03:04:05,db,a,192.0.2.7,35,6,READ,shop,t3,": ("READ", "Read", "NA", "shop.t3"),
         "20260102 3:04:05,db,a,192.0.2.7,35,0,FAILED_CONNECT,,,1045,TCP/IP": (
             "FAILED_CONNECT",
             "Other",
@@ -76,8 +77,8 @@ def test_mysql_lines_of_all_kinds():
     assert [pick(one, ("Operation", "EventType", "EventResult", "Object")) for one in made] == list(texts.values())
     assert all(one["TimeGenerated"].second == 5 and one["TimeGenerated"].day == 2 for one in made)
     assert made[1]["SrcHostname"] == "h.example.com"
-    assert json.loads(made[2]["AdditionalFields"])["connection_type"] == "TCP/IP"
-    assert json.loads(made[6]["AdditionalFields"])["more"] == "new,newer"
+    assert json.loads(made[3]["AdditionalFields"])["connection_type"] == "TCP/IP"
+    assert json.loads(made[7]["AdditionalFields"])["more"] == "new,newer"
 
 
 def test_postgresql_lines_of_all_kinds():
@@ -148,3 +149,8 @@ def test_content_decides():
 @settings(max_examples=12, deadline=None)
 def test_any_bytes_are_accounted_for(texts):
     read(b"\n".join([QUERY.encode(), *texts]), format="rds_audit")
+
+
+def test_a_user_of_kerberos_has_an_at_in_its_name():
+    made = row("2026-01-02 03:04:05 UTC:192.0.2.7(5):joe@EXAMPLE.COM@shop:[7]:FATAL:  no such user")
+    assert (made["ActorUsername"], made["Object"]) == ("joe@EXAMPLE.COM", "shop")

@@ -131,6 +131,12 @@ def test_a_header_in_the_middle_holds_for_later_blocks(monkeypatch):
     assert parsed.rows["Bytes"].to_list() == [4249] * 20 + [7] * 40 + [4249]
 
 
+def test_a_number_of_more_than_64_bits_is_told():
+    parsed = parse(text(HEADER, LINE, LINE.replace("4249", "9" * 30), LINE), format="vpc_flow")
+    assert parsed.rows["Bytes"].to_list() == [4249, None, 4249]
+    assert parsed.rows["_flags"].to_list() == [None, f"bytes_overflow={'9' * 30}", None]
+
+
 @pytest.mark.parametrize(
     ("line", "reason"),
     [
@@ -140,7 +146,6 @@ def test_a_header_in_the_middle_holds_for_later_blocks(monkeypatch):
         (LINE + " ", "field_count"),
         (LINE.replace("443", "https"), "bad_number"),
         (LINE.replace("4249", "4249.5"), "bad_number"),
-        (LINE.replace("4249", "9" * 30), "bad_number"),
         (LINE.replace("1700000000", "soon"), "bad_number"),
         (LINE.replace("1700000000", "-").replace("1700000060", "-"), "no_event_time"),
         (LINE.replace("1700000000", "-5").replace("1700000060", "-"), "no_event_time"),

@@ -161,6 +161,17 @@ def test_local_times_are_in_the_zone_of_the_settings():
     assert rows["NetworkDuration"].to_list() == [15]
 
 
+def test_a_local_time_that_comes_twice_is_told():
+    content = b"#Fields: date-local time-local c-ip cs-method cs-uri sc-status\n"
+    content += b"2026-10-25 02:30:00 192.0.2.1 GET /a 200\n2026-10-25 04:30:00 192.0.2.1 GET /a 200\n"
+    assert read(content, time_zone="Europe/Berlin").rows["_flags"].to_list() == ["time_ambiguous", None]
+
+
+def test_two_blanks_are_no_field_without_a_value():
+    content = text() + b"2026-11-23 21:02:31  " + text().splitlines()[-1].split(b" ", 3)[3] + b"\n"
+    assert read(content).reasons() == [(1, "field_count")]
+
+
 def test_values_in_quotes():
     order = ("date", "time", "cs-method", "cs(User-Agent)", "cs(Referer)", "sc-status", "time-taken")
     quoted = {**REQUEST, "cs(User-Agent)": '"A ""b"" c+d"', "cs(Referer)": '""', "time-taken": "1.5"}

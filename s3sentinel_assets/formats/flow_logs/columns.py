@@ -15,6 +15,8 @@ from s3sentinel_assets.formats.instants import END_EPOCH_SECOND, EVENT_YEARS
 __all__ = ["event_times", "instant", "no_time", "times_possible", "typed_columns", "with_extra"]
 
 _INT32 = (-(2**31), 2**31 - 1)
+_WHOLE = r"^[+-]?\d+$"
+_QUOTED = 100
 
 
 def typed_columns(texts: pl.DataFrame, kind: FlowFields) -> tuple[pl.DataFrame, dict[int, str]]:
@@ -31,13 +33,22 @@ def typed_columns(texts: pl.DataFrame, kind: FlowFields) -> tuple[pl.DataFrame, 
     numeric = [name for name in texts.columns if name in kind.small or name in kind.big]
     numbers = texts.with_columns(pl.col(numeric).cast(pl.Int64, strict=False))
     wrong: dict[int, str] = {}
+    told = list[pl.Expr]()
     for name in numeric:
-        for row in (numbers[name].is_null() & texts[name].is_not_null()).arg_true():
+        lost = numbers[name].is_null() & texts[name].is_not_null()
+        if not lost.any():
+            continue
+        # More than 64 bits.
+        huge = lost & texts[name].str.contains(_WHOLE)
+        for row in (lost & ~huge).arg_true():
             wrong.setdefault(row, name)
+        if huge.any():
+            text = pl.format(f"{name.replace('-', '_')}_overflow={{}}", pl.lit(texts[name].str.head(_QUOTED)))
+            told.append(pl.when(pl.lit(huge)).then(text))
     bounds = {name: _INT32 for name in numeric if name in kind.small}
     bounds |= {name: (0, END_EPOCH_SECOND - 1) for name in TIMES if name in numeric}
     inside = {name: pl.col(name).is_between(*bound) for name, bound in bounds.items()}
-    told = [
+    told += [
         pl.when(~fits).then(pl.format(f"{name.replace('-', '_')}_overflow={{}}", pl.col(name)))
         for name, fits in inside.items()
     ]
