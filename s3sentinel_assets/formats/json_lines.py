@@ -64,6 +64,7 @@ class JsonLinesParser(SparseJsonParser):
         """Prepares to parse; ``limits`` as `SparseJsonParser` has them."""
         super().__init__(options, strays, **limits)
         self._arrivals: dict[int, datetime | None] = {}
+        self._untimed: tuple[pl.DataFrame, pl.Series] | None = None  # records, and what is told of their bad times
 
     @classmethod
     def sniff(cls, head: bytes, key: str) -> Verdict:  # noqa: ARG003 - content says it all here
@@ -111,7 +112,10 @@ class JsonLinesParser(SparseJsonParser):
 
     def no_time(self, frame: pl.DataFrame, row: int) -> str:
         """Why the record in ``row`` has no time, as a sentence."""
-        bad = self._times(frame[row])[2][0]
+        # Asked for row by row: looked up once for all.
+        if self._untimed is None or self._untimed[0] is not frame:
+            self._untimed = frame, self._times(frame)[2]
+        bad = self._untimed[1][row]
         why = f" ({bad})" if bad else ""
         return f"the record has no time that can be read{why}, and when its object arrived is not known"
 
@@ -127,7 +131,7 @@ class JsonLinesParser(SparseJsonParser):
 
     def prepare(self, raw: pl.DataFrame) -> pl.DataFrame:
         """Adds the columns of `NAMES`, what is told of times, and the record."""
-        told = self._told(raw)
+        told, self._untimed = self._told(raw), None
         chosen = [_chosen(raw, column).alias(column) for column in NAMES]
         kept = raw.select(TIME, OBJECT, "_ordinal", FLAGS, pl.col(TEXT).alias(RAW)).hstack(chosen)
         kept = kept.with_columns(_mended(raw).alias(FIELDS))

@@ -1,7 +1,10 @@
-"""Finding where a JSON value ends without decoding it, in bytes that may be cut or damaged.
+r"""Finding where a JSON value ends without decoding it, in bytes that may be cut or damaged.
 
 Belongs here: the tolerant scanner. It checks that brackets and quotes pair up, nothing more: whether a value is good
 JSON is the decoder's business. It keeps no recursion, so nesting costs no stack.
+
+A text never goes on in the next line, as JSON writes line feeds as ``\n``: so a lost quote is noticed where its line
+ends, and not only where all that is held does.
 """
 
 import re
@@ -16,9 +19,10 @@ MISMATCH: Final = -2
 
 SPACE = re.compile(rb"[ \t\r\n]*")
 _SCALAR = re.compile(rb"[^\s,\[\]{}:\"]*")
-_STRING = re.compile(rb'"(?:[^"\\]++|\\.)*+"', re.DOTALL)
+_STRING = re.compile(rb'"(?:[^"\\\n]++|\\[^\n])*+"')
+_OPEN_STRING = re.compile(rb'(?:[^"\\\n]++|\\[^\n])*+\\?')
 # The next bracket outside strings; a quote instead is a string without an end.
-_BRACKET = re.compile(rb'(?:[^"\[\]{}]++|"(?:[^"\\]++|\\.)*+")*+([\[\]{}"])', re.DOTALL)
+_BRACKET = re.compile(rb'(?:[^"\[\]{}]++|"(?:[^"\\\n]++|\\[^\n])*+")*+([\[\]{}"])')
 _OPEN, _CLOSE = b"{[", {ord("}"): ord("{"), ord("]"): ord("[")}
 
 
@@ -45,7 +49,7 @@ def value_end(data: bytes, start: int, *, final: bool, stop: int | None = None) 
         return _bracketed_end(data, start, len(data) if stop is None else stop)
     if first == ord('"'):
         match = _STRING.match(data, start)
-        return match.end() if match else INCOMPLETE
+        return match.end() if match else _open_string(data, start + 1, len(data))
     end = skip(data, start, _SCALAR)
     if end == start:
         return MISMATCH
@@ -80,5 +84,10 @@ def _bracketed_end(data: bytes, start: int, stop: int) -> int:
             if not stack:
                 return end
         else:
-            return INCOMPLETE
+            return _open_string(data, end, stop)
     return INCOMPLETE
+
+
+def _open_string(data: bytes, start: int, stop: int) -> int:
+    """What a text is that begins at ``start`` and does not end before ``stop``."""
+    return MISMATCH if skip(data, start, _OPEN_STRING) < stop else INCOMPLETE

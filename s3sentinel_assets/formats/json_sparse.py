@@ -21,6 +21,8 @@ __all__ = ["SparseJsonParser", "sparse_record"]
 
 #: Bytes that are looked at first for names, as most records have the same.
 _SAMPLE = 16 << 10
+#: Fewer bytes than this are searched name by name.
+_FEW = 4 << 10
 
 
 @functools.cache
@@ -67,8 +69,10 @@ class SparseJsonParser(JsonParser):
         """From now on reads the fields whose names occur in ``data`` as well."""
         for part in (data[:_SAMPLE], data[_SAMPLE - self._longest :] if len(data) > _SAMPLE else b""):
             sought = {f'"{name}"': name for name in self.fields if name not in self._names}
+            if not sought or (len(part) < _FEW and not any(name.encode() in part for name in sought)):
+                continue
             texts = pl.Series([part.decode(errors="replace")])
-            if not sought or not texts.str.contains_any(list(sought))[0]:
+            if not texts.str.contains_any(list(sought))[0]:
                 continue
             found = texts.str.extract_many(list(sought)).explode().unique()
             self._names |= {sought[text] for text in found}

@@ -30,8 +30,6 @@ __all__ = ["AccountingError", "PartParser"]
 #: How sure another format must be of records that the object's own format cannot read. The generic formats, which take
 #: nearly anything, are never so sure.
 STRAY_CONFIDENCE = 0.6
-#: Strays that are looked at alone, when nothing is made of the first of them together.
-_STRAYS_ASKED = 4
 
 
 class AccountingError(RuntimeError):
@@ -280,9 +278,9 @@ def _stray_heads(strays: Sequence[Stray]) -> Iterator[bytes]:
             break
     yield head[:HEAD_BYTES]
     last = len(strays) - 1
-    # Not in equal steps: strays of two formats often take turns.
-    places = {last * step // _STRAYS_ASKED - step % 2 for step in range(1, _STRAYS_ASKED + 1)} if last else set[int]()
-    yield from (strays[place].data[:HEAD_BYTES] for place in sorted(places) if place >= 0)
+    # Neighbours in three places: strays of several formats often take turns.
+    places = {start + step for start in (0, last // 2, last - 2) for step in range(3)} if last else set[int]()
+    yield from (strays[place].data[:HEAD_BYTES] for place in sorted(places) if 0 <= place <= last)
 
 
 def _wanted(rows: pl.DataFrame, selective: Sequence[ObjectReading]) -> pl.Series:

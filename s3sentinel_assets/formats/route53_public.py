@@ -15,6 +15,7 @@ import polars as pl
 
 from s3sentinel_assets.formats.asim import asim_columns
 from s3sentinel_assets.formats.asim_values import dns_rcode_name, dns_result
+from s3sentinel_assets.formats.dns_numbers import rcode_number, type_number
 from s3sentinel_assets.formats.extra_fields import json_object
 from s3sentinel_assets.formats.instants import parse_iso8601
 from s3sentinel_assets.formats.line_logs import DelimitedParser, Fields
@@ -38,16 +39,6 @@ FIELDS = Fields(
     ),
     required=9,
 )
-#: The resource record types of the DNS that Route 53 names.
-_TYPES = {
-    "A": 1, "NS": 2, "CNAME": 5, "SOA": 6, "PTR": 12, "MX": 15, "TXT": 16, "AAAA": 28, "SRV": 33, "NAPTR": 35, "DS": 43,
-    "SSHFP": 44, "RRSIG": 46, "NSEC": 47, "DNSKEY": 48, "TLSA": 52, "SVCB": 64, "HTTPS": 65, "SPF": 99, "AXFR": 252,
-    "ANY": 255, "CAA": 257,
-}  # fmt: skip
-_RCODES = {
-    "NOERROR": 0, "FORMERR": 1, "SERVFAIL": 2, "NXDOMAIN": 3, "NOTIMP": 4, "REFUSED": 5, "YXDOMAIN": 6, "YXRRSET": 7,
-    "NXRRSET": 8, "NOTAUTH": 9, "NOTZONE": 10, "BADVERS": 16,
-}  # fmt: skip
 _VERSION = r"^\d+\.\d+$"
 _TIME = r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?Z$"
 _ADDRESS = r"^[0-9A-Fa-f.:]+$"
@@ -55,20 +46,14 @@ _ADDRESS = r"^[0-9A-Fa-f.:]+$"
 _START = re.compile(rb"\d+\.\d+ \d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?Z Z[0-9A-Za-z]+ ")
 
 _CODE = derived("name of `response_code`", dns_rcode_name("response_code"))
-_TYPE_NAME = pl.col("query_type").str.to_uppercase()
-
-
-def _member(numbers: dict[str, int], name: pl.Expr) -> pl.Expr:
-    return name.replace_strict(numbers, default=None, return_dtype=pl.Int64)
-
 
 _MORE: dict[str, Origin] = {
     "DnsQuery": field("query_name"),
-    "DnsQueryType": derived("number of `query_type`", _member(_TYPES, _TYPE_NAME)),
+    "DnsQueryType": derived("number of `query_type`", type_number("query_type")),
     "DnsQueryTypeName": field("query_type"),
     "DnsQueryClass": constant(1),
     "DnsQueryClassName": constant("IN"),
-    "DnsResponseCode": derived("number of `response_code`", _member(_RCODES, dns_rcode_name("response_code"))),
+    "DnsResponseCode": derived("number of `response_code`", rcode_number("response_code")),
     "NetworkProtocol": field("protocol"),
     "SrcIpAddr": field("resolver_ip"),
     "Src": field("resolver_ip"),

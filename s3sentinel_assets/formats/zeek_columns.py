@@ -51,7 +51,10 @@ def _milliseconds(name: str) -> pl.Expr:
 
 def _total(*names: str) -> pl.Expr:
     values = [_number(name) for name in names]
-    return pl.when(pl.any_horizontal(value.is_not_null() for value in values)).then(pl.sum_horizontal(values))
+    # A number that is too big makes the sum unknown.
+    known = (value.is_not_null() | pl.col(name).is_null() for name, value in zip(names, values, strict=True))
+    some = pl.any_horizontal(value.is_not_null() for value in values)
+    return pl.when(some & pl.all_horizontal(known)).then(pl.sum_horizontal(values))
 
 
 def _first_of_list(name: str) -> pl.Expr:

@@ -5,8 +5,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from benchmarks.format_samples import SAMPLES, make_content
-from s3sentinel_assets.formats import detect, format_names
-from tests.formats.parsing import parse, record, trail
+from s3sentinel_assets.formats import ParseOptions, PartParser, detect, format_names
+from s3sentinel_assets.formats.asim import MANDATORY, RESULTS, SEVERITIES
+from tests.formats.parsing import an_input, parse, record, trail
 
 FLOW = b"2 111122223333 eni-1 10.0.0.1 10.0.0.2 443 50000 6 5 500 1700000000 1700000060 ACCEPT OK\n"
 
@@ -38,6 +39,47 @@ def test_a_replay_and_other_chunks_give_the_same_rows(name):
     for one, other in zip(whole.frames, pieces.frames, strict=True):
         assert one.rows.equals(other.rows, null_equal=True)
         assert one.entities.equals(other.entities, null_equal=True)
+
+
+#: Table → column → the only values that its schema has for it.
+_ACTIONS = {"Allow", "Deny", "Drop", "Drop ICMP", "Reset", "Reset Source", "Reset Destination", "Encrypt", "Decrypt"}
+_SESSION = {
+    "DvcAction": {*_ACTIONS, "VPNroute"},
+    "NetworkDirection": {"Inbound", "Outbound", "Local", "External", "NA"},
+}
+ASIM_VALUES = {
+    "ASimAlertEventLogs": {"EventType": {"Alert"}},
+    "ASimAuditEventLogs": {
+        "EventType": {
+            *("Set", "Read", "Create", "Delete", "Execute", "Install", "Clear", "Enable", "Disable", "Initialize"),
+            *("Start", "Stop", "Other"),
+        },
+        "ObjectType": {
+            *("Configuration Atom", "Policy Rule", "Cloud Resource", "Scheduled Task", "Directory Service Object"),
+            *("Service", "Event Log", "Other"),
+        },
+    },
+    "ASimAuthenticationEventLogs": {"EventType": {"Logon", "Logoff", "Elevate"}},
+    "ASimDnsActivityLogs": {"EventType": {"Query"}, "EventSubType": {"request", "response"}},
+    "ASimNetworkSessionLogs": {
+        "EventType": {"EndpointNetworkSession", "NetworkSession", "L2NetworkSession", "IDS", "Flow"},
+        "EventSubType": {"Start", "End"},
+        **_SESSION,
+    },
+    "ASimWebSessionLogs": {"EventType": {"HTTPsession", "WebServerSession", "ApiRequest"}, **_SESSION},
+}
+
+
+@pytest.mark.parametrize("name", SAMPLED)
+def test_asim_rows_are_as_their_schemas_want_them(name):
+    parser = PartParser(name, ParseOptions(normalise="asim"))
+    for frame in parser.frames([an_input(0, content(name))]):
+        rows = frame.rows
+        assert [column for column in MANDATORY.get(frame.table, ()) if rows[column].null_count()] == []
+        if frame.table in ASIM_VALUES:
+            legal = {"EventResult": set(RESULTS), "EventSeverity": set(SEVERITIES), **ASIM_VALUES[frame.table]}
+            for column, values in legal.items():
+                assert set(rows[column].drop_nulls()) <= values, column
 
 
 @st.composite

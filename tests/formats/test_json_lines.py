@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from s3sentinel_assets.formats import detect
+from tests.formats.parsing import parse
 from tests.formats.texts import ARRIVED, lines, pick, read, row, rows
 
 WHEN = datetime(2026, 1, 2, 3, 4, 5, 250000, tzinfo=UTC)
@@ -201,3 +202,11 @@ def test_published_samples(shared_dir):
     assert journal["TimeGenerated"] == datetime(2018, 8, 21, 14, 4, 21, 221373, tzinfo=UTC)
     elastic = rows(read((samples / "lnav_logfile_ecs_log.json").read_bytes()))[0]
     assert pick(elastic, ("Level", "Logger", "ProcessName")) == ("debug", "app", "MainProcess")
+
+
+def test_lost_quotes_and_missing_times_cost_their_own_lines_alone():
+    """Many of them: what is looked at again for each would take minutes."""
+    good, lost = b'{"time":"2026-01-02T03:04:05Z","a":"b"}\n', b'{"time":"2026-01-02T03:04:05Z","a":"b\\"}\n'
+    parsed = parse((lost + good[:-1] + b" x\n" + b'{"a":"b"}\n' + good) * 700)
+    assert (parsed.report.rows, parsed.report.rejected) == (1_400, 2_100)
+    assert sorted(parsed.rejects["reason"].value_counts().rows()) == [("bad_json", 1_400), ("no_event_time", 700)]

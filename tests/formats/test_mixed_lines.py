@@ -67,10 +67,13 @@ def test_what_nobody_knows_does_not_hide_the_lines_behind_it():
     assert placed(found) == {0: "AWSALBAccessLogs", **dict.fromkeys(range(151, 301), "AWSNLBAccessLogs")}
 
 
-def test_a_few_lines_of_another_format_among_many_unknown_ones():
+@pytest.mark.parametrize("unknown", [1, 2])
+@pytest.mark.parametrize("times", [4, 5, 6, 7])
+def test_a_few_lines_of_another_format_among_many_unknown_ones(unknown, times):
     cef = "CEF:0|Vendor|Product|1|100|name|5|src=192.0.2.1 rt=1764000000000"
-    found = parse(text(line(ALB), *["nobody's line", "nobody's line", cef] * 4))
-    assert placed(found) == {0: "AWSALBAccessLogs", **dict.fromkeys(range(3, 13, 3), "CommonSecurityLog")}
+    found = parse(text(line(ALB), *[*["nobody's line"] * unknown, cef] * times))
+    places = range(1 + unknown, 1 + (1 + unknown) * times, 1 + unknown)
+    assert placed(found) == {0: "AWSALBAccessLogs", **dict.fromkeys(places, "CommonSecurityLog")}
 
 
 def test_objects_of_each_and_of_all_share_frames():

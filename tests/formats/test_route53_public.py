@@ -74,7 +74,7 @@ def test_documented_lines_old_ones_and_ones_to_come():
     parsed = parse(text(UDP, TCP, SIX, old, UDP + " new", UDP.replace(" A ", " TYPE65280 ")))
     assert (parsed.report.rows, parsed.report.rejected) == (6, 0)
     assert parsed.rows["DnsQueryTypeName"].to_list() == ["A", "AAAA", "ANY", "A", "A", "TYPE65280"]
-    assert parsed.rows["DnsQueryType"].to_list() == [1, 28, 255, 1, 1, None]
+    assert parsed.rows["DnsQueryType"].to_list() == [1, 28, 255, 1, 1, 65280]
     assert parsed.rows["ExtraFields_CF"].to_list() == [None, None, None, None, '{"field_11":"new"}', None]
     assert parsed.rows["_flags"].null_count() == 6
 

@@ -618,7 +618,7 @@ def test_bad_json_lines_are_rejected_by_themselves_and_in_their_place():
     assert (parsed.report.rows, parsed.report.rejected) == (35, 5)
     assert [position for position, _ in parsed.reasons()] == [10, 15, 20, 25, 30]
     assert parsed.rejects["data"][0] == b"not json"
-    reasons = ["field_count", "bad_json", "field_count", "not_a_record", "bad_number"]
+    reasons = ["field_count", "bad_json", "field_count", "not_vpc_flow", "bad_number"]
     assert [reason for _, reason in parsed.reasons()] == reasons
 
 

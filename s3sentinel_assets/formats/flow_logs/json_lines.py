@@ -76,12 +76,15 @@ def _as_seconds(texts: pl.Series) -> pl.Series:
     return seconds.zip_with(seconds.is_not_null(), texts)
 
 
-def cut_json(lines: Sequence[str], kind: FlowFields, title: str) -> tuple[pl.DataFrame, list[int], list[BadLine]]:
+def cut_json(
+    lines: Sequence[str], kind: FlowFields, name: str, title: str
+) -> tuple[pl.DataFrame, list[int], list[BadLine]]:
     """Lines one by one.
 
     Args:
         lines: JSON, one record each.
         kind: whose fields they should have.
+        name: of the format.
         title: what people call a log of this kind.
 
     Returns:
@@ -98,7 +101,7 @@ def cut_json(lines: Sequence[str], kind: FlowFields, title: str) -> tuple[pl.Dat
             continue
         order = kind.order_of(list(record))
         if order is None:
-            bad.append(BadLine(index, "not_a_record", f"the line has not the fields of {title}"))
+            bad.append(BadLine(index, f"not_{name}", f"the line is not one of {title}"))
             continue
         pairs = list(zip(order.fields, record.items(), strict=True))
         row = {name: value_text(value, NOTHING) for name, (_, value) in pairs if name in kind.known}

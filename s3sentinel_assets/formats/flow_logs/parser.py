@@ -122,7 +122,7 @@ class FlowLogParser(LineParser[FieldOrder]):
         objects = [index for index, line in enumerate(lines) if line.lstrip().startswith("{")]
         others = [index for index, line in enumerate(lines) if not line.lstrip().startswith("{")]
         found = [
-            (objects, json_lines.cut_json([lines[index] for index in objects], self.kind, self.title)),
+            (objects, json_lines.cut_json([lines[index] for index in objects], self.kind, self.name, self.title)),
             (others, text_lines.cut_lines([lines[index] for index in others], layout)),
         ]
         made = [self._typed(places, *cut) for places, cut in found if places]

@@ -90,7 +90,9 @@ def cut_lines(data: bytes, lines: int, fields: Fields, cut: Cut) -> tuple[pl.Dat
     """As `read_fields`, with a second value: which lines are long enough, Boolean."""
     # Columns that no line has cost time; mostly all lines have as many fields as the first.
     first = split_line(data[: data.find(b"\n")].decode(errors="replace"), cut.separator, quoted=cut.quoted)
-    spare = min(max(0, len(first) - len(fields.names)), SPARE)
+    spare = max(0, len(first) - len(fields.names))
+    if spare > SPARE:
+        return None  # the reader would make a column of each field, only to refuse the line
     last = fields.names[fields.required - 1]
     if any(text not in ("", cut.nothing) for text in first[fields.required - 1 :]):
         frame = _csv(data, lines, fields, cut, spare, nulls=[cut.nothing, ""])
