@@ -59,7 +59,10 @@ def value_end(data: bytes, start: int, *, final: bool, stop: int | None = None) 
 def open_brackets(data: bytes, start: int, stop: int) -> list[int]:
     """Positions of the brackets that are still open at ``stop``, in a value at ``start`` that is incomplete."""
     found: list[int] = []
+    end = start
     for match in _BRACKET.finditer(data, start, stop):
+        if match.start() != end:
+            break
         end = match.end()
         token = data[end - 1]
         if token in _OPEN:
@@ -72,8 +75,10 @@ def open_brackets(data: bytes, start: int, stop: int) -> list[int]:
 
 
 def _bracketed_end(data: bytes, start: int, stop: int) -> int:
-    stack = bytearray()
+    stack, end = bytearray(), start
     for match in _BRACKET.finditer(data, start, stop):
+        if match.start() != end:
+            break  # behind the last bracket: in the middle of a text
         end = match.end()
         token = data[end - 1]
         if token in _OPEN:

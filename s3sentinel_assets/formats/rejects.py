@@ -18,11 +18,13 @@ REJECT_SCHEMA: dict[str, pl.DataType] = {
     "reason": pl.String(),  # slug
     "detail": pl.String(),  # sentence
     "data": pl.Binary(),  # the record's bytes, at most REJECT_DATA_BYTES
-    "truncated": pl.Boolean(),  # whether data, or header, was capped
+    "truncated": pl.Boolean(),  # whether data, or header, was capped or left out
     "header": pl.Binary(),  # the lines of the object that say how to read the record; null mostly
 }
 
 
+#: Bytes of headers kept in all: a wide one over a great many bad lines would be far more than their object.
+_HEADER_BYTES = 32 << 20
 #: So many are gathered before they become columns: a tuple of Python values takes three times the memory.
 _GATHERED = 10_000
 
@@ -33,6 +35,7 @@ class RejectLog:
     def __init__(self) -> None:
         self._rows: list[tuple[int, int, int | None, str, str, bytes, bool, bytes | None]] = []
         self._frames: list[pl.DataFrame] = []
+        self._header_bytes = 0
 
     def __len__(self) -> int:
         return len(self._rows) + sum(frame.height for frame in self._frames)
@@ -50,6 +53,9 @@ class RejectLog:
         """Keeps one rejected record."""
         kept, told = bytes(data[:REJECT_DATA_BYTES]), header[:REJECT_DATA_BYTES] or None
         capped = max(len(data), len(header)) > REJECT_DATA_BYTES
+        self._header_bytes += len(told or b"")
+        if told and self._header_bytes > _HEADER_BYTES:
+            told, capped = None, True
         self._rows.append((object_id, position, offset, reason, detail, kept, capped, told))
         if len(self._rows) >= _GATHERED:
             self._frames.append(self._gathered())

@@ -18,3 +18,11 @@ def test_rejects_come_back_in_order_and_without_those_of_objects_given_up(gather
     assert log.frame().select("object_id", "position").rows() == [(1, 2), (1, 3), (1, 4), (3, 0)]
     assert log.frame().schema == REJECT_SCHEMA
     assert log.frame()["header"].to_list() == [b"header" * 2, b"header" * 3, b"header" * 4, None]
+
+
+def test_headers_kept_with_rejects_are_bounded_in_all(monkeypatch):
+    monkeypatch.setattr(rejects, "_HEADER_BYTES", 15)
+    log = RejectLog()
+    for position in range(3):
+        log.add(1, position, None, "why", "a sentence", b"data", b"header")
+    assert log.frame().select("header", "truncated").rows() == [(b"header", False), (b"header", False), (None, True)]
