@@ -17,6 +17,8 @@ import typer
 from s3sentinel_assets.cli.printable import json_line, printable
 
 if TYPE_CHECKING:
+    from rich.console import Console
+
     from s3sentinel_assets.formats import Detection, ObjectInput, ObjectReport
 
 __all__ = ["parse"]
@@ -188,15 +190,13 @@ def _as_object(report: "ObjectReport", rejects: list[dict[str, Any]], detection:
     return made
 
 
-def _remark(report: "ObjectReport", rejects: list[dict[str, Any]], detection: "Detection | None") -> str:
+def _remark(report: "ObjectReport", rejects: list[dict[str, Any]]) -> str:
     reasons = Counter(reject["reason"] for reject in rejects)
     parts = [
         f"{count:,} × {reason} (first: record {_first(rejects, reason)})" for reason, count in reasons.most_common()
     ]
     if report.note:
         parts.append(report.note)
-    if detection is not None:
-        parts += [f"{name} {confidence:.2f}: {why}" for name, confidence, why in _worth_telling(detection)]
     return "\n".join(parts)
 
 
@@ -240,17 +240,25 @@ def _print_summary(
             f"{report.records:,}",
             f"{report.rows:,}",
             f"{report.rejected:,}",
-            _remark(report, rejects.get(report.object_id, []), detections[index]),
+            _remark(report, rejects.get(report.object_id, [])),
         ]
         table.add_row(*(Text(printable(cell, keep="\n")) for cell in cells))
     console.print(table)
     if len(reports) > len(shown):
         console.print(f"… and {len(reports) - len(shown):,} more files without a problem among those listed first")
-    console.print(
+    for index in sorted(shown):
+        if (detection := detections[index]) is not None:
+            _say(console, f"why {reports[index].key} is {detection.format or 'of no format'}:")
+            for name, confidence, why in _worth_telling(detection):
+                _say(console, f"  {name} {confidence:.2f}: {why}")
+    _say(
+        console,
         f"{len(reports):,} files, {sum(r.records for r in reports):,} records: {sum(r.rows for r in reports):,} rows, "
         f"{sum(r.rejected for r in reports):,} rejected"
         + (f"; rows written to {', '.join(map(str, written))}" if written else ""),
-        soft_wrap=True,
-        markup=False,
-        highlight=False,
     )
+
+
+def _say(console: "Console", line: str) -> None:
+    """Prints a line as it is: a terminal wraps it, a pipe gets it whole."""
+    console.print(printable(line), soft_wrap=True, markup=False, highlight=False)

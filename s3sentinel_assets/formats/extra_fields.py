@@ -1,7 +1,7 @@
 """Fields that a table has no column for → one JSON object a record.
 
 Belongs here: making such an object of columns. Does not belong here: which fields these are, and members of JSON
-records (``json_records``).
+records (``json_logs.records``).
 """
 
 from collections.abc import Iterable, Mapping

@@ -17,10 +17,26 @@ from sqlalchemy.engine import Connection
 from s3sentinel_assets.ledger.engine import Ledger
 from s3sentinel_assets.ledger.schema import ObjectState, objects
 
-__all__ = ["RETRIES", "RETRY_MARK", "Retries", "next_try", "requeue_refused"]
+__all__ = ["KEPT_COLUMNS", "RETRIES", "RETRY_MARK", "Retries", "next_try", "requeue_refused"]
 
 #: Stands before the number of another try at the end of a version.
 RETRY_MARK = "~"
+#: Columns of an object that every later try of it has as well.
+KEPT_COLUMNS = (
+    "source",
+    "bucket",
+    "key",
+    "name",
+    "etag",
+    "version_id",
+    "size",
+    "storage_class",
+    "last_modified",
+    "hour",
+    "late",
+    "listed",
+    "notified_at",
+)
 _PAGE = 500
 
 
@@ -129,21 +145,6 @@ def requeue_refused(
 
 def _queue(connection: Connection, row: sa.Row[Any], now: int, *, counted: bool) -> None:
     """Puts another row of the object in place of a refused one."""
-    kept = (
-        "source",
-        "bucket",
-        "key",
-        "name",
-        "etag",
-        "version_id",
-        "size",
-        "storage_class",
-        "last_modified",
-        "hour",
-        "late",
-        "listed",
-        "notified_at",
-    )
     version, _, serial = row.version.partition(RETRY_MARK)
     before = row.tries if row.tried_for == row.state else 0
     connection.execute(
@@ -151,7 +152,7 @@ def _queue(connection: Connection, row: sa.Row[Any], now: int, *, counted: bool)
     )
     connection.execute(
         sa.insert(objects).values(
-            {column: getattr(row, column) for column in kept}
+            {column: getattr(row, column) for column in KEPT_COLUMNS}
             | {
                 "version": f"{version}{RETRY_MARK}{int(serial or 0) + 1}",
                 "tries": before + 1 if counted else before,

@@ -16,27 +16,12 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from s3sentinel_assets.ledger.engine import Ledger
-from s3sentinel_assets.ledger.refused import RETRY_MARK
+from s3sentinel_assets.ledger.refused import KEPT_COLUMNS, RETRY_MARK
 from s3sentinel_assets.ledger.schema import ObjectState, objects, quarantine, quarantine_retry
 
 __all__ = ["RecordRetry", "Rejected", "RetryOrder", "TakenUp", "retries_of_part", "take_up"]
 
 _PAGE = 500
-_KEPT = (
-    "source",
-    "bucket",
-    "key",
-    "name",
-    "etag",
-    "version_id",
-    "size",
-    "storage_class",
-    "last_modified",
-    "hour",
-    "late",
-    "listed",
-    "notified_at",
-)
 
 
 @dataclass(frozen=True)
@@ -219,7 +204,7 @@ def _make_row(connection: Connection, object_id: int, entries: list[int], order_
     new = connection.execute(
         sa.insert(objects)
         .values(
-            {column: getattr(row, column) for column in _KEPT}
+            {column: getattr(row, column) for column in KEPT_COLUMNS}
             | {
                 "version": f"{row.version.partition(RETRY_MARK)[0]}{RETRY_MARK}{serial}",
                 "discovered_at": now,

@@ -20,7 +20,7 @@ from benchmarks.sink import LIMIT_BYTES, Counts, running_sink
 
 SIZE = 1_500_000
 #: Ours are not the ordinary way's: which body a row travelled with, and times that a native column holds as well.
-OWN_COLUMNS = {"BatchId_CF", "EventTime_CF"}
+OWN_COLUMNS = {"BatchId_CF", "EventTime_CF", "ExtraFields_CF"}
 
 Deliver = Callable[[Way, bool], tuple[Outcome, Counts, dict[str, dict[str, Any]]]]
 

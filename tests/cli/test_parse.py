@@ -149,7 +149,7 @@ def test_explain_names_the_formats_considered_those_that_are_possible_to_people(
     assert sorted(entry["format"] for entry in detection["considered"]) == format_names()
     _, out, _ = run(capsys, flow_file, "--explain")
     assert "vpc_flow 0." in out
-    assert "lines have the default 14 fields" in " ".join(out.replace("│", " ").split())
+    assert "lines have the default 14 fields" in out
     assert "it is not JSON" not in out
 
 

@@ -3,8 +3,8 @@
 import polars as pl
 import pytest
 
-from s3sentinel_assets.formats import asim_values
-from s3sentinel_assets.formats.asim import MANDATORY, RESULTS, SCHEMAS, SEVERITIES, asim_columns
+from s3sentinel_assets.formats.asim import values as asim_values
+from s3sentinel_assets.formats.asim.common import MANDATORY, RESULTS, SCHEMAS, SEVERITIES, asim_columns
 from s3sentinel_assets.formats.mapping import TIME, TableMapping, constant, field, to_frames
 from s3sentinel_assets.tables import load_schema
 

@@ -8,8 +8,6 @@ from s3sentinel_assets.ledger.schema import objects, shape
 from s3sentinel_assets.ml.keys import FORMATS as SCORED
 from s3sentinel_assets.tables import table_names
 
-#: Turn on when every format of the catalogue has its parser and its mappings.
-COMPLETE = True
 CATALOGUED = [name for name in format_names() if name in FORMATS]
 
 
@@ -40,7 +38,6 @@ def test_a_parser_fills_the_tables_that_the_catalogue_names(name: str) -> None:
         assert tables(parser.asim) == set(entry.tables("asim"))
 
 
-@pytest.mark.skipif(not COMPLETE, reason="formats are still being added")
 def test_the_catalogue_is_complete() -> None:
     assert format_names() == sorted(FORMATS)
     lacking = [

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from s3sentinel_assets.formats import detect
-from s3sentinel_assets.formats.security_events import ALIASES, KEYS
+from s3sentinel_assets.formats.security_events.common import ALIASES, KEYS
 from s3sentinel_assets.tables import load_schema
 from tests.formats.texts import ARRIVED, lines, pick, read, row, rows
 

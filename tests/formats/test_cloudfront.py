@@ -11,8 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from s3sentinel_assets.formats import ParseOptions, PartParser, detect
-from s3sentinel_assets.formats.cloudfront_columns import FIELDS, as_field
-from s3sentinel_assets.formats.cloudfront_realtime import DOCUMENTED
+from s3sentinel_assets.formats.cloudfront.columns import FIELDS, as_field
+from s3sentinel_assets.formats.cloudfront.realtime import DOCUMENTED
 from tests.formats.parsing import Parsed, an_input, check_account, parse, zipped
 
 AGENT = "Mozilla/5.0%20(Windows%20NT%2010.0;%20Win64;%20x64)%20AppleWebKit/537.36%20(KHTML,%20like%20Gecko)"

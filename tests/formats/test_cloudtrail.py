@@ -11,9 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from s3sentinel_assets.formats import ObjectInput, ParseOptions, PartParser
-from s3sentinel_assets.formats.asim import MANDATORY
+from s3sentinel_assets.formats.asim.common import MANDATORY
 from s3sentinel_assets.formats.cloudtrail.parser import CloudTrailParser
-from s3sentinel_assets.formats.json_records import BrokenRecord, JsonSplitter, RecordRun
+from s3sentinel_assets.formats.json_logs.records import BrokenRecord, JsonSplitter, RecordRun
 from tests.formats.parsing import IDENTITY, Parsed, an_input, check_account, parse, parse_inputs, record, trail, zipped
 
 START = re.compile(rb'\{\s*"eventVersion"\s*:')

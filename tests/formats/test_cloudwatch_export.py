@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from s3sentinel_assets.formats import PartParser, detect
-from s3sentinel_assets.formats.cloudwatch_export import join_messages
+from s3sentinel_assets.formats.cloudwatch.export import join_messages
 from tests.formats.parsing import Parsed, an_input, check_account, parse, parse_inputs, pieces, record, zipped
 
 KEY = "exportedlogs/0a1b2c3d-0000-1111-2222-0123456789ab/kube-apiserver-audit-1/000000.gz"

@@ -108,7 +108,7 @@ def test_a_packed_record_that_cannot_be_unpacked_is_one_reject(data, reason):
 
 
 def test_a_packed_bomb_is_rejected(monkeypatch):
-    monkeypatch.setattr("s3sentinel_assets.formats.cloudwatch_logs_envelopes.UNPACKED_BYTES", 1 << 16)
+    monkeypatch.setattr("s3sentinel_assets.formats.cloudwatch.envelopes.UNPACKED_BYTES", 1 << 16)
     parsed = parse(packed(subscription(event(0, "a" * (1 << 17)))) + packed(subscription(event(1, "b"))))
     assert parsed.reasons() == [(0, "too_many_bytes")]
     assert parsed.rows["Message"].to_list() == ["b"]

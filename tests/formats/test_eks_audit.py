@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from s3sentinel_assets.formats import PartParser, detect
-from s3sentinel_assets.formats.asim import MANDATORY
+from s3sentinel_assets.formats.asim.common import MANDATORY
 from tests.formats.parsing import Parsed, an_input, check_account, parse
 from tests.formats.test_cloudwatch_logs import event, rows, subscription
 

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from benchmarks.format_samples import SAMPLES, make_content
 from s3sentinel_assets.formats import ParseOptions, PartParser, detect, format_names
-from s3sentinel_assets.formats.asim import MANDATORY, RESULTS, SEVERITIES
+from s3sentinel_assets.formats.asim.common import MANDATORY, RESULTS, SEVERITIES
 from tests.formats.parsing import an_input, parse, record, trail
 
 FLOW = b"2 111122223333 eni-1 10.0.0.1 10.0.0.2 443 50000 6 5 500 1700000000 1700000060 ACCEPT OK\n"

@@ -26,7 +26,7 @@ from s3sentinel_assets.formats.json_logs import (
     per_distinct,
 )
 from s3sentinel_assets.formats.json_logs.decoding import LEARNED_FIELDS
-from s3sentinel_assets.formats.json_records import BrokenRecord, JsonSplitter, RecordRun
+from s3sentinel_assets.formats.json_logs.records import BrokenRecord, JsonSplitter, RecordRun
 from s3sentinel_assets.formats.mapping import TableMapping, constant, field
 from tests.formats.parsing import parse
 

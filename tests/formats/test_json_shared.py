@@ -3,9 +3,9 @@
 import msgspec
 import pytest
 
-from s3sentinel_assets.formats import json_shared
-from s3sentinel_assets.formats.json_shared import SharedValues
-from s3sentinel_assets.formats.json_typed import NULL
+from s3sentinel_assets.formats.json_logs import shared as json_shared
+from s3sentinel_assets.formats.json_logs.shared import SharedValues
+from s3sentinel_assets.formats.json_logs.typed import NULL
 
 
 class Inner(msgspec.Struct, gc=False):

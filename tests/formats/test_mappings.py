@@ -4,7 +4,7 @@ import polars as pl
 import pytest
 
 from s3sentinel_assets.formats import FORMATS, format_parser
-from s3sentinel_assets.formats.asim import MANDATORY
+from s3sentinel_assets.formats.asim.common import MANDATORY
 from s3sentinel_assets.formats.mapping import TableMapping
 from s3sentinel_assets.tables import load_schema
 from s3sentinel_assets.tables.entities import ENTITY_SCHEMA

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from s3sentinel_assets.formats import detect
-from s3sentinel_assets.formats.asim import MANDATORY, RESULTS
+from s3sentinel_assets.formats.asim.common import MANDATORY, RESULTS
 from tests.formats.texts import lines, pick, read, row, rows
 
 QUERY = r"1767323045678901,db-1,alice,192.0.2.7,35,698024,QUERY,shop,'select a, \'b\', c from t where x = 1',0"

@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from s3sentinel_assets.formats import detect
-from s3sentinel_assets.formats.syslog import FACILITIES, SEVERITIES
-from s3sentinel_assets.formats.syslog_frames import cut_frames
+from s3sentinel_assets.formats.syslog.frames import cut_frames
+from s3sentinel_assets.formats.syslog.parser import FACILITIES, SEVERITIES
 from tests.formats.parsing import pieces
 from tests.formats.texts import ARRIVED, lines, pick, read, row, rows
 

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 import polars as pl
 import pytest
 
-from s3sentinel_assets.formats.text_times import read_times
+from s3sentinel_assets.formats.line_logs.text_times import read_times
 
 ARRIVAL = datetime(2026, 3, 1, 12, tzinfo=UTC)
 

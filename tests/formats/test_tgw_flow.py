@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from s3sentinel_assets.formats import ParseOptions, PartParser, detect
-from s3sentinel_assets.formats.tgw_flow import KIND
+from s3sentinel_assets.formats.flow_logs.transit_gateway import KIND
 from tests.formats.parsing import Parsed, an_input, check_account, parse, zipped
 
 START, END = 1_700_000_000, 1_700_000_060

@@ -13,8 +13,8 @@ What has no column in ASIM is in ``AdditionalFields`` under its own name. A role
 
 import polars as pl
 
-from s3sentinel_assets.formats.asim import asim_columns
-from s3sentinel_assets.formats.asim_values import ip_version
+from s3sentinel_assets.formats.asim.common import asim_columns
+from s3sentinel_assets.formats.asim.values import ip_version
 from s3sentinel_assets.formats.cloudtrail.callers import ACCOUNT, PRINCIPAL, SESSION_NAME
 from s3sentinel_assets.formats.cloudtrail.columns import EVENT_ID
 from s3sentinel_assets.formats.cloudtrail.entities import ENTITIES, INSIGHT_NAME, SERVICE, TARGET

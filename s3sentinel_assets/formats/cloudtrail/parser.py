@@ -5,7 +5,7 @@ Belongs here: recognising CloudTrail, what it needs of ``json_logs``. Does not b
 """
 
 import re
-from collections.abc import MutableSequence, Sequence
+from collections.abc import Mapping, MutableSequence, Sequence
 from typing import ClassVar, cast
 
 import msgspec
@@ -19,23 +19,24 @@ from s3sentinel_assets.formats.cloudtrail.envelopes import inner_event, judge_en
 from s3sentinel_assets.formats.cloudtrail.record import Fields, Identity, Record, TlsDetails
 from s3sentinel_assets.formats.cloudtrail.shared import SharedField
 from s3sentinel_assets.formats.instants import EVENT_YEARS
-from s3sentinel_assets.formats.json_logs import JsonParser, iso_time
+from s3sentinel_assets.formats.json_logs import JsonParser, iso_time, looks_like_json, peek
 from s3sentinel_assets.formats.json_logs.decoding import Decoded
+from s3sentinel_assets.formats.json_logs.records import RecordRun
 from s3sentinel_assets.formats.json_logs.steps import Batch
-from s3sentinel_assets.formats.json_records import RecordRun
 from s3sentinel_assets.formats.mapping import TableMapping
 from s3sentinel_assets.formats.model import ParseOptions, Reading, Strays, Verdict
 
 __all__ = ["CloudTrailParser"]
 
 _RECORD_START = re.compile(rb'\{\s*"eventVersion"\s*:')
-_ENVELOPE = re.compile(rb'^\{\s*"Records"\s*:\s*\[')
-# S3 and other services notify in records that look much alike, but name the source "aws:s3" and have no event id. What
-# stands deeper in an event (tags, parameters) is written by whoever made the call: it must not decide.
-_SOURCE = re.compile(rb'"eventSource"\s*:\s*"([^"]*)')
 # In this many bytes a CloudTrail record would have shown one of its keys.
 _TELLING_BYTES = 256
-_KEYS = (b'"eventVersion"', b'"eventSource"', b'"eventName"', b'"eventTime"', b'"awsRegion"', b'"userIdentity"')
+_KEYS = frozenset(("eventVersion", "eventSource", "eventName", "eventTime", "awsRegion", "userIdentity"))
+_DIGEST_KEYS = frozenset(("digestS3Object", "digestStartTime"))
+
+
+def _count_keys(record: Mapping[str, bytes]) -> int:
+    return len(record.keys() & _KEYS)
 
 
 class CloudTrailParser(JsonParser):
@@ -78,23 +79,28 @@ class CloudTrailParser(JsonParser):
 
     @classmethod
     def sniff(cls, head: bytes, key: str) -> Verdict:
-        """CloudTrail's own keys near the start decide; JSON that is cut too early for them may still be it."""
-        text = head.removeprefix(b"\xef\xbb\xbf").lstrip()
-        if not text.startswith((b"{", b"[")):
+        """The first records' own keys decide; JSON that is cut too early for them may still be it.
+
+        What stands deeper in an event (tags, parameters) is written by whoever made the call: it decides nothing.
+        """
+        if not looks_like_json(head):
             return Verdict(0.0, "it is not JSON")
-        found = sum(name in text for name in _KEYS)
-        if not found and (b'"digestS3Object"' in text or b'"digestStartTime"' in text):
+        outer = next(iter(peek(head)), {})
+        wrapped = outer.get("Records", b"").startswith(b"[")
+        record = max(peek(head, cls.wrappers), key=_count_keys, default={})
+        found = _count_keys(record)
+        if not found and not outer.keys().isdisjoint(_DIGEST_KEYS):
             return Verdict(0.1, "it is a CloudTrail digest file")
-        source = _SOURCE.search(text)
-        if source and source[1].startswith(b"aws:") and b'"eventID"' not in text:
+        # S3 notifies in records that look much alike, but name the source "aws:s3" and have no event id.
+        if record.get("eventSource", b"").startswith(b'"aws:') and "eventID" not in record:
             return Verdict(0.1, "it is an event notification")
         if found >= 3:
-            return Verdict(0.99 if _ENVELOPE.match(text) else 0.9, f"JSON with {found} of CloudTrail's keys")
+            return Verdict(0.99 if wrapped else 0.9, f"JSON with {found} of CloudTrail's keys")
         if (verdict := judge_envelope(head)) is not None:
             return verdict
-        if _ENVELOPE.match(text) and (found or len(text) < _TELLING_BYTES):
+        if wrapped and (found or len(head) < _TELLING_BYTES):
             return Verdict(0.8 if found or "CloudTrail" in key else 0.4, "JSON with a list of Records")
-        if found > 1 or _KEYS[0] in text:
+        if found > 1 or "eventVersion" in record:
             return Verdict(0.5, f"JSON with {found} of CloudTrail's keys")
         return Verdict(0.05, "it is JSON without CloudTrail's keys")
 

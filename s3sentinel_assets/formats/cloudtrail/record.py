@@ -12,7 +12,7 @@ Belongs here: types only. Names are AWS's own. Fields that are not named here (`
 
 import msgspec
 
-from s3sentinel_assets.formats.json_typed import NULL
+from s3sentinel_assets.formats.json_logs.typed import NULL
 
 __all__ = [
     "OTHERS",

@@ -11,8 +11,8 @@ from typing import Any
 import msgspec
 import polars as pl
 
-from s3sentinel_assets.formats.json_shared import SharedValues
-from s3sentinel_assets.formats.json_typed import TypedDecoder, Undecodable, plan_of, quoted
+from s3sentinel_assets.formats.json_logs.shared import SharedValues
+from s3sentinel_assets.formats.json_logs.typed import TypedDecoder, Undecodable, plan_of, quoted
 
 __all__ = ["SharedField"]
 

@@ -8,7 +8,7 @@ Belongs here: what flow logs of VPCs and transit gateways have in common. Does n
 
 import polars as pl
 
-from s3sentinel_assets.formats.asim_values import ip_version, network_direction, protocol_name
+from s3sentinel_assets.formats.asim.values import ip_version, network_direction, protocol_name
 from s3sentinel_assets.formats.flow_logs.traffic import TCP_FLAGS
 from s3sentinel_assets.formats.mapping import Origin, derived, field
 

@@ -13,7 +13,7 @@ import polars as pl
 from s3sentinel_assets.formats.flow_logs.fields import NOTHING, TIMES, FlowFields
 from s3sentinel_assets.formats.frames import EXTRA
 from s3sentinel_assets.formats.instants import parse_iso8601
-from s3sentinel_assets.formats.json_rows import read_rows, record_of, value_text
+from s3sentinel_assets.formats.json_logs.flat_rows import read_rows, record_of, value_text
 from s3sentinel_assets.formats.line_logs import BadLine
 
 __all__ = ["cut_json", "read_json"]

@@ -7,6 +7,7 @@ A header line is obeyed wherever it stands. Without one, the order is that of th
 """
 
 import re
+from abc import abstractmethod
 from collections.abc import Sequence
 from itertools import islice
 from typing import ClassVar
@@ -15,7 +16,7 @@ import polars as pl
 
 from s3sentinel_assets.formats.flow_logs import columns, json_lines, text_lines
 from s3sentinel_assets.formats.flow_logs.fields import FieldOrder, FlowFields
-from s3sentinel_assets.formats.json_rows import record_of, starts_object
+from s3sentinel_assets.formats.json_logs.flat_rows import record_of, starts_object
 from s3sentinel_assets.formats.line_logs import BadLine, CarefulLines, LineParser
 from s3sentinel_assets.formats.model import Reading, Verdict
 
@@ -45,9 +46,9 @@ class FlowLogParser(LineParser[FieldOrder]):
     telling_value: ClassVar[bytes] = b""
 
     @classmethod
+    @abstractmethod
     def default_shape(cls, fields: Sequence[bytes]) -> bool:
         """Whether the fields of a line could be those of the default order."""
-        raise NotImplementedError
 
     @classmethod
     def sniff(cls, head: bytes, key: str) -> Verdict:  # noqa: ARG003 - content says it all here

@@ -10,7 +10,7 @@ from s3sentinel_assets.formats.json_logs.parser import Inner, JsonParser
 from s3sentinel_assets.formats.json_logs.peeking import count_keys, judge, looks_like_json, peek
 from s3sentinel_assets.formats.json_logs.steps import CONTEXT, TEXT
 from s3sentinel_assets.formats.json_logs.times import any_time, epoch_milliseconds, epoch_seconds, first_time, iso_time
-from s3sentinel_assets.formats.json_typed import NULL
+from s3sentinel_assets.formats.json_logs.typed import NULL
 
 __all__ = [
     "CONTEXT",

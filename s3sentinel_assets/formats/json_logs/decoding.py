@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 
 import msgspec
 
-from s3sentinel_assets.formats.json_typed import TypedDecoder, Undecodable, plan_of
+from s3sentinel_assets.formats.json_logs.typed import TypedDecoder, Undecodable, plan_of
 
 __all__ = ["ABSENT", "LEARNED", "LEARNED_FIELDS", "CarefullyDecoded", "Decoded", "RecordDecoder"]
 

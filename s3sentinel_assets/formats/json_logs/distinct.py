@@ -1,7 +1,7 @@
 """Texts that many records have in common, such as WAF's list of rule groups: each is computed with once.
 
 Belongs here: that detour through the distinct texts. Does not belong here: what is computed. Values that are decoded
-into a struct as they are read have `json_shared.SharedValues`.
+into a struct as they are read have `shared.SharedValues`.
 """
 
 from collections.abc import Callable, Mapping

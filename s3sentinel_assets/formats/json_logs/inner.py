@@ -17,9 +17,9 @@ import msgspec
 import polars as pl
 
 from s3sentinel_assets.formats.frames import EXTRA
-from s3sentinel_assets.formats.json_columns import UNFIT_ERRORS, columns_of, fits_columns
+from s3sentinel_assets.formats.json_logs.columns import UNFIT_ERRORS, columns_of, fits_columns
 from s3sentinel_assets.formats.json_logs.decoding import ABSENT, LEARNED, LEARNED_FIELDS
-from s3sentinel_assets.formats.json_typed import TypedDecoder, Undecodable, plan_of, quoted
+from s3sentinel_assets.formats.json_logs.typed import TypedDecoder, Undecodable, plan_of, quoted
 
 __all__ = ["InnerDecoder"]
 

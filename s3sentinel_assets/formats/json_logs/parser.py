@@ -1,7 +1,7 @@
 """Objects of JSON records → frames, whatever the records hold: the base of every JSON log format.
 
 Belongs here: gathering the records of many objects, quarantine, strays, envelopes. Does not belong here: cutting
-content into records (``json_records``), decoding them (``decoding``), any one format.
+content into records (``records``), decoding them (``decoding``), any one format.
 """
 
 import re
@@ -15,14 +15,14 @@ import msgspec
 import polars as pl
 
 from s3sentinel_assets.formats.instants import EVENT_YEARS
-from s3sentinel_assets.formats.json_columns import collector_paused, null_raw
+from s3sentinel_assets.formats.json_logs.columns import collector_paused, null_raw
 from s3sentinel_assets.formats.json_logs.decoding import Decoded, RecordDecoder
 from s3sentinel_assets.formats.json_logs.extras import with_unplaced
 from s3sentinel_assets.formats.json_logs.inner import InnerDecoder
 from s3sentinel_assets.formats.json_logs.peeking import judge
+from s3sentinel_assets.formats.json_logs.records import BrokenRecord, JsonSplitter, RecordRun
 from s3sentinel_assets.formats.json_logs.steps import Batch, Step
-from s3sentinel_assets.formats.json_records import BrokenRecord, JsonSplitter, RecordRun
-from s3sentinel_assets.formats.json_typed import NULL, plan_of
+from s3sentinel_assets.formats.json_logs.typed import NULL, plan_of
 from s3sentinel_assets.formats.mapping import TIME, to_frames
 from s3sentinel_assets.formats.model import FormatParser, ParsedFrame, ParseOptions, Reading, Stray, Strays, Verdict
 
@@ -82,7 +82,7 @@ class JsonParser(FormatParser):
 
     Attributes:
         Record: the fields, each with a default: ``str``, ``int`` (64 bits), ``float`` or ``bool``, a struct (these
-            ``| None``), or ``msgspec.Raw`` with the default `json_typed.NULL`. The types should be those that the log
+            ``| None``), or ``msgspec.Raw`` with the default `typed.NULL`. The types should be those that the log
             has: a number in a ``str`` field becomes its text, but its record takes the careful way, ten times slower.
             Where a field may hold either, `msgspec.Raw` takes both.
         Columns: a base of ``Record`` whose fields alone become columns; None: all fields do.

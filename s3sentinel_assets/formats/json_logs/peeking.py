@@ -9,8 +9,8 @@ from collections.abc import Iterable, Mapping, Sequence
 
 import msgspec
 
-from s3sentinel_assets.formats.json_scan import skip, value_end
-from s3sentinel_assets.formats.json_walk import BOM
+from s3sentinel_assets.formats.json_logs.scan import skip, value_end
+from s3sentinel_assets.formats.json_logs.walk import BOM
 from s3sentinel_assets.formats.model import Verdict
 
 __all__ = ["count_keys", "judge", "looks_like_json", "peek"]

@@ -13,11 +13,11 @@ import msgspec
 import polars as pl
 
 from s3sentinel_assets.formats.frames import EXTRA, FLAGS, OBJECT, ORDINAL
-from s3sentinel_assets.formats.json_columns import UNFIT_ERRORS, columns_of, fits_columns
+from s3sentinel_assets.formats.json_logs.columns import UNFIT_ERRORS, columns_of, fits_columns
 from s3sentinel_assets.formats.json_logs.decoding import LEARNED, Decoded, RecordDecoder
 from s3sentinel_assets.formats.json_logs.extras import joined_objects
 from s3sentinel_assets.formats.json_logs.inner import InnerDecoder
-from s3sentinel_assets.formats.json_typed import Undecodable
+from s3sentinel_assets.formats.json_logs.typed import Undecodable
 from s3sentinel_assets.formats.model import Reading
 
 __all__ = ["CONTEXT", "TEXT", "Batch", "Step"]

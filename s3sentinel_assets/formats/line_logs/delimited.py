@@ -216,7 +216,7 @@ class DelimitedParser(LineParser[Fields]):
         return len(cls().parse_each(texts, cls.fields).good) / len(whole), len(whole)
 
     @classmethod
-    def verdict_of_lines(cls, head: bytes) -> Verdict:
+    def sniff(cls, head: bytes, key: str) -> Verdict:  # noqa: ARG003 - for formats that need the key
         """For formats whose lines can be nothing else: sure of an object with any, surer the more there are."""
         share, lines = cls.share_of_lines(head)
         return Verdict(0.65 + 0.3 * share if share else 0.0, f"{share:.0%} of {lines} lines have its fields")

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 
 import polars as pl
 
-from s3sentinel_assets.formats.asim import SCHEMAS, asim_columns
+from s3sentinel_assets.formats.asim.common import SCHEMAS, asim_columns
 from s3sentinel_assets.formats.json_logs import TEXT
 from s3sentinel_assets.formats.mapping import Origin, derived, field
 from s3sentinel_assets.tables import load_schema

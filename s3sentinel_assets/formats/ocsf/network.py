@@ -8,7 +8,7 @@ Belongs here: these three mappings. Does not belong here: what all classes share
 
 import polars as pl
 
-from s3sentinel_assets.formats.asim_values import (
+from s3sentinel_assets.formats.asim.values import (
     dns_rcode_name,
     dns_result,
     http_result,

@@ -9,7 +9,7 @@ missed, is information. Does not belong here: names for traffic (``flow_logs.tra
 
 import polars as pl
 
-from s3sentinel_assets.formats.asim import asim_columns
+from s3sentinel_assets.formats.asim.common import asim_columns
 from s3sentinel_assets.formats.extra_fields import json_object
 from s3sentinel_assets.formats.flow_logs.asim import flow_columns
 from s3sentinel_assets.formats.flow_logs.columns import instant

@@ -1,0 +1,4 @@
+"""GuardDuty findings.
+
+Belongs here: the format, its fields and ASIM columns. Does not belong here: findings in other formats.
+"""
