@@ -226,7 +226,7 @@ class JsonParser(FormatParser):
 
     def _batch(self, reading: Reading, run: RecordRun, start: int, texts: Sequence[bytes | msgspec.Raw]) -> Batch:
         """The records in ``texts``, those in envelopes unwrapped, and counted."""
-        unwrapped = self._unwrap_all(texts) if any(mark in run.source for mark in self.envelope_marks) else None
+        unwrapped = self._unwrap_all(texts) if run.has_any(self.envelope_marks) else None
         if unwrapped is None:
             first = reading.count(len(texts))
             ordinals = range(first, first + len(texts))

@@ -165,7 +165,10 @@ class Step:
         return made if careful.null_count() == made.len() else careful.zip_with(careful.is_not_null(), made)
 
     def _texts(self) -> pl.Series:
-        texts = list(map(self.text, range(len(self.records))))
+        texts: list[bytes] = []
+        for _, batch, positions in self.sources:
+            whole = len(positions) == len(batch.texts)
+            texts += map(bytes, batch.texts if whole else [batch.texts[position] for position in positions])
         try:
             return pl.Series(texts, dtype=pl.Binary()).cast(pl.String())
         except pl.exceptions.PolarsError:

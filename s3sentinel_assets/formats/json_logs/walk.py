@@ -61,6 +61,16 @@ class RecordRun:
         """Decoded byte offset of the record at ``index``; reckoned only when one must be named."""
         return self._offsets[index]
 
+    def has_any(self, marks: tuple[bytes, ...]) -> bool:
+        """Whether one of ``marks`` is in ``source``; looked for once, however many batches the run becomes."""
+        if marks not in self._marks:
+            self._marks[marks] = any(mark in self.source for mark in marks)
+        return self._marks[marks]
+
+    @functools.cached_property
+    def _marks(self) -> dict[tuple[bytes, ...], bool]:
+        return {}
+
     @functools.cached_property
     def _offsets(self) -> list[int]:
         found, floor = [], 0
