@@ -5,21 +5,26 @@ Belongs here: the shape of the configuration (``aws``, ``source``, ``sections``,
 """
 
 from s3sentinel_assets.config.aws import AssumedRole, AwsAccess, Service
+from s3sentinel_assets.config.destination import Destination
 from s3sentinel_assets.config.loading import SENSORS_VARIABLE, config_path, load_config
 from s3sentinel_assets.config.model import Config
-from s3sentinel_assets.config.sections import Credential, LedgerSettings, Limits, SentinelSettings
-from s3sentinel_assets.config.source import Destination, Digests, SourceSettings
+from s3sentinel_assets.config.routing import RouteRule, Routing
+from s3sentinel_assets.config.sections import AzureResources, Credential, LedgerSettings, Limits, SentinelSettings
+from s3sentinel_assets.config.source import Digests, SourceSettings
 
 __all__ = [
     "SENSORS_VARIABLE",
     "AssumedRole",
     "AwsAccess",
+    "AzureResources",
     "Config",
     "Credential",
     "Destination",
     "Digests",
     "LedgerSettings",
     "Limits",
+    "RouteRule",
+    "Routing",
     "SentinelSettings",
     "Service",
     "SourceSettings",

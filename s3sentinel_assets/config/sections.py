@@ -11,7 +11,7 @@ from pydantic import Field, SecretStr, field_validator
 
 from s3sentinel_assets.config.section import Section
 
-__all__ = ["Credential", "LedgerSettings", "Limits", "SentinelSettings"]
+__all__ = ["AzureResources", "Credential", "LedgerSettings", "Limits", "SentinelSettings"]
 
 
 class Credential(Section):
@@ -24,6 +24,17 @@ class Credential(Section):
     client_secret_file: Path | None = None
     certificate_file: Path | None = None
     token_file: Path | None = None
+
+
+class AzureResources(Section):
+    """The Azure resources behind the workspace: named in what ``infra azure`` writes and ``infra diff`` compares."""
+
+    subscription_id: str | None = None
+    resource_group: str | None = None
+    workspace_name: str | None = None
+    location: str | None = Field(default=None, description="Region of workspace and data collection rules.")
+    dcr_name: str = Field(default="dcr-s3sentinel", description="Rules are called so, with -1, -2 … behind it.")
+    principal_id: str | None = Field(default=None, description="Object id of the identity that sends and queries.")
 
 
 class SentinelSettings(Section):
@@ -46,8 +57,15 @@ class SentinelSettings(Section):
     connect_timeout_seconds: float = Field(default=10, gt=0)
     read_timeout_seconds: float = Field(default=60, gt=0)
     unknown_bound_minutes: float = Field(default=30, ge=0)
+    dcr_bytes_per_minute: int = Field(
+        default=2_000_000_000, ge=1_048_576, description="What a data collection rule takes: uncompressed bytes."
+    )
+    dcr_requests_per_minute: int = Field(default=12_000, ge=1)
+    proxy: str | None = Field(default=None, description="Proxy for all calls to Azure; by default the environment's.")
+    management_endpoint: str | None = Field(default=None, description="Azure Resource Manager; by default the cloud's.")
+    azure: AzureResources = AzureResources()
 
-    @field_validator("ingestion_endpoint", "query_endpoint", "authority")
+    @field_validator("ingestion_endpoint", "query_endpoint", "authority", "management_endpoint")
     @classmethod
     def _https_only(cls, value: str | None) -> str | None:
         if value is None:

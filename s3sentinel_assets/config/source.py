@@ -13,28 +13,17 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, field_validator, model_validator
 
 from s3sentinel_assets.config.aws import AwsAccess
+from s3sentinel_assets.config.destination import Destination
 from s3sentinel_assets.config.formats import AUTO, FIELD_FORMATS, FORMATS, Normalise
 from s3sentinel_assets.config.prefix import DATE_FIELDS, check_prefix
+from s3sentinel_assets.config.routing import Routing
 from s3sentinel_assets.config.section import Section
 
-__all__ = ["Destination", "Digests", "SourceSettings"]
+__all__ = ["Digests", "SourceSettings"]
 
 #: A string whose possible values stand in the JSON schema; the sentence for another one is ours.
 Format = Annotated[str, Field(json_schema_extra={"enum": [AUTO, *FORMATS]})]
 _OWNER = re.compile(r"team:[A-Za-z0-9_.-]+|[A-Za-z0-9._%+-]+@[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)*\.[A-Za-z]{2,7}")
-
-
-class Destination(Section):
-    """Where a source's rows of one table go: the stream of a data collection rule."""
-
-    table: str
-    stream: str | None = None
-    dcr_id: str | None = None
-
-    @property
-    def stream_name(self) -> str:
-        """The DCR stream; by default ``Custom-<table>``."""
-        return self.stream or f"Custom-{self.table}"
 
 
 class Digests(Section):
@@ -70,6 +59,7 @@ class SourceSettings(Section):
     destinations: tuple[Destination, ...] = Field(
         default=(), description="Streams of tables; rows of any other table go to Custom-<table> of sentinel.dcr_id."
     )
+    routing: Routing = Routing()
     enabled: bool = True
     queue_url: str | None = Field(default=None, description="SQS queue that gets the bucket's notifications.")
     listing_seconds: float | None = Field(

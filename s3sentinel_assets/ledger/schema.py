@@ -12,12 +12,14 @@ import enum
 import sqlalchemy as sa
 
 __all__ = [
+    "BatchKind",
     "BatchState",
     "DigestState",
     "HourState",
     "Integrity",
     "ObjectState",
     "Stage",
+    "audit",
     "batch",
     "claim",
     "dead_letter",
@@ -29,9 +31,11 @@ __all__ = [
     "notification",
     "objects",
     "part",
+    "promotion",
     "proof",
     "quarantine",
     "quarantine_retry",
+    "rate",
     "score_pin",
     "shape",
     "source_guard",
@@ -93,6 +97,14 @@ class BatchState(enum.StrEnum):
     ACCEPTED = "accepted"
     DEAD = "dead"
     SUPERSEDED = "superseded"
+
+
+class BatchKind(enum.StrEnum):
+    """What a batch's rows are. Only ``ROWS`` are events of the account; the others come on top."""
+
+    ROWS = "rows"
+    OVERFLOW = "overflow"  # texts that are too long for a field, whole
+    PROMOTED = "promoted"  # events that a cheaper table has already, once more for a better one
 
 
 class HourState(enum.StrEnum):
@@ -315,6 +327,8 @@ batch = sa.Table(
     sa.Column("length", sa.BigInteger, nullable=False),
     sa.Column("raw_bytes", sa.BigInteger, nullable=False),
     sa.Column("sha256", sa.String(64), nullable=False),  # of the uncompressed body
+    sa.Column("kind", sa.String(16), nullable=False, server_default=BatchKind.ROWS.value),
+    sa.Column("route", sa.String(64)),  # the routing rule that sent its rows here; null: none did
     sa.Column("state", sa.String(16), nullable=False),
     sa.Column("attempt", sa.Integer, nullable=False),  # 1; a resend after an unknown outcome counts up
     sa.Column("tries", sa.Integer, nullable=False),  # requests made
@@ -436,7 +450,52 @@ dead_letter = sa.Table(
     sa.Column("detail", sa.Text),
     sa.Column("uri", sa.Text),
     sa.Column("created_at", _Instant, nullable=False),
+    # Given up by a human; the rows stay in the account as dead.
+    sa.Column("dropped_at", _Instant),
+    sa.Column("dropped_by", sa.String(255)),
+    sa.Column("dropped_because", sa.Text),
     sa.Index("ix_dead_letter_source_hour", "source", "hour"),
+)
+
+# What people decided: append-only.
+audit = sa.Table(
+    "audit",
+    metadata,
+    sa.Column("id", _Id, primary_key=True, autoincrement=True),
+    sa.Column("at", _Instant, nullable=False),
+    sa.Column("principal", sa.String(255), nullable=False),  # who
+    sa.Column("action", sa.String(64), nullable=False),  # such as "dead-letter drop"
+    sa.Column("source", _Source),
+    sa.Column("hour", _Hour),
+    sa.Column("target", sa.Text),  # what it was done to
+    sa.Column("reason", sa.Text),
+    sa.Column("detail", sa.JSON, nullable=False),
+    sa.Index("ix_audit_at", "at"),
+)
+
+# Orders to send a slice of what went to a cheaper table to the better one, too.
+promotion = sa.Table(
+    "promotion",
+    metadata,
+    sa.Column("id", _Id, primary_key=True, autoincrement=True),
+    sa.Column("part_id", _Id, sa.ForeignKey("part.id"), nullable=False),
+    sa.Column("stage_id", _Id, sa.ForeignKey("stage.id"), nullable=False),  # the plan whose rows it repeats
+    sa.Column("condition", sa.Text),  # which rows; null: all that were demoted
+    sa.Column("requested_by", sa.String(255), nullable=False),
+    sa.Column("requested_at", _Instant, nullable=False),
+    sa.Column("rows", sa.BigInteger, nullable=False),
+    sa.Index("ix_promotion_part_id", "part_id"),
+)
+
+# What all processes together may still send to a data collection rule: two token buckets and a pause.
+rate = sa.Table(
+    "rate",
+    metadata,
+    sa.Column("dcr_id", sa.String(64), primary_key=True),
+    sa.Column("byte_tokens", sa.Float, nullable=False),
+    sa.Column("request_tokens", sa.Float, nullable=False),
+    sa.Column("refilled_at", _Instant, nullable=False),
+    sa.Column("paused_until", _Instant),  # the service asked for it
 )
 
 lease = sa.Table(
@@ -465,6 +524,8 @@ proof = sa.Table(
     sa.Column("quarantined", sa.BigInteger, nullable=False),
     sa.Column("filtered", sa.BigInteger, nullable=False),
     sa.Column("found", sa.BigInteger),  # null: the workspace could not be asked
+    sa.Column("listed", sa.BigInteger),  # objects the newest whole listing saw; null: none has covered the hour
+    sa.Column("log_errors", sa.BigInteger),  # rows of DCRLogErrors about the hour's requests; null: not asked
     sa.Column("agrees", sa.Boolean, nullable=False),  # batch by batch, each event once
     sa.Column("verdict", sa.String(32), nullable=False),
     sa.Index("ix_proof_source_hour", "source", "hour"),

@@ -7,6 +7,7 @@ from importlib import resources
 from typing import TYPE_CHECKING
 
 from s3sentinel_assets.errors import ConfigurationError
+from s3sentinel_assets.tables.tiers import base_of, plan_of, twin_schema
 
 if TYPE_CHECKING:
     import polars as pl
@@ -53,12 +54,16 @@ def table_names() -> list[str]:
 
 @functools.cache
 def load_schema(table: str) -> TableSchema:
-    """The schema of ``table``.
+    """The schema of ``table``, or of a shipped table's twin on a cheaper plan (``tiers``).
 
     Raises:
         ConfigurationError: no schema ships for it.
     """
     file = _SCHEMAS / f"{table}.json"
+    plan = plan_of(table)
+    base = next((name for name in base_of(table) if (_SCHEMAS / f"{name}.json").is_file()), None)
+    if plan is not None and base is not None:
+        return twin_schema(load_schema(base), plan)
     if not file.is_file():
         raise ConfigurationError(f"no schema for table {table!r}; known tables: {', '.join(table_names())}")
     data = json.loads(file.read_text(encoding="utf-8"))

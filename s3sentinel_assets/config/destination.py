@@ -1,0 +1,38 @@
+"""Destinations: the stream of a data collection rule, or of several, that rows of one table go to.
+
+Belongs here: names and defaults. Does not belong here: which rows go there (``routing``, ``source``).
+"""
+
+from pydantic import Field, model_validator
+
+from s3sentinel_assets.config.section import Section
+
+__all__ = ["Destination"]
+
+
+class Destination(Section):
+    """Where a source's rows of one table go: the stream of a data collection rule."""
+
+    table: str
+    stream: str | None = None
+    dcr_id: str | None = None
+    dcr_ids: tuple[str, ...] = Field(
+        default=(), description="Several rules with the same stream: bodies are spread over them, past 2 GB a minute."
+    )
+
+    @model_validator(mode="after")
+    def _one_way(self) -> "Destination":
+        if self.dcr_id and self.dcr_ids:
+            raise ValueError("dcr_id is the short form of one; move it into dcr_ids")
+        if len(set(self.dcr_ids)) < len(self.dcr_ids):
+            raise ValueError("dcr_ids names a rule twice")
+        return self
+
+    @property
+    def stream_name(self) -> str:
+        """The DCR stream; by default ``Custom-<table>``."""
+        return self.stream or f"Custom-{self.table}"
+
+    def rules(self, default: str) -> tuple[str, ...]:
+        """The data collection rules, at least one; ``default`` where none is named."""
+        return self.dcr_ids or (self.dcr_id or default,)
