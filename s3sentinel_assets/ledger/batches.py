@@ -20,7 +20,7 @@ from sqlalchemy.engine import Connection
 from s3sentinel_assets.errors import LeaseLostError
 from s3sentinel_assets.ledger.dead_letters import DeadLetter, record_dead_letters, take_back_dead_letters
 from s3sentinel_assets.ledger.leases import Lease, check_lease
-from s3sentinel_assets.ledger.schema import BatchState, batch, lease, part
+from s3sentinel_assets.ledger.schema import BatchKind, BatchState, batch, lease, part
 
 __all__ = [
     "OPEN_STATES",
@@ -54,7 +54,8 @@ class PlannedBatch:
     """One upload as planned.
 
     ``row_start`` and ``row_end`` count over the whole part; ``raw_bytes`` and ``sha256`` are of the uncompressed body
-    at ``[offset, offset + length)`` of the file ``uri``, which carries no attempt number.
+    at ``[offset, offset + length)`` of the file ``uri``, which carries no attempt number. ``route`` names the routing
+    rule that sent the rows to this table.
     """
 
     id: str
@@ -72,6 +73,8 @@ class PlannedBatch:
     raw_bytes: int
     sha256: str
     attempt: int = 1
+    kind: BatchKind = BatchKind.ROWS
+    route: str | None = None
 
     @property
     def rows(self) -> int:
@@ -100,6 +103,7 @@ _FIELDS = tuple(Batch.__dataclass_fields__)
 def _batch(row: sa.Row[Any]) -> Batch:
     values: dict[str, Any] = {name: getattr(row, name) for name in _FIELDS}
     values["state"] = BatchState(row.state)
+    values["kind"] = BatchKind(row.kind)
     return Batch(**values)
 
 
@@ -111,7 +115,14 @@ def delivery_lease(part_id: int) -> str:
 def insert_batches(connection: Connection, batches: Iterable[PlannedBatch], stage_id: int, now: int) -> None:
     """Records planned batches in the transaction that commits their plan."""
     rows: list[dict[str, Any]] = [
-        asdict(planned) | {"stage_id": stage_id, "state": BatchState.PLANNED.value, "tries": 0, "planned_at": now}
+        asdict(planned)
+        | {
+            "kind": planned.kind.value,
+            "stage_id": stage_id,
+            "state": BatchState.PLANNED.value,
+            "tries": 0,
+            "planned_at": now,
+        }
         for planned in batches
     ]
     if rows:

@@ -74,6 +74,8 @@ def split_batch(store: Store, batch: Batch) -> list[PlannedBatch]:
             raw_bytes=len(raw),
             sha256=hashlib.sha256(raw).hexdigest(),
             attempt=batch.attempt,
+            kind=batch.kind,
+            route=batch.route,
         )
         for child_id, row_start, row_end, start, length, raw in children
     ]

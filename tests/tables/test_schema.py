@@ -94,5 +94,5 @@ def test_a_twin_has_the_columns_of_its_table_on_a_cheaper_plan(twin: str, base: 
 
 
 def test_a_table_with_columns_that_custom_tables_may_not_have_has_no_twin() -> None:
-    with pytest.raises(ConfigurationError, match="AWSGuardDuty cannot have a cheaper twin.*Id"):
+    with pytest.raises(ConfigurationError, match=r"AWSGuardDuty cannot have a cheaper twin.*Id"):
         load_schema("AWSGuardDuty_Basic_CL")
