@@ -28,6 +28,11 @@ def check(
     from s3sentinel_assets.config import config_path, load_config
 
     loaded = load_config(config)
+    if routed := [source for source in loaded.sources.values() if source.routing.rules]:
+        from s3sentinel_assets.sentinel.routing import check_routing  # loads Polars
+
+        for source in routed:
+            check_routing(source)
     enabled = [name for name, source in loaded.sources.items() if source.enabled]
     disabled = [name for name in loaded.sources if name not in enabled]
     more = f", switched off: {', '.join(disabled)}" if disabled else ""

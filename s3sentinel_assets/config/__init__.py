@@ -5,7 +5,7 @@ Belongs here: the shape of the configuration (``aws``, ``source``, ``sections``,
 """
 
 from s3sentinel_assets.config.aws import AssumedRole, AwsAccess, Service
-from s3sentinel_assets.config.destination import Destination
+from s3sentinel_assets.config.destination import OVERFLOW_TABLE, Destination
 from s3sentinel_assets.config.loading import SENSORS_VARIABLE, config_path, load_config
 from s3sentinel_assets.config.model import Config
 from s3sentinel_assets.config.routing import RouteRule, Routing
@@ -13,6 +13,7 @@ from s3sentinel_assets.config.sections import AzureResources, Credential, Ledger
 from s3sentinel_assets.config.source import Digests, SourceSettings
 
 __all__ = [
+    "OVERFLOW_TABLE",
     "SENSORS_VARIABLE",
     "AssumedRole",
     "AwsAccess",

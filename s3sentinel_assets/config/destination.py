@@ -7,7 +7,10 @@ from pydantic import Field, model_validator
 
 from s3sentinel_assets.config.section import Section
 
-__all__ = ["Destination"]
+__all__ = ["OVERFLOW_TABLE", "Destination"]
+
+#: Where texts go whole that are too long for a field.
+OVERFLOW_TABLE = "S3Overflow_CL"
 
 
 class Destination(Section):

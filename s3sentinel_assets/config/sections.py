@@ -49,6 +49,9 @@ class SentinelSettings(Section):
     ca_file: Path | None = None
     instance_discovery: bool = True
     credential: Credential = Credential()
+    keep_long_values: bool = Field(
+        default=True, description="Texts over 64 KB, which a field cannot hold, go whole to S3Overflow_CL as well."
+    )
     max_batch_bytes: int = Field(default=1_000_000, ge=10_000, le=1_048_576)
     upload_threads: int = Field(default=4, ge=1, le=64)
     max_attempts: int = Field(default=6, ge=1, le=50)

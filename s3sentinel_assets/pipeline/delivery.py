@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 
+from s3sentinel_assets.hours import utc_now
 from s3sentinel_assets.ledger.batches import batches_of_part, count_batches, delivery_lease
 from s3sentinel_assets.ledger.engine import from_micros
 from s3sentinel_assets.ledger.leases import Lease, hold_lease
@@ -17,6 +18,7 @@ from s3sentinel_assets.ledger.objects import integrity_of_part
 from s3sentinel_assets.ledger.parts import Part, parts_of_hour
 from s3sentinel_assets.ledger.schema import BatchState, Stage, batch
 from s3sentinel_assets.ledger.stages import latest_stage, latest_stages
+from s3sentinel_assets.pipeline.routing_report import add_up
 from s3sentinel_assets.pipeline.runtime import Runtime
 from s3sentinel_assets.pipeline.summary import StageSummary
 
@@ -82,6 +84,7 @@ def _deliver_part(runtime: Runtime, part: Part, held: Lease, summary: StageSumma
 def _plan(runtime: Runtime, part: Part, held: Lease) -> bool:
     """Makes sure that the part has a plan; False if its scoring is not done."""
     from s3sentinel_assets.sentinel.plan import commit_plan, plan_part
+    from s3sentinel_assets.sentinel.routing import Router
 
     began, ledger = time.monotonic(), runtime.ledger
     with ledger.read() as connection:
@@ -92,14 +95,16 @@ def _plan(runtime: Runtime, part: Part, held: Lease) -> bool:
         integrity = integrity_of_part(connection, part.id)
     if parsed is None or scored is None:
         return False
+    source = runtime.source(part.source)
     planned = plan_part(
         runtime.store,
         f"{part.source}/{part.hour}/planned",
         parsed,
         scored if scored.files_of("scores") else None,
-        runtime.source(part.source).destination_for,
+        source.destination_for,
         runtime.config.sentinel,
         integrity,
+        Router(source, runtime.guards(source), utc_now()) if source.routing.rules else None,
     )
     with ledger.write() as connection:
         seconds = time.monotonic() - began
@@ -119,8 +124,16 @@ def _describe(runtime: Runtime, summary: StageSummary, parts: list[Part]) -> Non
             .limit(_PREVIEW)
         ).all()
     for plan in plans.values():
-        for name in ("rows", "batches", "raw_bytes", "gzip_bytes", "too_large"):
-            summary.counts[name] = int(summary.counts.get(name, 0)) + plan.counts.get(name, 0)
+        for name in ("rows", "batches", "raw_bytes", "gzip_bytes", "too_large", "overflow_rows"):
+            if plan.counts.get(name, 0) or name != "overflow_rows":
+                summary.counts[name] = int(summary.counts.get(name, 0)) + plan.counts.get(name, 0)
+    if bodies := int(summary.counts.get("batches", 0)):
+        most = bodies * runtime.config.sentinel.max_batch_bytes
+        summary.counts["fill_percent"] = round(100 * int(summary.counts["raw_bytes"]) / most, 1)
+    if plans:
+        for effect in add_up(summary.source, [plan.counts for plan in plans.values()]):
+            verb = "filtered" if effect.table is None else "would_go" if effect.shadow else "went"
+            summary.counts[f"{verb} by {effect.rule}"] = effect.rows
     summary.counts |= {f"{state.value} batches": count for state, (count, _) in sorted(states.items())}
     summary.preview = _preview(newest)
 

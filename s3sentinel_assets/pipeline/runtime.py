@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from s3sentinel_assets.ledger.engine import Ledger
     from s3sentinel_assets.ml.model import RarityModel
     from s3sentinel_assets.sentinel.client import SentinelClient
+    from s3sentinel_assets.sentinel.guards import Guards
     from s3sentinel_assets.sentinel.query import WorkspaceQuery
     from s3sentinel_assets.store import Store
 
@@ -110,6 +111,23 @@ class Runtime:
             return load_model(self.config.models_dir, log_format)
 
         return self._once(f"_model_{log_format}", build)
+
+    def guards(self, source: SourceSettings) -> "Guards | None":
+        """The rows that analytics rules need; None where no list is named and none lies with the models.
+
+        Raises:
+            ConfigurationError: a file that is named is missing, or one is damaged.
+        """
+        path = source.routing.guards_file or self.config.models_dir / "guards.json"
+        if source.routing.guards_file is None and not path.exists():
+            return None
+
+        def build() -> "Guards":
+            from s3sentinel_assets.sentinel.guards import load_guards
+
+            return load_guards(path)
+
+        return self._once(f"_guards_{path}", build)
 
     def close(self) -> None:
         """Closes whatever was opened."""

@@ -28,6 +28,7 @@ __all__ = [
     "join_tails",
     "make_batch_id",
     "restamp",
+    "rows_size",
     "tails_of",
 ]
 
@@ -76,6 +77,11 @@ def body_size(tail_bytes: int, rows: int) -> int:
     A first attempt has `ATTEMPT_BYTES` less a row.
     """
     return tail_bytes + rows * _ROW_OVERHEAD + 1
+
+
+def rows_size(tail_bytes: pl.Series) -> int:
+    """The bytes that first-attempt rows add to bodies, from the bytes of their tails."""
+    return int(tail_bytes.sum()) + len(tail_bytes) * (_ROW_OVERHEAD - ATTEMPT_BYTES)
 
 
 def body(tails: pl.Series, batch_id: str, attempt: int = 1) -> bytes:

@@ -9,7 +9,7 @@ mixed source has files of several tables; they are planned table by table, so th
 
 import contextlib
 import hashlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -17,16 +17,19 @@ import polars as pl
 from isal import igzip
 from sqlalchemy.engine import Connection
 
-from s3sentinel_assets.config import Destination, SentinelSettings
+from s3sentinel_assets.config import OVERFLOW_TABLE, Destination, SentinelSettings
 from s3sentinel_assets.ledger.batches import PlannedBatch, insert_batches
 from s3sentinel_assets.ledger.dead_letters import DeadLetter, record_dead_letters
 from s3sentinel_assets.ledger.leases import Lease
-from s3sentinel_assets.ledger.schema import Stage
+from s3sentinel_assets.ledger.schema import BatchKind, Stage
 from s3sentinel_assets.ledger.stages import StageFile, StageResult, commit_stage
 from s3sentinel_assets.sentinel import packing
-from s3sentinel_assets.sentinel.render import RENDER_VERSION, render_rows
+from s3sentinel_assets.sentinel.lanes import Lane, LaneKey, open_lane
+from s3sentinel_assets.sentinel.overflow import render_overflow
+from s3sentinel_assets.sentinel.render import FLAG_SEPARATOR, RENDER_VERSION, render_rows
+from s3sentinel_assets.sentinel.routing import AUDIT_FLAG, Choice, Router, Target
 from s3sentinel_assets.store import Store, StoreWriter
-from s3sentinel_assets.tables import TableSchema, load_schema
+from s3sentinel_assets.tables import load_schema
 
 __all__ = ["PlannedBodies", "commit_plan", "compress", "plan_part"]
 
@@ -56,6 +59,17 @@ class PlannedBodies:
     counts: dict[str, Any]
 
 
+@dataclass(frozen=True)
+class _Part:
+    """What is planned, and what its batch ids depend on."""
+
+    id: int
+    basis: str
+    destination_for: Callable[[str], Destination]
+    router: Router | None
+    integrity: Mapping[int, str]
+
+
 @dataclass
 class _Draft:
     """What a plan gathers while it is written; uris are filled in once the files are whole."""
@@ -74,6 +88,7 @@ def plan_part(
     destination_for: Callable[[str], Destination],
     settings: SentinelSettings,
     integrity: Mapping[int, str] | None = None,
+    router: Router | None = None,
 ) -> PlannedBodies:
     """Renders, packs and compresses a part, file by file, into one stage file.
 
@@ -86,6 +101,7 @@ def plan_part(
         destination_for: table → the source's destination for its rows.
         settings: DCR and most bytes of a body.
         integrity: object id → what its source says of its integrity, as known now; goes into ``IntegrityStatus_CF``.
+        router: chooses where rows go; None: all to their own table's destination.
 
     Raises:
         UserError: a stage file is missing or damaged, or the disk refuses.
@@ -98,6 +114,9 @@ def plan_part(
     if integrity:
         # It may change until the plan is committed, and one batch id must never name two bodies.
         basis += "/" + hashlib.sha256(repr(sorted(integrity.items())).encode()).hexdigest()[:16]
+    if router is not None and router.digest:
+        basis += "/" + router.digest
+    part = _Part(parsed.part_id, basis, destination_for, router, integrity or {})
     draft = _Draft()
     stored: list[StageFile] = []
     if any(file.rows for file in row_files):
@@ -105,26 +124,38 @@ def plan_part(
             bodies = opened.enter_context(store.create(folder, ".bodies"))
             bodies.file.flush()  # opens it: the file is made even if no row fits a body
             rejects = _Rejects(store, folder, opened)
-            for stream, cut in _cuts(store, row_files, scores, destination_for, settings, integrity or {}):
-                if cut.too_large:
-                    rejects.add(cut, parsed.part_id, settings.max_batch_bytes, draft)
-                else:
-                    _write_body(bodies, cut, stream, parsed.part_id, basis, draft)
+            planner = _Planner(store, bodies, rejects, draft, part, settings)
+            for file in row_files:
+                planner.add_file(file, scores.get(file.ordinal))
+            planner.finish()
         stored = [_stage_file("bodies", bodies, len(draft.batches))]
         draft.batches = [replace(planned, uri=stored[0].uri) for planned in draft.batches]
         if rejects.writer is not None:
             stored.append(_stage_file("rejects", rejects.writer, len(draft.dead_letters)))
             draft.dead_letters = [replace(letter, uri=stored[1].uri) for letter in draft.dead_letters]
-    rows = sum(planned.rows for planned in draft.batches)
-    counts = {
-        "rows": rows,
+    counts = _counts(draft, router) | {"scored": scored is not None}
+    return PlannedBodies(parsed.part_id, stored, draft.batches, draft.dead_letters, counts)
+
+
+def _counts(draft: _Draft, router: Router | None) -> dict[str, Any]:
+    """What the plan holds: events, bodies, bytes; and what the routing rules did."""
+    events = [planned for planned in draft.batches if planned.kind is BatchKind.ROWS]
+    counts: dict[str, Any] = {
+        "rows": sum(planned.rows for planned in events),
         "batches": len(draft.batches),
         "raw_bytes": draft.raw_bytes,
         "gzip_bytes": draft.offset,
         "too_large": len(draft.dead_letters),
-        "scored": scored is not None,
     }
-    return PlannedBodies(parsed.part_id, stored, draft.batches, draft.dead_letters, counts)
+    if overflow := sum(planned.rows for planned in draft.batches if planned.kind is BatchKind.OVERFLOW):
+        counts["overflow_rows"] = overflow
+    if router is not None and router.reports:
+        for planned in events:
+            if planned.route is not None:
+                router.reports[planned.route].raw_bytes += planned.raw_bytes
+        counts["routing"] = {name: report.as_counts() for name, report in router.reports.items()}
+        counts["filtered"] = router.filtered
+    return counts
 
 
 def commit_plan(
@@ -153,20 +184,6 @@ def commit_plan(
     insert_batches(connection, planned.batches, stage_id, now)
     record_dead_letters(connection, planned.dead_letters, now)
     return stage_id
-
-
-@dataclass(frozen=True)
-class _Stream:
-    """Where rows of one table go."""
-
-    dcr_id: str
-    name: str
-    schema: TableSchema
-
-    @property
-    def span(self) -> int | None:
-        """Most microseconds of TimeGenerated in one body."""
-        return packing.AUXILIARY_SPAN_MICROS if self.schema.plan == "Auxiliary" else None
 
 
 class _Rejects:
@@ -213,85 +230,156 @@ def _check_unscored(row_files: list[StageFile], scores: Mapping[int, StageFile],
         raise ValueError(f"{rows} rows of part {scored.part_id} have no scores, scoring left out {expected}{named}")
 
 
-def _stream(table: str, destination: Destination, settings: SentinelSettings) -> _Stream:
-    return _Stream(destination.dcr_id or settings.dcr_id, destination.stream_name, load_schema(table))
+class _Planner:
+    """Plans a part file by file: one lane for each destination of a table, and one for what is too long for a field."""
 
+    def __init__(
+        self,
+        store: Store,
+        bodies: StoreWriter,
+        rejects: _Rejects,
+        draft: _Draft,
+        part: _Part,
+        settings: SentinelSettings,
+    ) -> None:
+        self._store, self._bodies, self._rejects, self._draft = store, bodies, rejects, draft
+        self._part, self._settings = part, settings
+        self._table = ""
+        self._seen = 0  # rows of the part so far
+        self._lanes: dict[LaneKey, Lane] = {}
 
-def _cuts(
-    store: Store,
-    row_files: list[StageFile],
-    scores: Mapping[int, StageFile],
-    destination_for: Callable[[str], Destination],
-    settings: SentinelSettings,
-    integrity: Mapping[int, str],
-) -> Iterator[tuple[_Stream, packing.Cut]]:
-    """Every cut of the part in row order. Files of one table share bodies; tables never do."""
-    stream: _Stream | None = None
-    packer = packing.Packer(settings.max_batch_bytes)
-    for file in row_files:
+    def add_file(self, file: StageFile, score_file: StageFile | None) -> None:
+        """Plans the rows of one file; files of one table share bodies, tables never do."""
         table = file.table or ""
-        if stream is None or stream.schema.name != table:
-            if stream is not None:
-                yield from ((stream, cut) for cut in packer.finish())
-            stream = _stream(table, destination_for(table), settings)
-            packer = packing.Packer(settings.max_batch_bytes, packer.next_row, stream.span)
-        for tails, times in _rendered(store, file, scores.get(file.ordinal), stream, integrity):
-            yield from ((stream, cut) for cut in packer.add(tails, times))
-        if stream.span is not None:
-            yield from ((stream, cut) for cut in packer.finish())  # the next file is sorted by itself
-    if stream is not None:
-        yield from ((stream, cut) for cut in packer.finish())
+        if table != self._table:
+            self._close(kind=BatchKind.ROWS)
+            self._table = table
+        rows, scores = self._read(file, score_file)
+        timed = self._timed()
+        if timed:
+            order = rows.select(pl.arg_sort_by("TimeGenerated", maintain_order=True)).to_series()
+            rows, scores = rows[order], scores[order] if scores is not None else None
+        for start in range(0, rows.height, SLICE_ROWS):
+            piece_scores = None if scores is None else scores.slice(start, SLICE_ROWS)
+            self._add_slice(rows.slice(start, SLICE_ROWS), piece_scores)
+        if timed:
+            for lane in self._lanes.values():
+                if lane.timed:
+                    self._write(lane, lane.packer.finish())  # the next file is sorted by itself
 
+    def finish(self) -> None:
+        """Plans what is left."""
+        self._close(kind=BatchKind.ROWS)
+        self._close(kind=BatchKind.OVERFLOW)
 
-def _rendered(
-    store: Store, file: StageFile, score_file: StageFile | None, stream: _Stream, integrity: Mapping[int, str]
-) -> Iterator[tuple[pl.Series, pl.Series | None]]:
-    """The tails of one file, slice by slice, with their times where the packer needs them."""
-    # Parquet does not notice every flipped bit, and what is planned here is sent as the truth.
-    rows = pl.read_parquet(store.checked_path(file.uri, file.sha256))
-    if integrity and INTEGRITY_COLUMN in stream.schema.own_columns:
-        status = pl.col("_object").replace_strict(dict(integrity), default=None, return_dtype=pl.String)
-        rows = rows.with_columns(status.alias(INTEGRITY_COLUMN))
-    scores = pl.read_parquet(store.checked_path(score_file.uri, score_file.sha256)) if score_file else None
-    if scores is not None and scores.height != rows.height:
-        raise ValueError(f"stage file {file.uri} has {rows.height} rows and {scores.height} scores")
-    if stream.span is not None:
-        order = rows.select(pl.arg_sort_by("TimeGenerated", maintain_order=True)).to_series()
-        rows, scores = rows[order], scores[order] if scores is not None else None
-    for start in range(0, rows.height, SLICE_ROWS):
-        piece = rows.slice(start, SLICE_ROWS)
-        piece_scores = None if scores is None else scores.slice(start, SLICE_ROWS)
-        times = None
-        if stream.span is not None:
-            # Without TimeGenerated the service takes the time of receipt: such rows share no body with others.
-            times = piece.get_column("TimeGenerated").dt.epoch("us").fill_null(-(1 << 62))
-        yield render_rows(piece, piece_scores, stream.schema), times
+    def _timed(self) -> bool:
+        tables = self._part.router.tables(self._table) if self._part.router else [self._table]
+        return any(load_schema(table).plan == "Auxiliary" for table in tables)
 
+    def _close(self, kind: BatchKind) -> None:
+        for key in [key for key, lane in self._lanes.items() if lane.kind is kind]:
+            lane = self._lanes.pop(key)
+            self._write(lane, lane.packer.finish())
 
-def _write_body(
-    bodies: StoreWriter, cut: packing.Cut, stream: _Stream, part_id: int, basis: str, draft: _Draft
-) -> None:
-    batch_id = packing.make_batch_id(part_id, basis, stream.dcr_id, stream.name, cut.start, cut.end, RENDER_VERSION)
-    raw = packing.body(cut.tails, batch_id)
-    compressed = compress(raw)
-    bodies.file.write(compressed)
-    draft.batches.append(
-        PlannedBatch(
-            id=batch_id,
-            part_id=part_id,
-            parent_id=None,
-            dcr_id=stream.dcr_id,
-            stream=stream.name,
-            table_name=stream.schema.name,
-            position=len(draft.batches),
-            row_start=cut.start,
-            row_end=cut.end,
-            uri="",
-            offset=draft.offset,
-            length=len(compressed),
-            raw_bytes=len(raw),
-            sha256=hashlib.sha256(raw).hexdigest(),
+    def _lane(self, target: Target, kind: BatchKind = BatchKind.ROWS) -> Lane:
+        where = target.destination
+        dcr = self._settings.dcr_id
+        key = (where.table, where.stream_name, where.rules(dcr), target.rule, kind)
+        if key not in self._lanes:
+            start = self._seen if kind is BatchKind.ROWS else 0
+            self._lanes[key] = open_lane(where, dcr, target.rule, kind, self._settings.max_batch_bytes, start)
+        return self._lanes[key]
+
+    def _read(self, file: StageFile, score_file: StageFile | None) -> tuple[pl.DataFrame, pl.DataFrame | None]:
+        # Parquet does not notice every flipped bit, and what is planned here is sent as the truth.
+        rows = pl.read_parquet(self._store.checked_path(file.uri, file.sha256))
+        integrity = self._part.integrity
+        if integrity and INTEGRITY_COLUMN in load_schema(self._table).own_columns:
+            status = pl.col("_object").replace_strict(dict(integrity), default=None, return_dtype=pl.String)
+            rows = rows.with_columns(status.alias(INTEGRITY_COLUMN))
+        if score_file is None:
+            return rows, None
+        scores = pl.read_parquet(self._store.checked_path(score_file.uri, score_file.sha256))
+        if scores.height != rows.height:
+            raise ValueError(f"stage file {file.uri} has {rows.height} rows and {scores.height} scores")
+        return rows, scores
+
+    def _add_slice(self, rows: pl.DataFrame, scores: pl.DataFrame | None) -> None:
+        if self._part.router is None:
+            choice = Choice([(Target(self._part.destination_for(self._table)), None)])
+        else:
+            choice = self._part.router.choose(rows, scores, self._table)
+        if choice.audited is not None:
+            rows = _flagged(rows, choice.audited)
+        sizes = pl.zeros(rows.height, dtype=pl.Int64, eager=True) if choice.tried else None
+        for target, places in choice.groups:
+            lane = self._lane(target)
+            some = rows if places is None else rows[places]
+            some_scores = scores if scores is None or places is None else scores[places]
+            tails = render_rows(some, some_scores, lane.schema, self._keep_whole)
+            if sizes is not None:
+                where = pl.int_range(rows.height, eager=True) if places is None else places
+                sizes = sizes.scatter(where, tails.str.len_bytes().cast(pl.Int64))
+            self._write(lane, lane.add(tails, some.get_column("TimeGenerated")))
+        if sizes is not None and self._part.router is not None:
+            for rule, places in choice.tried.items():
+                self._part.router.reports[rule].raw_bytes += packing.rows_size(sizes.gather(places))
+        self._seen += rows.height
+
+    def _keep_whole(self, rows: pl.DataFrame, cut: dict[str, pl.Series]) -> None:
+        if not self._settings.keep_long_values:
+            return
+        tails = render_overflow(rows, cut, self._table, self._settings.max_batch_bytes)
+        if tails is not None:
+            lane = self._lane(Target(self._part.destination_for(OVERFLOW_TABLE)), BatchKind.OVERFLOW)
+            self._write(lane, lane.packer.add(tails))
+
+    def _write(self, lane: Lane, cuts: Iterable[packing.Cut]) -> None:
+        for cut in cuts:
+            if cut.too_large:
+                self._rejects.add(cut, self._part.id, self._settings.max_batch_bytes, self._draft)
+            else:
+                self._write_body(lane, cut)
+
+    def _write_body(self, lane: Lane, cut: packing.Cut) -> None:
+        draft, special = self._draft, (lane.kind.value, lane.route or "")
+        names = (lane.dcr_id, lane.stream, cut.start, cut.end, RENDER_VERSION)
+        if special != (BatchKind.ROWS.value, ""):
+            names = (*names, *special)  # these count their rows by themselves
+        batch_id = packing.make_batch_id(self._part.id, self._part.basis, *names)
+        raw = packing.body(cut.tails, batch_id)
+        compressed = compress(raw)
+        self._bodies.file.write(compressed)
+        draft.batches.append(
+            PlannedBatch(
+                id=batch_id,
+                part_id=self._part.id,
+                parent_id=None,
+                dcr_id=lane.dcr_id,
+                stream=lane.stream,
+                table_name=lane.schema.name,
+                position=len(draft.batches),
+                row_start=cut.start,
+                row_end=cut.end,
+                uri="",
+                offset=draft.offset,
+                length=len(compressed),
+                raw_bytes=len(raw),
+                sha256=hashlib.sha256(raw).hexdigest(),
+                kind=lane.kind,
+                route=lane.route,
+            )
         )
-    )
-    draft.offset += len(compressed)
-    draft.raw_bytes += len(raw)
+        draft.offset += len(compressed)
+        draft.raw_bytes += len(raw)
+        lane.bodies += 1
+
+
+def _flagged(rows: pl.DataFrame, places: pl.Series) -> pl.DataFrame:
+    """The rows with `AUDIT_FLAG` among the flags of those at ``places``."""
+    drawn = pl.Series([False]).new_from_index(0, rows.height).scatter(places, values=True)
+    had = rows.get_column("_flags") if "_flags" in rows.columns else pl.Series("_flags", [None], dtype=pl.String)
+    had = had if len(had) == rows.height else had.new_from_index(0, rows.height)
+    mark = pl.when(pl.lit(drawn)).then(pl.lit(AUDIT_FLAG))
+    made = pl.concat_str(pl.lit(had.replace("", None)), mark, separator=FLAG_SEPARATOR, ignore_nulls=True)
+    return rows.with_columns(pl.when(pl.lit(drawn)).then(made).otherwise(pl.lit(had)).alias("_flags"))

@@ -8,6 +8,8 @@ A rendered row is a *tail*: ``,"EventId_CF":"…","TimeGenerated":"…"``. `pack
 known.
 """
 
+from collections.abc import Callable
+
 import polars as pl
 
 from s3sentinel_assets.sentinel.json_rows import encode_rows
@@ -31,7 +33,12 @@ _UNSCORED = {"Priority_CF": "unknown", "Flags_CF": "unscored"}
 _TWO_DECIMALS = ("AnomalyScore_CF", "Confidence_CF")
 
 
-def render_rows(rows: pl.DataFrame, scores: pl.DataFrame | None, schema: TableSchema) -> pl.Series:
+def render_rows(
+    rows: pl.DataFrame,
+    scores: pl.DataFrame | None,
+    schema: TableSchema,
+    on_cut: Callable[[pl.DataFrame, dict[str, pl.Series]], None] | None = None,
+) -> pl.Series:
     """The JSON tails of ``rows``.
 
     Args:
@@ -40,6 +47,8 @@ def render_rows(rows: pl.DataFrame, scores: pl.DataFrame | None, schema: TableSc
             ``Flags_CF``, other columns that begin with ``_`` stay here.
         scores: shape (n, 5), row-aligned, the `SCORE_COLUMNS`; None: the rows go out unscored and say so.
         schema: the table's.
+        on_cut: called where texts are too long for a field, with the rows as they were before and, by column, which
+            rows are cut.
 
     Returns:
         Strings, shape (n,), in row order. Each begins with a comma; braces and the batch's stamp are still to come.
@@ -57,7 +66,10 @@ def render_rows(rows: pl.DataFrame, scores: pl.DataFrame | None, schema: TableSc
         return pl.Series("tail", [], dtype=pl.String)
     if rows.get_column("EventId_CF").null_count():
         raise ValueError("an event has no EventId_CF; it could never be told from its copies")
-    frame, cut = cut_long_values(_with_scores(rows, scores, schema))
+    whole = _with_scores(rows, scores, schema)
+    frame, cut = cut_long_values(whole)
+    if cut and on_cut is not None:
+        on_cut(whole, cut)
     json = tuple(name for name in frame.columns if schema.writable.get(name) == "dynamic")
     # After the cut: JSON that lost its end is a text.
     frame = frame.with_columns(as_json(frame.get_column(name)) for name in json)

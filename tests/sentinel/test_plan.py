@@ -9,7 +9,7 @@ import polars as pl
 import pytest
 from isal import igzip
 
-from s3sentinel_assets.config import Destination, SentinelSettings
+from s3sentinel_assets.config import Destination, SentinelSettings, SourceSettings
 from s3sentinel_assets.errors import LeaseLostError, UserError
 from s3sentinel_assets.ledger.batches import Batch
 from s3sentinel_assets.ledger.dead_letters import dead_letters_of_hour
@@ -19,8 +19,9 @@ from s3sentinel_assets.ledger.stages import latest_stage
 from s3sentinel_assets.sentinel import plan as plan_module
 from s3sentinel_assets.sentinel.bodies import load_raw, split_batch
 from s3sentinel_assets.sentinel.plan import commit_plan
-from s3sentinel_assets.tables import load_schema
+from s3sentinel_assets.sentinel.routing import Router
 from tests.sentinel.frames import START, cloudtrail, rows_frame, scores_frame
+from tests.sentinel.routing.guards import NoGuards
 from tests.sentinel.worlds import HOUR
 
 
@@ -104,14 +105,22 @@ def test_a_plan_without_rows(world, settings):
     assert planned.batches == [] and len(planned.dead_letters) == 1
 
 
-def test_auxiliary_batches_span_at_most_thirty_minutes(world, settings, monkeypatch):
-    auxiliary = dataclasses.replace(load_schema("AWSCloudTrail"), plan="Auxiliary")
-    monkeypatch.setattr(plan_module, "load_schema", lambda _: auxiliary)
+def test_auxiliary_batches_span_at_most_thirty_minutes(world, settings):
     whole = settings.model_copy(update={"max_batch_bytes": 1_000_000})
     frame = cloudtrail(200, 5).with_columns(
         TimeGenerated=pl.when(pl.int_range(200) == 3).then(None).otherwise("TimeGenerated")
     )
-    planned = world.draft(world.part(), whole, [frame], [scores_frame(200)])
+    parsed = world.stage(world.part(), Stage.PARSED, [frame], "rows", "AWSCloudTrail")
+    rule = {"name": "all", "table": "AWSCloudTrail", "to": {"table": "AWSCloudTrail_Auxiliary_CL"}}
+    source = SourceSettings(
+        name="trail",
+        bucket="bucket",
+        prefix="x/",
+        format="cloudtrail",
+        routing={"demotion": "on", "audit_share": 0, "rules": [rule]},
+    )
+    router = Router(source, NoGuards(), START)
+    planned = plan_module.plan_part(world.store, "x", parsed, None, source.destination_for, whole, router=router)
     bodies = events_of(world, planned)
     assert sorted(event["EventId_CF"] for body in bodies for event in body) == sorted(frame["EventId_CF"])
     assert len(bodies) == 3  # no time; the first half hour; the second

@@ -1,0 +1,122 @@
+"""Promoting an hour: demoted rows of its parts go to their own table, too.
+
+Belongs here: which parts, under which lease. Does not belong here: choosing rows (``sentinel.promotion``), sending them
+(``delivery``: the caller runs it).
+"""
+
+from dataclasses import dataclass, field
+
+from s3sentinel_assets.ledger.batches import Batch, delivery_lease
+from s3sentinel_assets.ledger.leases import Lease, hold_lease
+from s3sentinel_assets.ledger.parts import Part, parts_of_hour
+from s3sentinel_assets.ledger.promotions import demoted_batches, promoted_batches, record_promotion
+from s3sentinel_assets.pipeline.runtime import Runtime
+
+__all__ = ["Promoted", "promote_hour"]
+
+
+@dataclass
+class Promoted:
+    """What was promoted of one hour.
+
+    Attributes:
+        rows: table → rows.
+        batches: made for them.
+        demoted: rows that rules sent to a cheaper table, promoted or not.
+        busy_parts: parts another worker is sending; nothing of theirs was promoted.
+    """
+
+    rows: dict[str, int] = field(default_factory=dict[str, int])
+    batches: int = 0
+    demoted: int = 0
+    busy_parts: int = 0
+
+
+def promote_hour(
+    runtime: Runtime,
+    source: str,
+    hour: str,
+    *,
+    where: str | None = None,
+    rule: str | None = None,
+    requested_by: str,
+    dry_run: bool = False,
+) -> Promoted:
+    """Plans demoted rows of an hour for their own tables; `delivery.deliver_hour` sends them.
+
+    Args:
+        runtime: connections.
+        source: the source's name.
+        hour: the hour.
+        where: which rows, an SQL expression over the table's columns; None: all.
+        rule: only rows that this routing rule demoted.
+        requested_by: who says so.
+        dry_run: only count.
+
+    Raises:
+        UserError: a stage file is missing or damaged, or ``where`` is no condition.
+    """
+    made = Promoted()
+    with runtime.ledger.read() as connection:
+        parts = parts_of_hour(connection, source, hour)
+    for part in parts:
+        seconds = runtime.config.limits.lease_seconds
+        with hold_lease(runtime.ledger, delivery_lease(part.id), runtime.worker, seconds) as held:
+            if held is None:
+                made.busy_parts += 1
+                continue
+            _promote_part(runtime, part, held, where, rule, requested_by, made, dry_run=dry_run)
+    return made
+
+
+def _promote_part(
+    runtime: Runtime,
+    part: Part,
+    held: Lease,
+    where: str | None,
+    rule: str | None,
+    requested_by: str,
+    made: Promoted,
+    *,
+    dry_run: bool,
+) -> None:
+    from s3sentinel_assets.sentinel.promotion import make_promoted
+
+    with runtime.ledger.read() as connection:
+        demoted = demoted_batches(connection, part.id, rule)
+        before = promoted_batches(connection, part.id)
+    made.demoted += sum(batch.rows for batch in demoted)
+    for home, batches in _by_home(runtime, part.source, demoted).items():
+        destination = runtime.source(part.source).destination_for(home)
+        mine = [batch for batch in before if batch.table_name == home]
+        planned = make_promoted(runtime.store, batches, mine, where, destination, runtime.config.sentinel)
+        if not planned:
+            continue
+        made.rows[home] = made.rows.get(home, 0) + sum(batch.rows for batch in planned)
+        made.batches += len(planned)
+        if dry_run:
+            continue  # the bodies are an orphan, which the sweep of the store deletes
+        with runtime.ledger.write() as connection:
+            record_promotion(
+                connection,
+                held,
+                part.id,
+                batches[0].stage_id,
+                planned,
+                condition=where,
+                requested_by=requested_by,
+                now=runtime.ledger.now(),
+            )
+
+
+def _by_home(runtime: Runtime, source: str, batches: list[Batch]) -> dict[str, list[Batch]]:
+    """Twins' batches by the table that they are twins of; rows in other tables have nowhere better to go."""
+    from s3sentinel_assets.tables.tiers import base_of
+
+    own = runtime.source(source).tables
+    found: dict[str, list[Batch]] = {}
+    for batch in batches:
+        home = next((name for name in base_of(batch.table_name) if name in own), None)
+        if home is not None:
+            found.setdefault(home, []).append(batch)
+    return found

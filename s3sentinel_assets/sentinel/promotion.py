@@ -1,0 +1,140 @@
+"""Promotion: rows that went to a cheaper table, once more for their own one.
+
+Belongs here: choosing the rows and making their bodies. Does not belong here: the ledger's record of it
+(``ledger.promotions``), sending (``delivery``).
+
+The rows are taken from the very bodies that were sent, so they are the same to the letter, event ids included; only the
+batch's stamp is new. Rows that were promoted before are left out: an order may be given twice, or overlap another.
+"""
+
+import hashlib
+from collections.abc import Collection, Iterator
+from dataclasses import replace
+
+import msgspec
+import polars as pl
+
+from s3sentinel_assets.config import Destination, SentinelSettings
+from s3sentinel_assets.ledger.batches import Batch, PlannedBatch
+from s3sentinel_assets.ledger.schema import BatchKind
+from s3sentinel_assets.sentinel import packing
+from s3sentinel_assets.sentinel.bodies import load_raw
+from s3sentinel_assets.sentinel.plan import compress
+from s3sentinel_assets.sentinel.routing.conditions import sql_columns, sql_condition
+from s3sentinel_assets.store import Store
+from s3sentinel_assets.tables import TableSchema, load_schema
+
+__all__ = ["make_promoted"]
+
+
+def make_promoted(
+    store: Store,
+    demoted: Collection[Batch],
+    promoted: Collection[Batch],
+    where: str | None,
+    home: Destination,
+    settings: SentinelSettings,
+) -> list[PlannedBatch]:
+    """Writes the bodies of demoted rows for their own table.
+
+    Args:
+        store: holds the bodies that were sent, and gets the new ones.
+        demoted: batches of one part and one table, in order.
+        promoted: those that were promoted before.
+        where: which rows, as an SQL expression; None: all.
+        home: the destination of the rows' own table.
+        settings: rule, and most bytes of a body.
+
+    Returns:
+        The batches to record; none when no row is left.
+
+    Raises:
+        UserError: a stage file is missing or damaged.
+        ConfigurationError: ``where`` is no condition.
+    """
+    done = {
+        event_id for batch in promoted for event_id in _event_ids(packing.tails_of(load_raw(store, batch), batch.id))
+    }
+    tails = [tail for batch in demoted for tail in _chosen(store, batch, where, done)]
+    if not tails:
+        return []
+    part_id, folder = next((batch.part_id, batch.uri.rpartition("/")[0]) for batch in demoted)
+    told = hashlib.sha256(b"\x1e".join(sorted(_event_ids(tails)))).hexdigest()
+    packer = packing.Packer(settings.max_batch_bytes)
+    cuts = [*packer.add(pl.Series("tail", [tail.decode() for tail in tails], dtype=pl.String)), *packer.finish()]
+    made, offset, dcr_ids = list[PlannedBatch](), 0, home.rules(settings.dcr_id)
+    with store.create(folder, ".bodies") as writer:
+        for place, cut in enumerate(cuts):
+            if cut.too_large:
+                raise ValueError(f"a row of part {part_id} was sent once and does not fit a body now")
+            dcr_id = dcr_ids[place % len(dcr_ids)]
+            batch_id = packing.make_batch_id("promoted", part_id, told, dcr_id, home.stream_name, cut.start, cut.end)
+            raw = packing.body(cut.tails, batch_id)
+            body = compress(raw)
+            writer.file.write(body)
+            made.append(
+                PlannedBatch(
+                    id=batch_id,
+                    part_id=part_id,
+                    parent_id=None,
+                    dcr_id=dcr_id,
+                    stream=home.stream_name,
+                    table_name=home.table,
+                    position=place,
+                    row_start=cut.start,
+                    row_end=cut.end,
+                    uri="",
+                    offset=offset,
+                    length=len(body),
+                    raw_bytes=len(raw),
+                    sha256=hashlib.sha256(raw).hexdigest(),
+                    kind=BatchKind.PROMOTED,
+                )
+            )
+            offset += len(body)
+    if writer.stored is None:
+        raise RuntimeError("the bodies file was not finished")
+    return [replace(batch, uri=writer.stored.uri) for batch in made]
+
+
+def _chosen(store: Store, batch: Batch, where: str | None, done: Collection[bytes]) -> Iterator[bytes]:
+    tails = packing.tails_of(load_raw(store, batch), batch.id)
+    fits = [True] * len(tails) if where is None else _fitting(tails, where, load_schema(batch.table_name))
+    for tail, event_id, fit in zip(tails, _event_ids(tails), fits, strict=True):
+        if fit and event_id not in done:
+            yield tail
+
+
+def _object(tail: bytes) -> bytes:
+    return b"{" + tail.removeprefix(b",") + b"}"
+
+
+class _Identity(msgspec.Struct):
+    EventId_CF: str
+
+
+_identity = msgspec.json.Decoder(_Identity)
+
+
+def _event_ids(tails: list[bytes]) -> list[bytes]:
+    return [_identity.decode(_object(tail)).EventId_CF.encode() for tail in tails]
+
+
+def _fitting(tails: list[bytes], where: str, schema: TableSchema) -> list[bool]:
+    expression = sql_condition(where, "--where", schema)
+    kinds = schema.polars_schema()
+    records = [msgspec.json.decode(_object(tail)) for tail in tails]
+    columns = [
+        _column(name, [record.get(name) for record in records], kinds[name], schema.writable[name])
+        for name in expression.meta.root_names()
+    ]
+    frame = pl.DataFrame([*sql_columns(columns), pl.Series("place", range(len(tails)))])
+    return frame.select(expression.fill_null(value=False)).to_series().to_list()
+
+
+def _column(name: str, values: list[object], kind: pl.DataType, written: str) -> pl.Series:
+    if written == "datetime":
+        return pl.Series(name, values, dtype=pl.String()).str.to_datetime(time_unit="us", time_zone="UTC")
+    if written == "dynamic":  # as the parser had it: JSON as text
+        values = [None if value is None else msgspec.json.encode(value).decode() for value in values]
+    return pl.Series(name, values, dtype=kind)
