@@ -10,7 +10,17 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from s3sentinel_assets.ledger.quarantine import retried_records
-from s3sentinel_assets.ledger.schema import BatchState, ObjectState, Stage, batch, objects, part, proof, stage
+from s3sentinel_assets.ledger.schema import (
+    BatchKind,
+    BatchState,
+    ObjectState,
+    Stage,
+    batch,
+    objects,
+    part,
+    proof,
+    stage,
+)
 
 __all__ = ["OpenWork", "accepted_by_hour", "newest_arrival", "open_work", "records_by_hour", "unproved_since"]
 
@@ -65,7 +75,12 @@ def accepted_by_hour(connection: Connection, source: str, first: str, last: str)
     rows = connection.execute(
         sa.select(part.c.hour, _sum(batch.c.row_end - batch.c.row_start))
         .join(batch, batch.c.part_id == part.c.id)
-        .where(part.c.source == source, part.c.hour.between(first, last), batch.c.state == BatchState.ACCEPTED.value)
+        .where(
+            part.c.source == source,
+            part.c.hour.between(first, last),
+            batch.c.state == BatchState.ACCEPTED.value,
+            batch.c.kind == BatchKind.ROWS.value,
+        )
         .group_by(part.c.hour)
     )
     return {row[0]: row[1] for row in rows}
