@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from s3sentinel_assets.pipeline.progress import DeliveryProgress, Figure
     from s3sentinel_assets.pipeline.work import Touched
     from s3sentinel_assets.s3.key_grammar import KeyFilter
+    from s3sentinel_assets.sentinel.cost import Cost
 
 __all__ = ["S3_POOL", "SENTINEL_POOL", "Stages"]
 
@@ -173,6 +174,14 @@ class Stages:
         from s3sentinel_assets.pipeline import proofs
 
         return proofs.prove_hour(self.runtime, source, hour)
+
+    def cost(self, source: str, hour: str) -> "Cost":
+        """What the hour's accepted bytes cost by the configured prices, and what routing saved."""
+        from s3sentinel_assets.sentinel.cost import cost_of, load_prices
+
+        prices = load_prices(self.runtime.config.sentinel.prices_file)
+        with self.runtime.ledger.read() as connection:
+            return cost_of(connection, hour, hour, [source], prices)
 
     def progress(self, source: str) -> "DeliveryProgress":
         """Up to which hour everything is delivered and proved, and what waits behind; from the ledger alone."""

@@ -14,6 +14,7 @@ from s3sentinel_assets.pipeline.proofs import CheckReport
 from s3sentinel_assets.pipeline.summary import StageSummary
 from s3sentinel_assets.pipeline.work import Touched
 from s3sentinel_assets.resources import Stages
+from s3sentinel_assets.sentinel.cost import Cost, load_prices
 
 __all__ = ["FakeStages", "config_of", "hour"]
 
@@ -50,6 +51,8 @@ class FakeStages(Stages):
         errors: (stage, hour) or (stage, source) → what to raise, once for each entry of the list.
         accounts: (source, hour) → fields that differ from a complete hour.
         found: (source, hour) → rows the workspace holds, where they differ from the accepted.
+        log_errors: (source, hour) → rows of DCRLogErrors about its requests.
+        costs: (source, hour) → what it cost.
         hour_shapes: (source, hour) → what its rows look like.
         touched: hour → digest.
         unsealed: hours to seal.
@@ -65,7 +68,9 @@ class FakeStages(Stages):
         self.errors: dict[tuple[str, str], list[Exception]] = {}
         self.accounts: dict[tuple[str, str], dict] = {}
         self.found: dict[tuple[str, str], int | None] = {}
+        self.log_errors: dict[tuple[str, str], int] = {}
         self.reports: dict[tuple[str, str], CheckReport] = {}
+        self.costs: dict[tuple[str, str], Cost] = {}
         self.hour_shapes: dict[tuple[str, str], list[Shape]] = {}
         self.touched: dict[str, str] = {}
         self.unsealed: list[str] = []
@@ -206,7 +211,11 @@ class FakeStages(Stages):
         agrees = found == account.accepted and ("workspace", hour) not in self.reports
         differs = CheckReport(False, {}, ["batch b1 in T: 10 rows accepted, 9 found"])
         report = CheckReport(True) if agrees else self.reports.get(("workspace", hour), differs)
-        return Proof(account, found, 0, report)
+        return Proof(account, found, 0, report, account.objects, self.log_errors.get((source, hour), 0))
+
+    def cost(self, source: str, hour: str) -> Cost:
+        self._call("cost", source, hour)
+        return self.costs.get((source, hour), Cost(load_prices()))
 
     def progress(self, source: str) -> DeliveryProgress:
         self._call("progress", source)

@@ -56,6 +56,29 @@ def delivered(account=None, found="same"):
             WARN,
             "outcome unknown for 10 rows, the hourly sweep settles them: 100 records read = 90 accepted + 10 unknown",
         ),
+        (
+            {"filtered": 27, "filtered_by": {"health": 20}, "records": 127},
+            None,
+            "complete: 127 records read = 100 accepted + 27 filtered (20 by rule health)",
+        ),
+        (
+            {"other_open": 2},
+            WARN,
+            ("pending: 100 records read = 100 accepted; 2 batches beside these rows (long texts, promoted events) are "
+             "still open"),
+        ),
+        (
+            {"other_open": 2, "unknown": 10, "accepted": 90, "sealed": True},
+            WARN,
+            ("pending: 100 records read = 90 accepted + 10 unknown; 2 batches beside these rows (long texts, promoted "
+             "events) are still open"),
+        ),
+        (
+            {"other_dead": 3},
+            WARN,
+            ("complete with exceptions: 100 records read = 100 accepted; 3 rows beside these (long texts, promoted "
+             "events) were refused"),
+        ),
         ({"records": 120}, ERROR, "unbalanced, records are unaccounted for: 120 records read = 100 accepted"),
         (
             {"accepted": 150},
@@ -102,6 +125,36 @@ def test_equal_totals_do_not_hide_a_doubled_and_a_missing_batch(sealed, severity
     assert evaluation.description == f"100 rows accepted and found, but not batch by batch: {'; '.join(problems)}"
     assert evaluation.metadata["distinct_events"].value == 50
     assert stages.hours_of("prove") == [hour(0)]
+
+
+def test_rules_that_left_rows_out_are_named_in_the_figures():
+    rules = {"filtered": 30, "filtered_by": {"health": 20, "noise": 10}, "records": 130}
+    metadata = delivered(rules)["accounting"].metadata
+    assert (metadata["filtered by health"].value, metadata["filtered by noise"].value) == (20, 10)
+    assert "other_batches_open" not in metadata
+
+
+def test_logged_errors_are_a_warning_where_every_row_is_there():
+    stages = FakeStages()
+    stages.log_errors["cloudtrail", hour(0)] = 7
+    evaluation = next(check_delivered(stages, "cloudtrail", hour(0)))
+    assert (evaluation.passed, evaluation.severity) == (False, WARN)
+    holds = "the workspace holds all 100 rows it accepted, and 7 errors were logged about their requests"
+    assert evaluation.description.startswith(holds)
+    assert evaluation.metadata["log_errors"].value == 7
+    quiet = next(check_delivered(FakeStages(), "cloudtrail", hour(0)))
+    assert quiet.passed and quiet.metadata["log_errors"].value == 0
+
+
+def test_rows_that_are_not_counted_yet_are_no_missing_rows():
+    stages = FakeStages()
+    stages.found["cloudtrail", hour(0)] = None
+    waits = "40 rows in T_Auxiliary_CL are counted once the hour is sealed"
+    counts = {"accepted": 100, "not_asked": 40, "found_so_far": 60}
+    stages.reports["workspace", hour(0)] = CheckReport(False, counts, [waits])
+    evaluation = next(check_delivered(stages, "cloudtrail", hour(0)))
+    assert (evaluation.passed, evaluation.severity) == (False, WARN)
+    assert evaluation.description == f"100 rows accepted, 60 of 60 asked for are there: {waits}"
 
 
 def test_a_check_that_breaks_is_red_and_says_what_broke():

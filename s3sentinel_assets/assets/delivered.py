@@ -12,10 +12,27 @@ from s3sentinel_assets.assets.metadata import stage_metadata
 from s3sentinel_assets.assets.progress import progress_key, report_progress
 from s3sentinel_assets.checks import check_accounting, check_delivered, delivered_check_specs
 from s3sentinel_assets.config import SourceSettings
+from s3sentinel_assets.errors import UserError
 from s3sentinel_assets.partitions import BACKFILL_POLICY
 from s3sentinel_assets.resources import SENTINEL_POOL, Stages
 
 __all__ = ["delivered_batches"]
+
+
+def _cost_metadata(stages: Stages, source: str, hour: str) -> dict[str, dg.MetadataValue]:
+    """What the hour cost and what routing saved; a price list that cannot be read is said, and fails nothing."""
+    try:
+        cost = stages.cost(source, hour)
+    except UserError as error:
+        return {"cost": dg.MetadataValue.text(f"not reckoned: {error}")}
+    if not cost.lines:
+        return {}
+    currency = cost.prices.currency
+    return {
+        f"cost_{currency}": dg.MetadataValue.float(round(cost.cost, 6)),
+        f"saved_by_routing_{currency}": dg.MetadataValue.float(round(cost.saving, 6)),
+        "cost_basis": dg.MetadataValue.text(cost.prices.basis),
+    }
 
 
 def delivered_batches(source: SourceSettings, hours: dg.HourlyPartitionsDefinition) -> dg.AssetsDefinition:
@@ -46,7 +63,11 @@ def delivered_batches(source: SourceSettings, hours: dg.HourlyPartitionsDefiniti
             yield from bring_up_to_date(
                 context,
                 lambda hour: stage_metadata(
-                    stages.deliver(source.name, hour), links, rows="rows", chart=chart.of(hour)
+                    stages.deliver(source.name, hour),
+                    links,
+                    rows="rows",
+                    chart=chart.of(hour),
+                    more=_cost_metadata(stages, source.name, hour),
                 ),
                 lambda hour: check_delivered(stages, source.name, hour),
                 on_failure=lambda hour, why: [check_accounting(stages, source.name, hour, f"delivery failed: {why}")],

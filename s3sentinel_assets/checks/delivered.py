@@ -15,11 +15,13 @@ __all__ = ["check_accounting", "check_delivered", "check_sealed", "delivered_che
 
 _DELIVERED = {
     "accounting": "Every record read is in exactly one place: accepted by the workspace, pending, outcome unknown, "
-    "dead letter (refused for good), quarantined (cannot be parsed) or filtered (repeated event). A warning while "
-    "something is pending or was left out with a reason; an error when the sum does not hold, or when anything "
-    "is pending after the hour was sealed.",
+    "dead letter (refused for good), quarantined (cannot be parsed) or filtered (repeated event, or left out by a "
+    "routing rule, which is named). A warning while something is pending or was left out with a reason; an error when "
+    "the sum does not hold, or when anything is pending after the hour was sealed.",
     "workspace_count": "The workspace itself, asked by KQL, holds exactly the rows it accepted, batch by batch. Rows "
-    "can take minutes to become visible, so missing ones are a warning until the hour is sealed.",
+    "can take minutes to become visible, so missing ones are a warning until the hour is sealed. Tables on the Basic "
+    "or Auxiliary plan, where queries are billed by what they scan, are counted once the hour is sealed. What data "
+    "collection rules reported about the hour's requests (DCRLogErrors) is a warning.",
 }
 
 
@@ -72,6 +74,7 @@ def _workspace_count(stages: Stages, source: str, hour: str) -> dg.AssetCheckEva
         proof = stages.prove(source, hour)
         severity, description = _workspace_verdict(proof)
         counts = {"accepted": proof.account.accepted} | ({} if proof.found is None else {"found": proof.found})
+        counts |= {} if proof.log_errors is None else {"log_errors": proof.log_errors}
         return evaluation(
             asset,
             "workspace_count",
@@ -100,8 +103,16 @@ def _account_counts(account: "Account") -> dict[str, int | str]:
         "dead_letters": account.dead,
         "quarantined": account.quarantined,
         "filtered": account.filtered,
+        **{f"filtered by {rule}": rows for rule, rows in account.filtered_by.items()},
+        **({"other_batches_open": account.other_open} if account.other_open else {}),
+        **({"other_dead_letters": account.other_dead} if account.other_dead else {}),
         "bytes": account.bytes,
     }
+
+
+def _filtered(account: "Account") -> str:
+    rules = [f"{rows:,} by rule {rule}" for rule, rows in account.filtered_by.items()]
+    return f"filtered ({', '.join(rules)})" if rules else "filtered"
 
 
 def _sum_in_words(account: "Account") -> str:
@@ -111,7 +122,7 @@ def _sum_in_words(account: "Account") -> str:
         "unknown": account.unknown,
         "dead letters": account.dead,
         "quarantined": account.quarantined,
-        "filtered": account.filtered,
+        _filtered(account): account.filtered,
     }
     shown = [f"{count:,} {name}" for name, count in places.items() if count] or ["nothing to account for"]
     return f"{account.records:,} records read = {' + '.join(shown)}"
@@ -124,23 +135,35 @@ def _accounting_verdict(account: "Account") -> tuple[dg.AssetCheckSeverity | Non
         return None, f"complete: {words}"
     if verdict == "complete with exceptions":
         refused = f"; {account.refused_objects} objects are gone or denied" if account.refused_objects else ""
+        if account.other_dead:
+            refused += f"; {account.other_dead:,} rows beside these (long texts, promoted events) were refused"
         return WARN, f"complete with exceptions: {words}{refused}"
     if verdict == "unbalanced":
         return ERROR, f"unbalanced, records are unaccounted for: {words}"
     unread = f"; {account.unread_objects} objects are not read yet" if account.unread_objects else ""
+    if account.other_open:
+        unread += f"; {account.other_open:,} batches beside these rows (long texts, promoted events) are still open"
     if account.sealed and (account.pending or account.unread_objects):
         return ERROR, f"the hour is sealed and still incomplete: {words}{unread}; materialise again"
-    if account.unknown and not account.pending and not account.unread_objects:
+    if account.unknown and not account.pending and not account.unread_objects and not account.other_open:
         return WARN, f"outcome unknown for {account.unknown:,} rows, the hourly sweep settles them: {words}"
     return WARN, f"pending: {words}{unread}"
 
 
 def _workspace_verdict(proof: "Proof") -> tuple[dg.AssetCheckSeverity | None, str]:
     accepted, found = proof.account.accepted, proof.found
+    if later := proof.report.counts.get("not_asked"):
+        so_far = proof.report.counts.get("found_so_far", 0)
+        words = "; ".join(proof.report.problems[:3])
+        return WARN, f"{accepted:,} rows accepted, {so_far:,} of {accepted - later:,} asked for are there: {words}"
     if found is None:
         return WARN, f"{accepted:,} rows accepted; the workspace could not be asked"
     if proof.report.passed:
-        return None, f"the workspace holds all {accepted:,} rows it accepted"
+        holds = f"the workspace holds all {accepted:,} rows it accepted"
+        if not proof.log_errors:
+            return None, holds
+        said = "; ".join(proof.report.problems[:3])
+        return WARN, f"{holds}, and {proof.log_errors:,} errors were logged about their requests: {said}"
     if found == accepted:
         what = f"{found:,} rows accepted and found, but not batch by batch: {'; '.join(proof.report.problems[:3])}"
         return (ERROR if proof.account.sealed else WARN), what

@@ -46,6 +46,11 @@ COMMANDS: dict[str, LazyTarget] = {
     "backfill": LazyTarget("backfill", "backfill", "Bring a span of hours up to date."),
     "notifications": LazyTarget("notifications", "app", "Show what queues said that needs attention."),
     "dead-letter": LazyTarget("dead_letter", "app", "List what Sentinel refused, and send it again."),
+    "audit": LazyTarget("audit", "audit", "Print what people decided, who and why."),
+    "routing": LazyTarget("routing", "routing", "Print what routing rules did, or would do."),
+    "promote": LazyTarget("promote", "promote", "Send demoted rows to their own table, too."),
+    "cost": LazyTarget("cost", "cost", "Print what delivery costs, and what routing saved."),
+    "infra": LazyTarget("infra", "app", "Write what Azure and AWS need, and compare."),
     "quarantine": LazyTarget("quarantine", "app", "List and show what could not be parsed, and parse it again."),
     "verify-digests": LazyTarget(
         "verify_digests", "verify_digests", "Prove that the bucket holds what CloudTrail wrote."

@@ -39,11 +39,20 @@ def serve(
         Path, typer.Option("--dir", help="Where rows, certificates and secrets are kept; they survive a restart.")
     ] = DEFAULT_DIR,
     port: Annotated[int, typer.Option(min=0, max=65535, help="Port on 127.0.0.1; 0 lets the system choose.")] = 4567,
+    tables: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--table",
+            help="A table beside the shipped ones, such as AWSVPCFlow_Auxiliary_CL; may be given several times. "
+            "Without it those of the last time are kept.",
+        ),
+    ] = None,
 ) -> None:
     """Serve a local workspace on loopback until interrupted."""
     from s3sentinel_assets.errors import UserError
     from s3sentinel_assets.local.workspace.server import Options, WorkspaceApp, run_server
     from s3sentinel_assets.sentinel.kql import write_functions
+    from s3sentinel_assets.tables import load_schema
 
     def ready(workspace: WorkspaceApp) -> None:
         files = workspace.files
@@ -56,7 +65,8 @@ def serve(
         write_functions(folder.resolve() / "functions")
         # The server raises the interrupt again when it has ended; where interrupts are ignored it just returns.
         with contextlib.suppress(KeyboardInterrupt):
-            run_server(Options(folder.resolve(), port), ready)
+            added = [load_schema(table) for table in tables] if tables else None
+            run_server(Options(folder.resolve(), port, tables=added), ready)
     except UserError as error:
         _fail(str(error))
     typer.echo("local workspace ended")
@@ -94,16 +104,28 @@ def query(
     hours: Annotated[
         float | None, typer.Option(min=0, help="Only rows whose TimeGenerated is in the last hours; default: all.")
     ] = None,
+    search: Annotated[
+        bool,
+        typer.Option(
+            "--search",
+            help="For a table on the Basic or Auxiliary plan; needs --hours: the query is billed by what it scans.",
+        ),
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object for each row.")] = False,
 ) -> None:
     """Ask a workspace in KQL and print the rows."""
     from s3sentinel_assets.config import load_config
     from s3sentinel_assets.errors import UserError
 
+    if search and hours is None:
+        raise typer.BadParameter("--search needs --hours", param_hint="--search")
     now = datetime.now(UTC)
     span = None if hours is None else (now - timedelta(hours=hours), now)
     try:
-        answer = _ask(load_config().sentinel, kql, span) if folder is None else _ask_folder(folder.resolve(), kql, span)
+        if folder is None:
+            answer = _ask(load_config().sentinel, kql, span, search=search)
+        else:
+            answer = _ask_folder(folder.resolve(), kql, span, search=search)
     except UserError as error:
         _fail(str(error))
     if as_json:
@@ -114,29 +136,29 @@ def query(
         _print_table(answer)
 
 
-def _ask(settings: "SentinelSettings", kql: str, span: Span | None) -> Answer:
+def _ask(settings: "SentinelSettings", kql: str, span: Span | None, *, search: bool) -> Answer:
     """Asks a workspace through the Azure client."""
     from s3sentinel_assets.sentinel.query import WorkspaceQuery
 
     client = WorkspaceQuery(settings)
     try:
-        rows = client.run(kql, span)
+        rows = client.search(kql, span) if search and span else client.run(kql, span)
     finally:
         client.close()
     columns = list(rows[0]) if rows else []
     return Answer(columns, [[row[column] for column in columns] for row in rows])
 
 
-def _ask_folder(folder: Path, kql: str, span: Span | None) -> Answer:
+def _ask_folder(folder: Path, kql: str, span: Span | None, *, search: bool) -> Answer:
     """Asks the local workspace kept in ``folder``: its server when one runs, else the file itself."""
     from s3sentinel_assets.local.workspace.offline import LocalQueryError, local_settings, query_file
 
     settings = local_settings(folder)
     if settings is not None:
-        return _ask(settings, kql, span)
+        return _ask(settings, kql, span, search=search)
     timespan = None if span is None else f"{span[0].isoformat()}/{span[1].isoformat()}"
     try:
-        columns, rows = query_file(folder, kql, timespan)
+        columns, rows = query_file(folder, kql, timespan, search=search)
     except LocalQueryError as error:
         from s3sentinel_assets.errors import UserError
 

@@ -67,6 +67,10 @@ class SentinelSettings(Section):
     proxy: str | None = Field(default=None, description="Proxy for all calls to Azure; by default the environment's.")
     management_endpoint: str | None = Field(default=None, description="Azure Resource Manager; by default the cloud's.")
     azure: AzureResources = AzureResources()
+    prices_file: Path | None = Field(
+        default=None,
+        description="Your own prices per GB, in the form of the shipped prices.json; default: list prices.",
+    )
 
     @field_validator("ingestion_endpoint", "query_endpoint", "authority", "management_endpoint")
     @classmethod

@@ -16,6 +16,7 @@ import yaml
 from s3sentinel_assets.config import Config, load_config
 from s3sentinel_assets.errors import ConfigurationError
 from s3sentinel_assets.local.aws import LocalAws, start_aws
+from s3sentinel_assets.local.workspace.definitions import routed_tables
 from s3sentinel_assets.local.workspace.process import LocalWorkspace, start_workspace
 
 __all__ = ["BUCKET", "Laptop", "start_configured", "start_laptop"]
@@ -110,9 +111,12 @@ def start_configured(config: Config) -> Iterator[tuple[LocalAws, LocalWorkspace]
             "the configuration does not use the local stand-ins: aws.endpoint_url, aws.credentials_file and "
             "sentinel.ca_file must be set for that"
         )
+    tables, streams = routed_tables(config)
     aws_port, workspace_port = urlsplit(aws.endpoint_url).port, urlsplit(sentinel.ingestion_endpoint).port
     with (
         start_aws(aws.credentials_file.parent, port=aws_port or 0) as local_aws,
-        start_workspace(sentinel.ca_file.parent, port=workspace_port or 0) as workspace,
+        start_workspace(
+            sentinel.ca_file.parent, port=workspace_port or 0, tables=tables or None, streams=streams
+        ) as workspace,
     ):
         yield local_aws, workspace

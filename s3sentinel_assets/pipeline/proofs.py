@@ -1,25 +1,18 @@
 """Proofs and checks of an hour: does the ledger hold what was listed, does it balance, does the workspace agree?
 
-Belongs here: what is asked of ledger, digests and workspace. Does not belong here: looking into the parsed rows
-(`parsed_reports`), verdicts (``checks``).
+Belongs here: what is asked of ledger and digests, and the proof of an hour. Does not belong here: asking the workspace
+(`reconciliation`), looking into the parsed rows (`parsed_reports`), verdicts (``checks``).
 """
 
 from datetime import timedelta
 
-from s3sentinel_assets.errors import UserError
 from s3sentinel_assets.hours import hour_end, utc_now
-from s3sentinel_assets.ledger import accounts
-from s3sentinel_assets.ledger.accounts import (
-    Account,
-    CheckReport,
-    Proof,
-    accepted_batches,
-    account_of_hour,
-    record_proof,
-)
+from s3sentinel_assets.ledger import proofs as ledger_proofs
+from s3sentinel_assets.ledger.accounts import Account, CheckReport, Proof, account_of_hour
 from s3sentinel_assets.ledger.comparison import comparison_of_hour, found_by
 from s3sentinel_assets.ledger.engine import from_micros
 from s3sentinel_assets.ledger.schema import Integrity
+from s3sentinel_assets.pipeline.reconciliation import log_errors, workspace_report
 from s3sentinel_assets.pipeline.runtime import Runtime
 
 __all__ = [
@@ -29,7 +22,6 @@ __all__ = [
     "integrity_report",
     "listing_report",
     "prove_hour",
-    "workspace_report",
 ]
 
 # CloudTrail writes the digest of an hour within about another one.
@@ -107,49 +99,26 @@ def integrity_report(runtime: Runtime, source: str, hour: str) -> CheckReport:
     return CheckReport(not problems, counts, problems)
 
 
-def _found(runtime: Runtime, source: str, hour: str) -> tuple[int, int, list[str]]:
-    """Rows and distinct events that the workspace holds of the hour's accepted batches, and what differs."""
-    with runtime.ledger.read() as connection:
-        batches = accepted_batches(connection, source, hour)
-    rows = events = 0
-    problems = []
-    for table, wanted in batches.items():
-        counted = runtime.query.count_batches(table, list(wanted))
-        for batch_id, expected in wanted.items():
-            held = counted.get(batch_id)
-            rows += held.rows if held else 0
-            events += held.events if held else 0
-            if held is None or held.rows != expected:
-                found = held.rows if held else 0
-                problems.append(f"batch {batch_id} in {table}: {expected} rows accepted, {found} found")
-    return rows, events, problems
-
-
-def workspace_report(runtime: Runtime, source: str, hour: str) -> CheckReport:
-    """Whether the workspace, asked by KQL, holds exactly the rows of the hour that it accepted."""
-    accepted = account_hour(runtime, source, hour).accepted
-    try:
-        found, events, problems = _found(runtime, source, hour)
-    except UserError as error:
-        return CheckReport(False, {"accepted": accepted}, [f"the workspace could not be asked: {error}"])
-    if found == events == accepted and not problems:
-        return CheckReport(True, {"accepted": accepted, "found": found, "distinct_events": events})
-    if events != found:
-        problems.append(f"{found - events} rows are doubled; the shipped KQL function hides them")
-    problems.append(f"{accepted} rows accepted, {found} found so far; rows can take minutes to become visible")
-    return CheckReport(False, {"accepted": accepted, "found": found, "distinct_events": events}, problems[:20])
-
-
 def prove_hour(runtime: Runtime, source: str, hour: str) -> Proof:
     """Asks the workspace and appends the hour's proof to the ledger."""
-    report = workspace_report(runtime, source, hour)
-    made = Proof(account_hour(runtime, source, hour), report.counts.get("found"), runtime.ledger.now(), report)
+    began = runtime.ledger.now()  # what is settled after it was asked needs another proof
+    report = workspace_report(runtime, source, hour, began)
+    errors, messages, note = log_errors(runtime, source, hour)
+    if errors:
+        report.problems += [f"DCRLogErrors: {message}" for message in messages]
+    if note:
+        report.counts["note"] = note
+    with runtime.ledger.read() as connection:
+        compared = comparison_of_hour(connection, source, hour)
+        account = account_of_hour(connection, source, hour)
+    listed = None if compared.at is None else compared.listed
+    made = Proof(account, report.counts.get("found"), began, report, listed, errors)
     with runtime.ledger.write() as connection:
-        record_proof(connection, made)
+        ledger_proofs.record_proof(connection, made)
     return made
 
 
 def hours_to_prove(runtime: Runtime, source: str) -> list[str]:
     """Hours whose newest proof does not show the present state of the ledger and the workspace, oldest first."""
     with runtime.ledger.read() as connection:
-        return accounts.hours_to_prove(connection, source)
+        return ledger_proofs.hours_to_prove(connection, source)

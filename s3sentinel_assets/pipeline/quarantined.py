@@ -4,9 +4,6 @@ Belongs here: the rejected records behind what the ledger lists, and the order f
 reading them again (``record_retries``, in the next run of their hour), printing (``cli``).
 """
 
-import getpass
-import os
-import socket
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
@@ -14,6 +11,7 @@ import polars as pl
 
 from s3sentinel_assets.errors import UserError
 from s3sentinel_assets.hours import hour_key
+from s3sentinel_assets.ledger.audit import current_principal
 from s3sentinel_assets.ledger.quarantine import QuarantinedRecords, open_quarantine
 from s3sentinel_assets.ledger.retries import RetryOrder, TakenUp, take_up
 from s3sentinel_assets.pipeline.record_retries import read_rejects
@@ -120,7 +118,7 @@ def retry_rejected(
     entries = [entry for entry in entries if entry.hour >= first_hour]
     lost = {uri for uri in {entry.uri for entry in entries if entry.uri} if not (runtime.store.root / uri).is_file()}
     order = RetryOrder(source, hour, reason, key, first_hour)
-    taken = take_up(runtime.ledger, order, _user(), lost=lost, dry_run=dry_run)
+    taken = take_up(runtime.ledger, order, current_principal(), lost=lost, dry_run=dry_run)
     waiting = [entry for entry in entries if entry.waits]
     return Retry(
         taken=taken,
@@ -128,12 +126,3 @@ def retry_rejected(
         refused=sum(not entry.records for entry in entries),
         hours=sorted(taken.hours | {entry.hour for entry in waiting}),
     )
-
-
-def _user() -> str:
-    """Who gives the order: the user of the operating system, and the machine."""
-    try:
-        name = getpass.getuser()
-    except (KeyError, OSError):  # a container may run under a number that has no name
-        name = f"uid {os.getuid()}"
-    return f"{name}@{socket.gethostname()}"

@@ -7,6 +7,10 @@ Found in the workspace, every event of it → accepted. Absent is a proof only i
 passed *and* a batch that was sent later to the same table is visible; then the batch goes out again with the same
 ``BatchId_CF`` and event ids and the next ``Attempt_CF``, so that a first copy that turns up after all is recognised and
 de-duplicated. Anything else stays unknown, and is reported again and again once it is a day old.
+
+A table on a cheaper plan, where each query is billed by what it scans, is asked only when the answer can settle the
+batch either way, and then 1, 2, 4, 8 … hours later; in a time range that just holds the rows in question and those of a
+few batches that were sent next.
 """
 
 from dataclasses import dataclass, field
@@ -27,11 +31,13 @@ from s3sentinel_assets.ledger.batches import (
 )
 from s3sentinel_assets.ledger.engine import Ledger, from_micros, to_micros
 from s3sentinel_assets.ledger.leases import Lease, hold_lease, worker_name
-from s3sentinel_assets.ledger.schema import BatchState
+from s3sentinel_assets.ledger.schema import BatchState, Stage
+from s3sentinel_assets.ledger.stages import latest_stages
 from s3sentinel_assets.sentinel.client import SentinelClient
 from s3sentinel_assets.sentinel.delivery import DeliverySummary, deliver_part
 from s3sentinel_assets.sentinel.packing import LAST_ATTEMPT
-from s3sentinel_assets.sentinel.query import Found, WorkspaceQuery
+from s3sentinel_assets.sentinel.query import Found, WorkspaceQuery, billed_by_scan
+from s3sentinel_assets.sentinel.time_range import merged, time_range
 from s3sentinel_assets.store import Store
 
 __all__ = ["ResolutionSummary", "resolve_unknown"]
@@ -43,6 +49,10 @@ MAX_RESENDS = LAST_ATTEMPT - 1
 _TOO_LONG = timedelta(days=1)
 #: So many of them are named one by one.
 _NAMED = 20
+#: Of a cheaper table, batches that were sent later and are looked for as well.
+_WITNESSES = 3
+#: Sweeps come every hour.
+_SWEEP = timedelta(hours=1)
 
 
 @dataclass
@@ -106,7 +116,7 @@ def resolve_unknown(
                 summary.busy_parts += 1
                 continue
             try:
-                resent = _resolve_part(ledger, query, settings, held, part_id, now, summary)
+                resent = _resolve_part(ledger, store, query, settings, held, part_id, now, summary)
                 if resent:
                     summary.deliveries.append(deliver_part(ledger, store, client, held, part_id, settings))
             except UserError as error:
@@ -134,6 +144,7 @@ def _unknown_too_long(ledger: Ledger, now: datetime, source: str | None) -> list
 
 def _resolve_part(
     ledger: Ledger,
+    store: Store,
     query: WorkspaceQuery,
     settings: SentinelSettings,
     held: Lease,
@@ -146,15 +157,17 @@ def _resolve_part(
         suspend_sending(connection, held, part_id, ledger.now())
     with ledger.read() as connection:
         doubted = batches_of_part(connection, part_id, [BatchState.UNKNOWN])
-        tables = sorted({batch.table_name for batch in doubted})
-        earliest = {table: min(_sent_at(b) for b in doubted if b.table_name == table) for table in tables}
-        later = {table: later_accepted(connection, table, to_micros(since)) for table, since in earliest.items()}
     summary.still_unknown += len(doubted)
     resent = 0
-    for table, since in earliest.items():
+    for table in sorted({batch.table_name for batch in doubted}):
         mine = [batch for batch in doubted if batch.table_name == table]
-        found = query.count_batches(table, [batch.id for batch in [*mine, *later[table]]], since=since)
-        visible = max((_sent_at(batch) for batch in later[table] if batch.id in found), default=None)
+        if billed_by_scan(table):
+            if not _due(mine, settings, now or utc_now()):
+                continue
+            found, later = _search(ledger, store, query, table, mine)
+        else:
+            found, later = _ask(ledger, query, table, mine)
+        visible = max((_sent_at(batch) for batch in later if batch.id in found), default=None)
         for batch in mine:
             held_there = found.get(batch.id)
             if held_there is not None:
@@ -164,6 +177,52 @@ def _resolve_part(
     return resent
 
 
+def _ask(ledger: Ledger, query: WorkspaceQuery, table: str, mine: list[Batch]) -> tuple[dict[str, Found], list[Batch]]:
+    """What the workspace holds of the batches and of some that were sent later; and these."""
+    since = min(map(_sent_at, mine))
+    with ledger.read() as connection:
+        later = later_accepted(connection, table, to_micros(since))
+    return query.count_batches(table, [batch.id for batch in [*mine, *later]], since=since), later
+
+
+def _search(
+    ledger: Ledger, store: Store, query: WorkspaceQuery, table: str, mine: list[Batch]
+) -> tuple[dict[str, Found], list[Batch]]:
+    """The same of a table where queries are billed: few later batches, and the time ranges that hold all the rows."""
+    with ledger.read() as connection:
+        after = later_accepted(connection, table, to_micros(max(map(_sent_at, mine))), _WITNESSES)
+        # The first ones: what was sent long after would make the range long.
+        later = sorted(after, key=_sent_at)[:_WITNESSES]
+        wanted = [*mine, *later]
+        parsed = latest_stages(connection, list({batch.part_id for batch in wanted}), Stage.PARSED)
+    ranges = []
+    for batch in wanted:
+        sent = _sent_at(batch)
+        ranges.append((time_range(store, parsed.get(batch.part_id), table, sent, sent), [batch.id]))
+    found: dict[str, Found] = {}
+    for span, ids in merged(ranges):
+        found |= query.count_batches(table, ids, time_range=span)
+    return found, later
+
+
+def _patience(settings: SentinelSettings) -> timedelta:
+    """How long after the sending a batch that is absent is absent for good."""
+    return timedelta(
+        seconds=settings.connect_timeout_seconds + settings.read_timeout_seconds, minutes=settings.unknown_bound_minutes
+    )
+
+
+def _due(mine: list[Batch], settings: SentinelSettings, now: datetime) -> bool:
+    """Whether a sweep asks about batches in a table where that is billed: 0, 1, 2, 4, 8 … hours past the patience."""
+    waited = now - max(map(_sent_at, mine)) - _patience(settings)
+    if waited < timedelta():
+        return False
+    hours = timedelta()
+    while (following := max(hours * 2, timedelta(hours=1))) <= waited:
+        hours = following
+    return waited < hours + _SWEEP
+
+
 def _sent_at(batch: Batch) -> datetime:
     if batch.sent_at is None:
         raise ValueError(f"batch {batch.id} is {batch.state} but was never sent")
@@ -171,11 +230,8 @@ def _sent_at(batch: Batch) -> datetime:
 
 
 def _surely_absent(batch: Batch, visible: datetime | None, settings: SentinelSettings, now: datetime) -> bool:
-    patience = timedelta(
-        seconds=settings.connect_timeout_seconds + settings.read_timeout_seconds, minutes=settings.unknown_bound_minutes
-    )
     sent = _sent_at(batch)
-    return now >= sent + patience and visible is not None and visible > sent
+    return now >= sent + _patience(settings) and visible is not None and visible > sent
 
 
 def _found(ledger: Ledger, held: Lease, batch: Batch, there: Found, summary: ResolutionSummary) -> None:

@@ -13,6 +13,7 @@ from s3sentinel_assets.local.laptop import BUCKET, Laptop, laptop_on
 from s3sentinel_assets.local.workspace import LocalWorkspace, start_workspace
 from s3sentinel_assets.pipeline import delivery, discovery, parsing, proofs, scoring, states
 from s3sentinel_assets.pipeline.runtime import Runtime
+from s3sentinel_assets.tables import load_schema
 
 
 @dataclass
@@ -61,7 +62,8 @@ def hours(now: datetime) -> list[str]:
 def stand_ins(tmp_path_factory):
     """One local AWS and one local workspace for all tests of a process: starting them takes longer than most tests."""
     folder = tmp_path_factory.mktemp("stand-ins")
-    with start_aws(folder / "aws") as aws, start_workspace(folder / "workspace") as workspace:
+    twins = [load_schema("AWSCloudTrail_Auxiliary_CL")]
+    with start_aws(folder / "aws") as aws, start_workspace(folder / "workspace", tables=twins) as workspace:
         yield aws, workspace
 
 

@@ -9,12 +9,14 @@ from s3sentinel_assets.config import SentinelSettings
 from s3sentinel_assets.local.workspace.process import LocalWorkspace, start_workspace
 from s3sentinel_assets.sentinel.client import SentinelClient
 from s3sentinel_assets.sentinel.query import WorkspaceQuery
+from s3sentinel_assets.tables import load_schema
 from tests.sentinel.worlds import World, sentinel_settings
 
 
 @pytest.fixture(scope="session")
 def running_workspace(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalWorkspace]:
-    with start_workspace(tmp_path_factory.mktemp("workspace")) as workspace:
+    twins = [load_schema("AWSCloudTrail_Auxiliary_CL")]
+    with start_workspace(tmp_path_factory.mktemp("workspace"), tables=twins) as workspace:
         yield workspace
 
 

@@ -19,13 +19,20 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from s3sentinel_assets.local.workspace.auth import INGESTION_AUDIENCES, QUERY_AUDIENCES, TokenError, TokenService
+from s3sentinel_assets.local.workspace.auth import (
+    INGESTION_AUDIENCES,
+    MANAGEMENT_AUDIENCES,
+    QUERY_AUDIENCES,
+    TokenError,
+    TokenService,
+)
 from s3sentinel_assets.local.workspace.certificates import ensure_certificates
 from s3sentinel_assets.local.workspace.definitions import Catalogue, read_tables, write_tables
 from s3sentinel_assets.local.workspace.errors import ApiError, json_response
 from s3sentinel_assets.local.workspace.faults import Faults, Statistics, take_reply
 from s3sentinel_assets.local.workspace.identity import Identity, WorkspaceFiles
 from s3sentinel_assets.local.workspace.ingestion import CALL_LIMIT, RAW_LIMIT_OBSERVED, Ingestion, Upload
+from s3sentinel_assets.local.workspace.management import Management
 from s3sentinel_assets.local.workspace.plumbing import Disconnect, bounded_body, canned_answer, guarded, no_such_path
 from s3sentinel_assets.local.workspace.query import DEFAULT_SECONDS, Query, QueryApi
 from s3sentinel_assets.local.workspace.storage import Storage
@@ -33,6 +40,8 @@ from s3sentinel_assets.tables import TableSchema
 
 __all__ = ["Options", "WorkspaceApp"]
 
+#: Bytes that a search would be billed for. The service tells them only in LAQueryLogs (ScannedGB).
+SCANNED_HEADER = "x-local-scanned-bytes"
 API_VERSIONS = ("2021-11-01-preview", "2023-01-01", "2023-04-01-preview")
 
 
@@ -86,6 +95,7 @@ class WorkspaceApp:
         dcr_ids = (identity.dcr_id, *options.extra_dcr_ids)
         self._ingestion = Ingestion(dcr_ids, catalogue, self.storage, self.statistics)
         self._query = QueryApi(self.storage, catalogue)
+        self._management = Management(options.data_dir, catalogue, identity)
         self.url = ""
 
     def asgi(self) -> Starlette:
@@ -96,7 +106,9 @@ class WorkspaceApp:
             ("/{tenant}/oauth2/v2.0/token", ["POST"], self._token),
             ("/dataCollectionRules/{dcr}/streams/{stream}", ["POST"], self._upload),
             ("/v1/workspaces/{workspace}/query", ["POST"], self._run_query),
+            ("/v1/workspaces/{workspace}/search", ["POST"], self._run_query),
             ("/v1/$batch", ["POST"], self._run_batch),
+            ("/subscriptions/{rest:path}", ["GET"], self._manage),
             ("/_control/faults", ["GET", "POST", "DELETE"], self._control_faults),
             ("/_control/rows", ["DELETE"], self._control_rows),
             ("/_control/stats", ["GET"], self._control_stats),
@@ -180,7 +192,11 @@ class WorkspaceApp:
             else:
                 self._may_query(request, request.path_params["workspace"])
                 body, _ = await bounded_body(request, CALL_LIMIT)
-                response = await self._answer(body, request.headers.get("prefer", ""))
+                prefer = request.headers.get("prefer", "")
+                if request.url.path.endswith("/search"):
+                    response = await self._search(body, request.query_params.get("timespan"), prefer)
+                else:
+                    response = await self._answer(body, prefer)
         except ApiError as error:
             response = error.response()
         self.statistics.query[response.status_code] += 1
@@ -215,12 +231,20 @@ class WorkspaceApp:
             raise ApiError(404, "WorkspaceNotFoundError", f"The workspace '{workspace}' could not be found")
 
     async def _answer(self, body: bytes, prefer: str) -> Response:
-        try:
-            query = msgspec.json.decode(body, type=Query)
-        except (msgspec.DecodeError, UnicodeDecodeError) as error:
-            raise ApiError(400, "BadArgumentError", f"The request body is not a query: {error}") from None
-        result = await run_in_threadpool(self._query.run, query, _wait_seconds(prefer))
+        result = await run_in_threadpool(self._query.run, _query(body), _wait_seconds(prefer))
         return await run_in_threadpool(json_response, result.document())
+
+    async def _search(self, body: bytes, timespan: str | None, prefer: str) -> Response:
+        """Of tables on cheaper plans: the time span stands in the address; a header of our own tells what is billed."""
+        query = Query(_query(body).query, timespan)
+        result = await run_in_threadpool(self._query.search, query, _wait_seconds(prefer))
+        headers = {SCANNED_HEADER: str(result.scanned)}
+        return await run_in_threadpool(json_response, result.document(), 200, headers)
+
+    async def _manage(self, request: Request) -> Response:
+        self.tokens.check(request.headers.get("authorization"), MANAGEMENT_AUDIENCES)
+        version = request.query_params.get("api-version")
+        return json_response(self._management.answer(request.url.path, version, self.url))
 
     def _control(self, request: Request) -> None:
         given = request.headers.get("authorization", "").removeprefix("Bearer ").encode()
@@ -249,7 +273,7 @@ class WorkspaceApp:
 
     async def _control_stats(self, request: Request) -> Response:
         self._control(request)
-        return json_response(self.statistics.snapshot())
+        return json_response(self.statistics.snapshot() | {"scanned_bytes": dict(self._query.scanned)})
 
 
 class _BatchRequest(msgspec.Struct):
@@ -261,6 +285,13 @@ class _BatchRequest(msgspec.Struct):
 
 class _Batch(msgspec.Struct):
     requests: list[_BatchRequest]
+
+
+def _query(body: bytes) -> Query:
+    try:
+        return msgspec.json.decode(body, type=Query)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise ApiError(400, "BadArgumentError", f"The request body is not a query: {error}") from None
 
 
 def _wait_seconds(prefer: str) -> float:

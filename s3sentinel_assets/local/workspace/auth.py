@@ -20,7 +20,7 @@ import msgspec
 from s3sentinel_assets.local.workspace.errors import ApiError
 from s3sentinel_assets.local.workspace.identity import Identity
 
-__all__ = ["INGESTION_AUDIENCES", "QUERY_AUDIENCES", "TokenError", "TokenService"]
+__all__ = ["INGESTION_AUDIENCES", "MANAGEMENT_AUDIENCES", "QUERY_AUDIENCES", "TokenError", "TokenService"]
 
 INGESTION_AUDIENCES = ("https://monitor.azure.com", "https://monitor.azure.us", "https://monitor.azure.cn")
 QUERY_AUDIENCES = (
@@ -28,6 +28,11 @@ QUERY_AUDIENCES = (
     "https://api.loganalytics.us",
     "https://api.loganalytics.azure.cn",
     "https://api.loganalytics.azure.com",
+)
+MANAGEMENT_AUDIENCES = (
+    "https://management.azure.com",
+    "https://management.usgovcloudapi.net",
+    "https://management.chinacloudapi.cn",
 )
 
 
@@ -188,7 +193,7 @@ class TokenService:
     def _audience(self, scope: str) -> str:
         # Clients may add the OpenID scopes; the one resource among them decides.
         resources = [word for word in scope.split() if word.startswith("https://")]
-        known = (*INGESTION_AUDIENCES, *QUERY_AUDIENCES, self.own_address)
+        known = (*INGESTION_AUDIENCES, *QUERY_AUDIENCES, *MANAGEMENT_AUDIENCES, self.own_address)
         audience = resources[0].removesuffix("/.default").rstrip("/") if len(resources) == 1 else ""
         if not audience or not resources[0].endswith("/.default"):
             raise TokenError(

@@ -11,11 +11,12 @@ from pathlib import Path
 
 import msgspec
 
+from s3sentinel_assets.config import Config
 from s3sentinel_assets.errors import UserError
 from s3sentinel_assets.tables import TableSchema, load_schema, table_names
 from s3sentinel_assets.tables.types import POLARS_TYPES
 
-__all__ = ["DCR_LOG_ERRORS", "DUCKDB_TYPES", "Catalogue", "read_tables", "write_tables"]
+__all__ = ["DCR_LOG_ERRORS", "DUCKDB_TYPES", "Catalogue", "read_tables", "routed_tables", "write_tables"]
 
 #: Log Analytics type → DuckDB type. Instants are UTC without a zone, which is how KQL sees them.
 DUCKDB_TYPES = {
@@ -62,13 +63,19 @@ class Catalogue:
     streams: Mapping[str, str]
 
     @classmethod
-    def build(cls, extra: Iterable[TableSchema] = (), streams: Mapping[str, str] | None = None) -> "Catalogue":
+    def build(cls, extra: Iterable[TableSchema | str] = (), streams: Mapping[str, str] | None = None) -> "Catalogue":
         """The shipped tables and ``extra`` ones, each with its stream ``Custom-<table>``, plus further ``streams``.
+
+        Args:
+            extra: schemas, or names of tables with a schema, such as ``AWSVPCFlow_Auxiliary_CL``: a shipped table's
+                twin on a cheaper plan.
+            streams: further streams → table.
 
         Raises:
             UserError: a name or a type is not one the service knows, or two columns differ only in case.
         """
-        tables = {name: load_schema(name) for name in table_names()} | {table.name: table for table in extra}
+        added = [load_schema(table) if isinstance(table, str) else table for table in extra]
+        tables = {name: load_schema(name) for name in table_names()} | {table.name: table for table in added}
         for table in tables.values():
             _check(table)
         routes = {f"Custom-{name}": name for name in tables} | dict(streams or {})
@@ -97,6 +104,18 @@ def _check(table: TableSchema) -> None:
         raise UserError(f"table {table.name!r}: unknown column type {unknown[0]!r}; known: {', '.join(POLARS_TYPES)}")
     if table.columns.get("TimeGenerated") != "datetime":
         raise UserError(f"table {table.name!r}: every table needs a column TimeGenerated of type datetime")
+
+
+def routed_tables(config: Config) -> tuple[list[TableSchema], dict[str, str]]:
+    """The tables beside the shipped ones that the routing rules of a configuration send rows to, and their streams.
+
+    Raises:
+        ConfigurationError: a rule names a table that has no schema.
+    """
+    targets = [rule.to for source in config.sources.values() for rule in source.routing.rules if rule.to is not None]
+    shipped = set(table_names())
+    tables = {target.table: load_schema(target.table) for target in targets if target.table not in shipped}
+    return list(tables.values()), {target.stream_name: target.table for target in targets}
 
 
 class _Saved(msgspec.Struct):

@@ -53,13 +53,16 @@ def local_settings(folder: Path) -> SentinelSettings | None:
     )
 
 
-def query_file(folder: Path, kql: str, timespan: str | None) -> tuple[list[str], list[list[Any]]]:
+def query_file(
+    folder: Path, kql: str, timespan: str | None, *, search: bool = False
+) -> tuple[list[str], list[list[Any]]]:
     """Asks the file of ``folder`` directly, read-only.
 
     Args:
         folder: the data directory.
         kql: the query.
         timespan: ISO 8601 interval for ``TimeGenerated``.
+        search: ask as tables on cheaper plans are asked.
 
     Returns:
         Column names and rows.
@@ -72,9 +75,11 @@ def query_file(folder: Path, kql: str, timespan: str | None) -> tuple[list[str],
     catalogue = read_tables(files.tables)
     storage = Storage(files.database, catalogue, Identity().workspace_id, read_only=True)
     try:
-        result = QueryApi(storage, catalogue).run(Query(kql, timespan))
+        api = QueryApi(storage, catalogue)
+        result = (api.search if search else api.run)(Query(kql, timespan))
     except ApiError as error:
-        inner = error.details.get("innererror", {}).get("innererror", {})
+        outer = error.details.get("innererror", {})
+        inner = outer.get("innererror") or outer
         raise LocalQueryError(inner.get("message", error.message)) from None
     finally:
         storage.close()

@@ -1,14 +1,15 @@
 """The query API: a KQL query with its time span, answered as Log Analytics answers.
 
 Belongs here: time spans, running the translated query, the tables-columns-rows document. Does not belong here: KQL
-itself (``kql``) and HTTP plumbing (``server``).
+itself (``kql``), what tables on cheaper plans take (``limited``) and HTTP plumbing (``server``).
 """
 
 import fnmatch
 import re
 import threading
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,7 @@ from s3sentinel_assets.local.workspace.errors import ApiError
 from s3sentinel_assets.local.workspace.kql import RENAMED, Rewritten, bad_query, rewrite, translate
 from s3sentinel_assets.local.workspace.kql_external import External, read_external
 from s3sentinel_assets.local.workspace.kql_functions import read_saved
+from s3sentinel_assets.local.workspace.limited import limited_tables, refuse_limited, searched_table
 from s3sentinel_assets.local.workspace.storage import INGESTION_TIME, Storage, Window
 
 __all__ = ["Query", "QueryApi", "QueryResult", "parse_timespan"]
@@ -51,12 +53,15 @@ class QueryResult:
         types: their Log Analytics types.
         rows: the values, as they stand in the answer's JSON.
         cut: True where rows were left out because there are too many.
+        scanned: bytes that the query scanned of a table on a cheaper plan, by which it would be billed: what the table
+            holds in the time range, as ``_BilledSize`` tells; None: it is not billed.
     """
 
     columns: list[str]
     types: list[str]
     rows: list[list[Any]]
     cut: bool = False
+    scanned: int | None = None
 
     def document(self) -> dict[str, Any]:
         """The answer's body."""
@@ -79,7 +84,11 @@ class QueryApi:
 
     def __init__(self, storage: Storage, catalogue: Catalogue) -> None:
         self._storage = storage
+        self._tables = catalogue.tables
+        self._limited = limited_tables(catalogue.tables)
         self._schema = catalogue.query_schema()
+        #: Table → bytes that searches have scanned.
+        self.scanned = Counter[str]()
         # Saved functions and the files of externaldata lie beside the rows.
         with storage.reader(Window(_naive(utc_now()), ())) as connection:
             [(path,)] = connection.execute("SELECT path FROM duckdb_databases() WHERE NOT internal").fetchall()
@@ -87,6 +96,8 @@ class QueryApi:
 
     def run(self, query: Query, seconds: float = DEFAULT_SECONDS) -> QueryResult:
         """Runs ``query`` and gives all of its rows. Blocks.
+
+        Tables on a cheaper plan do not exist for it: naming one is refused, and a wildcard leaves them out.
 
         Args:
             query: KQL and the time span for ``TimeGenerated``.
@@ -97,9 +108,47 @@ class QueryApi:
         """
         now = utc_now()
         start, end = parse_timespan(query.timespan, now)
+        refuse_limited(query.query, self._limited)
+        schema = {name: columns for name, columns in self._schema.items() if name not in self._limited}
+        return self._run(query.query, schema, read_saved(self._folder), (now, start, end), seconds)
+
+    def search(self, query: Query, seconds: float = DEFAULT_SECONDS) -> QueryResult:
+        """Runs a query of one table on the Basic or Auxiliary plan. Blocks.
+
+        Args:
+            query: the KQL that such tables take, and the time span, which must be given.
+            seconds: it is broken off after this long.
+
+        Raises:
+            ApiError: as of `run`.
+        """
+        now = utc_now()
+        start, end = parse_timespan(query.timespan, now)
+        saved = read_saved(self._folder)
+        table = searched_table(query.query, self._tables, saved, start, end, _naive(now))
+        result = self._run(query.query, {table: self._schema[table]}, {}, (now, start, end), seconds)
+        scanned = self._size(table, now, start, end)
+        self.scanned[table] += scanned
+        return replace(result, scanned=scanned)
+
+    def _size(self, table: str, now: datetime, start: datetime | None, end: datetime | None) -> int:
+        with self._storage.reader(Window(_naive(now), (table,), start, end)) as connection:
+            sql = f'SELECT coalesce(sum("_BilledSize"), 0) FROM "{table}"'
+            [(size,)] = connection.execute(sql).fetchall()
+        return round(size)
+
+    def _run(
+        self,
+        text: str,
+        schema: Mapping[str, Sequence[str]],
+        saved: Mapping[str, str],
+        when: tuple[datetime, datetime | None, datetime | None],
+        seconds: float,
+    ) -> QueryResult:
         folder = self._folder
-        rewritten = rewrite(query.query, self._schema, read_saved(folder), self._storage.vacant())
-        sql, values = translate(rewritten, self._schema)
+        rewritten = rewrite(text, schema, saved, self._storage.vacant())
+        sql, values = translate(rewritten, schema)
+        now, start, end = when
         window = Window(_naive(now), rewritten.tables, start, end, rewritten.ingestion_time)
         with self._storage.reader(window) as connection:
             overdue = threading.Event()

@@ -45,6 +45,33 @@ def test_the_configured_workspace_answers(clients: Any, mark: str) -> None:
 
 
 @pytest.mark.usefixtures("configured")
+def test_a_table_on_a_cheaper_plan_is_asked_by_search(clients: Any, mark: str) -> None:
+    clients.send([{"Id": mark}], "Cheap_CL")
+    kql = f"Cheap_CL | where Id == '{mark}' | count"
+    result = run("query", kql, "--search", "--hours", "1", "--json")
+    assert json.loads(result.stdout) == {"Count": 1}
+    refused = run("query", kql)
+    assert refused.exit_code == 1 and "/search' instead" in refused.stderr
+    assert run("query", kql, "--search").exit_code == 2  # it would scan the whole table
+
+
+def test_serve_takes_twins_by_name_and_keeps_them(tmp_path: Path) -> None:
+    twin = "AWSVPCFlow_Auxiliary_CL"
+    command = [sys.executable, "-m", "s3sentinel_assets.cli", "workspace", "serve", "--port", "0"]
+    command += ["--dir", str(tmp_path), "--table", twin]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as served:
+        assert served.stdout is not None
+        assert "listens on" in served.stdout.readline()
+        served.send_signal(signal.SIGINT)
+        served.communicate(timeout=30)
+    ask = ("query", f"{twin} | count", "--dir", str(tmp_path), "--json")
+    assert json.loads(run(*ask, "--search", "--hours", "1").stdout) == {"Count": 0}
+    assert "/search' instead" in run(*ask).stderr
+    unknown = run("serve", "--dir", str(tmp_path / "other"), "--table", "Nope_CL")
+    assert unknown.exit_code == 1 and "no schema for table 'Nope_CL'" in unknown.stderr
+
+
+@pytest.mark.usefixtures("configured")
 def test_wrong_kql_is_one_sentence(workspace: LocalWorkspace) -> None:
     result = run("query", "Nope | count")
     assert result.exit_code == 1

@@ -1,0 +1,115 @@
+"""Routing through the pipeline: filter, cheaper table, guards, long texts; the account balances, rows come back."""
+
+import json
+from datetime import timedelta
+
+import pytest
+
+from s3sentinel_assets.hours import hour_start
+from s3sentinel_assets.pipeline import proofs
+from s3sentinel_assets.pipeline.delivery import deliver_hour
+from s3sentinel_assets.pipeline.promotion import promote_hour
+from s3sentinel_assets.pipeline.routing_report import routing_effects
+from tests.e2e import logs
+
+TWIN = "AWSCloudTrail_Auxiliary_CL"
+GUARDED = "10.9.9.9"
+COUNT = 40
+
+
+def guards(tmp_path):
+    """A guards file with one rule, which needs what `GUARDED` did."""
+    where = {"where": f"SourceIpAddress = '{GUARDED}'", "pinned": False, "because": ""}
+    rule = {"id": "1", "name": "one address", "file": "x.yaml", "enabled": True, "tables": {"AWSCloudTrail": where}}
+    path = tmp_path / "guards.json"
+    path.write_text(json.dumps({"version": 1, "rules": [rule]}), encoding="utf-8")
+    return path
+
+
+def put(world, hour):
+    """List and get calls; every tenth from the guarded address, one with a parameter that no field can hold."""
+    entries = logs.records(hour_start(hour), COUNT)
+    for number, entry in enumerate(entries):
+        if number % 10 == 5:
+            entry["sourceIPAddress"] = GUARDED
+    entries[7]["requestParameters"] = {"policy": "x" * 100_000}
+    start = hour_start(hour)
+    key = f"AWSLogs/{logs.ACCOUNT}/CloudTrail/us-east-1/{start:%Y/%m/%d}/a.json.gz"
+    world.put(key, logs.cloudtrail(entries), start + timedelta(minutes=5))
+    return entries
+
+
+def routed(make_world, tmp_path, demotion):
+    rules = [
+        {"name": "lists", "where": "EventName = 'ListBuckets'", "drop": True},
+        {"name": "gets", "where": "EventName = 'GetObject'", "to": {"table": TWIN}},
+    ]
+    routing = {
+        "demotion": demotion,
+        "audit_share": 0,
+        "guards_file": str(guards(tmp_path)),
+        "rules": rules,
+    }
+    source = {
+        "bucket": "s3sentinel-logs",
+        "prefix": "AWSLogs/{account}/CloudTrail/{region}/{yyyy}/{mm}/{dd}/",
+        "format": "cloudtrail",
+        "routing": routing,
+    }
+    return make_world(sources={"trail": source})
+
+
+def ids(world, kql, hour=None):
+    if hour is None:
+        return [row["AwsEventId"] for row in world.rows(kql)]
+    start = hour_start(hour)
+    return [row["AwsEventId"] for row in world.runtime.query.search(kql, (start, start + timedelta(hours=1)))]
+
+
+@pytest.mark.slow
+def test_rows_go_where_rules_say_and_every_one_is_accounted_for(make_world, tmp_path, hours):
+    world, hour = routed(make_world, tmp_path, "on"), hours[1]
+    entries = put(world, hour)
+    world.bring_up("trail", hour)
+    guarded = {entry["eventID"] for entry in entries if entry["sourceIPAddress"] == GUARDED}
+    lists = {entry["eventID"] for entry in entries if entry["eventName"] == "ListBuckets"} - guarded
+    gets = {entry["eventID"] for entry in entries} - lists - guarded
+
+    assert sorted(ids(world, "AWSCloudTrail | project AwsEventId")) == sorted(guarded)
+    assert sorted(ids(world, f"{TWIN} | project AwsEventId", hour)) == sorted(gets)
+    pieces = world.rows("S3Overflow_CL | order by Piece asc | project SourceTable, SourceColumn, Value")
+    assert {(row["SourceTable"], row["SourceColumn"]) for row in pieces} == {("AWSCloudTrail", "RequestParameters")}
+    assert "".join(row["Value"] for row in pieces) == json.dumps({"policy": "x" * 100_000})
+
+    account = world.account("trail", hour)
+    assert (account.records, account.accepted, account.filtered) == (COUNT, len(guarded | gets), len(lists))
+    assert account.verdict == "complete"
+    world.close_hour("trail", hour)
+    report = proofs.prove_hour(world.runtime, "trail", hour).report
+    assert report.passed, report.problems
+
+    lists_effect, gets_effect = routing_effects(world.runtime, "trail", [hour])
+    assert (lists_effect.rows, gets_effect.rows) == (len(lists), len(gets))
+    assert lists_effect.guarded + gets_effect.guarded == len(guarded)
+    assert sum((lists_effect.needed + gets_effect.needed).values()) == len(guarded)
+
+    where = "SourceIpAddress = '198.51.100.7'"
+    for expected in (len(gets), 0):
+        made = promote_hour(world.runtime, "trail", hour, where=where, requested_by="a test")
+        assert sum(made.rows.values()) == expected
+        assert deliver_hour(world.runtime, "trail", hour).problems == []
+    assert sorted(ids(world, "AWSCloudTrail | project AwsEventId")) == sorted(guarded | gets)
+    account = world.account("trail", hour)
+    assert (account.accepted, account.verdict) == (len(guarded | gets), "complete")
+
+
+def test_shadow_moves_nothing(make_world, tmp_path, hours):
+    world, hour = routed(make_world, tmp_path, "shadow"), hours[1]
+    entries = put(world, hour)
+    world.bring_up("trail", hour)
+    dropped = {entry["eventID"] for entry in entries if entry["eventName"] == "ListBuckets"}
+    dropped -= {entry["eventID"] for entry in entries if entry["sourceIPAddress"] == GUARDED}
+    stay = {entry["eventID"] for entry in entries} - dropped  # a named filter is not a demotion
+    assert sorted(ids(world, "AWSCloudTrail | project AwsEventId")) == sorted(stay)
+    (gets,) = (effect for effect in routing_effects(world.runtime, "trail", [hour]) if effect.rule == "gets")
+    assert gets.shadow and gets.rows > 0 and gets.raw_bytes > 0
