@@ -70,7 +70,7 @@ def _print_table(effects: list["RuleEffect"]) -> None:
         table.add_row(*map(Text, values))
     console.print(table)
     for effect in effects:
-        for name, rows in effect.needed.most_common(_NAMED):
+        for name, rows in sorted(effect.needed.items(), key=lambda item: -item[1])[:_NAMED]:
             typer.echo(
                 f"{effect.source}, {effect.rule}: without its guard the analytics rule {name} would lose {rows:,} rows"
             )

@@ -4,7 +4,6 @@ Belongs here: adding up what the plans of parts hold. Does not belong here: choo
 (``sentinel.cost``), how it is printed (``cli``).
 """
 
-from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
@@ -31,14 +30,15 @@ class RuleEffect:
     guarded: int = 0
     urgent: int = 0
     audited: int = 0
-    needed: Counter[str] = field(default_factory=Counter[str])
+    needed: dict[str, int] = field(default_factory=dict[str, int])
 
     def add(self, counts: dict[str, Any]) -> None:
         """Adds what a plan's counts say of the rule."""
         self.parts += 1
         for name in ("rows", "raw_bytes", "guarded", "urgent", "audited"):
             setattr(self, name, getattr(self, name) + counts.get(name, 0))
-        self.needed.update(counts.get("needed", {}))
+        for name, rows in counts.get("needed", {}).items():
+            self.needed[name] = self.needed.get(name, 0) + rows
 
 
 def add_up(source: str, plans: Iterable[dict[str, Any]]) -> list[RuleEffect]:

@@ -5,10 +5,9 @@ from datetime import timedelta
 
 import pytest
 
+from s3sentinel_assets.cli import main
 from s3sentinel_assets.hours import hour_start
 from s3sentinel_assets.pipeline import proofs
-from s3sentinel_assets.pipeline.delivery import deliver_hour
-from s3sentinel_assets.pipeline.promotion import promote_hour
 from s3sentinel_assets.pipeline.routing_report import routing_effects
 from tests.e2e import logs
 
@@ -66,8 +65,16 @@ def ids(world, kql, hour=None):
     return [row["AwsEventId"] for row in world.runtime.query.search(kql, (start, start + timedelta(hours=1)))]
 
 
+def command(world, capsys, *arguments):
+    """What an s3sentinel command prints, a JSON object a line."""
+    with pytest.raises(SystemExit) as ended:
+        main([*arguments, "--config", str(world.laptop.config_file)])
+    assert ended.value.code == 0
+    return [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+
+
 @pytest.mark.slow
-def test_rows_go_where_rules_say_and_every_one_is_accounted_for(make_world, tmp_path, hours):
+def test_rows_go_where_rules_say_and_every_one_is_accounted_for(make_world, tmp_path, hours, capsys):
     world, hour = routed(make_world, tmp_path, "on"), hours[1]
     entries = put(world, hour)
     world.bring_up("trail", hour)
@@ -91,13 +98,18 @@ def test_rows_go_where_rules_say_and_every_one_is_accounted_for(make_world, tmp_
     lists_effect, gets_effect = routing_effects(world.runtime, "trail", [hour])
     assert (lists_effect.rows, gets_effect.rows) == (len(lists), len(gets))
     assert lists_effect.guarded + gets_effect.guarded == len(guarded)
-    assert sum((lists_effect.needed + gets_effect.needed).values()) == len(guarded)
+    assert lists_effect.needed["one address"] + gets_effect.needed["one address"] == len(guarded)
 
-    where = "SourceIpAddress = '198.51.100.7'"
-    for expected in (len(gets), 0):
-        made = promote_hour(world.runtime, "trail", hour, where=where, requested_by="a test")
-        assert sum(made.rows.values()) == expected
-        assert deliver_hour(world.runtime, "trail", hour).problems == []
+    told = command(world, capsys, "routing", "--from", hour, "--json")
+    assert {(one["rule"], one["rows"], one["shadow"]) for one in told} == {
+        ("lists", len(lists), False),
+        ("gets", len(gets), False),
+    }
+    orders = [("--from", hour, "--where", "SourceIpAddress = '198.51.100.7'"), ("--from", hour)]
+    for order, expected in zip(orders, ({"AWSCloudTrail": len(gets)}, {}), strict=True):
+        (tried,) = command(world, capsys, "promote", "--source", "trail", *order, "--dry-run", "--json")
+        (made,) = command(world, capsys, "promote", "--source", "trail", *order, "--json")
+        assert tried["promoted"] == made["promoted"] == expected and made["demoted"] == len(gets)
     assert sorted(ids(world, "AWSCloudTrail | project AwsEventId")) == sorted(guarded | gets)
     account = world.account("trail", hour)
     assert (account.accepted, account.verdict) == (len(guarded | gets), "complete")
