@@ -1,6 +1,7 @@
 """``s3sentinel rules``: Sentinel's rule files against the workspace.
 
-Belongs here: options, the progress bar, what is printed. Does not belong here: running rules (``rules``).
+Belongs here: ``run``: options, the progress bar, what is printed. Does not belong here: running rules (``rules``) and
+``guards`` (``rule_guards``).
 
 Exit codes of ``run``: 0 every rule ran, or was left out because the workspace lacks the table, function or file it is
 about; 1 a rule failed, a file is no valid rule, or (``--strict``) one was left out; 2 wrong usage or configuration.
@@ -16,6 +17,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from s3sentinel_assets.cli.rule_guards import guards
+
 if TYPE_CHECKING:
     from s3sentinel_assets.rules.loading import Unreadable
     from s3sentinel_assets.rules.model import Rule
@@ -27,12 +30,12 @@ _SHOWN_ROWS = 5
 _CELL = 60
 _UNITS = {"m": "minutes", "h": "hours", "d": "days"}
 
-app = typer.Typer(help="Run Sentinel's rule files against the workspace.", no_args_is_help=True)
+app = typer.Typer(
+    help="Run Sentinel's rule files against the workspace, and find the rows they need.", no_args_is_help=True
+)
 
 
-@app.callback()
-def _group() -> None:
-    """Keeps ``run`` a sub-command although it is the only one."""
+app.command()(guards)
 
 
 @app.command()
