@@ -64,7 +64,9 @@ class SentinelSettings(Section):
         default=2_000_000_000, ge=1_048_576, description="What a data collection rule takes: uncompressed bytes."
     )
     dcr_requests_per_minute: int = Field(default=12_000, ge=1)
-    proxy: str | None = Field(default=None, description="Proxy for all calls to Azure; by default the environment's.")
+    proxy: SecretStr | None = Field(
+        default=None, description="Proxy for all calls to Azure; by default the environment's."
+    )
     management_endpoint: str | None = Field(default=None, description="Azure Resource Manager; by default the cloud's.")
     azure: AzureResources = AzureResources()
     prices_file: Path | None = Field(

@@ -492,7 +492,7 @@ rate = sa.Table(
     "rate",
     metadata,
     sa.Column("dcr_id", sa.String(64), primary_key=True),
-    sa.Column("byte_tokens", sa.Float, nullable=False),
+    sa.Column("byte_tokens", sa.Float, nullable=False),  # below zero: overdrawn by one body
     sa.Column("request_tokens", sa.Float, nullable=False),
     sa.Column("refilled_at", _Instant, nullable=False),
     sa.Column("paused_until", _Instant),  # the service asked for it

@@ -76,7 +76,7 @@ def _deliver_part(runtime: Runtime, part: Part, held: Lease, summary: StageSumma
         )
         return
     outcome = deliver_part(runtime.ledger, runtime.store, runtime.sentinel, held, part.id, runtime.config.sentinel)
-    if outcome.problem:
+    if outcome.problem and outcome.problem not in summary.problems:  # an open circuit says the same of each part
         summary.problems.append(outcome.problem)
     summary.done += 1
 

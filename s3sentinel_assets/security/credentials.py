@@ -9,6 +9,7 @@ one.
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 from s3sentinel_assets.config import Credential, SentinelSettings
 from s3sentinel_assets.errors import ConfigurationError
@@ -16,13 +17,7 @@ from s3sentinel_assets.errors import ConfigurationError
 if TYPE_CHECKING:
     from azure.core.credentials import TokenCredential
 
-__all__ = ["azure_credential", "ca_bundle"]
-
-_AUTHORITIES = {
-    "public": "https://login.microsoftonline.com",
-    "usgov": "https://login.microsoftonline.us",
-    "china": "https://login.chinacloudapi.cn",
-}
+__all__ = ["azure_credential", "ca_bundle", "proxies_of"]
 
 
 def ca_bundle(settings: SentinelSettings) -> str | bool:
@@ -41,6 +36,30 @@ def ca_bundle(settings: SentinelSettings) -> str | bool:
     return str(settings.ca_file)
 
 
+def proxies_of(settings: SentinelSettings) -> dict[str, str] | None:
+    """What ``proxies`` of an Azure client wants: the configured proxy, else None for the environment's.
+
+    For https alone, as all of Azure is. Managed identity asks a plain http address of the machine itself, which no
+    proxy can reach.
+
+    Raises:
+        ConfigurationError: it is no address of a proxy. The text does not repeat it, since it may hold a password.
+    """
+    if settings.proxy is None:
+        return None
+    try:
+        parts = urlsplit(settings.proxy.get_secret_value())
+        usable = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:  # a port that is no number, say
+        usable = False
+    if not usable:
+        raise ConfigurationError(
+            "sentinel.proxy: is not the address of a proxy; write http://host:port, or http://user:password@host:port "
+            "with special characters percent-encoded"
+        )
+    return {"https": settings.proxy.get_secret_value()}
+
+
 def azure_credential(settings: SentinelSettings) -> "TokenCredential":
     """The credential that ``sentinel.credential`` describes; a new one, with an empty token cache, at every call.
 
@@ -51,8 +70,11 @@ def azure_credential(settings: SentinelSettings) -> "TokenCredential":
 
     chosen = settings.credential
     common: dict[str, Any] = {"connection_verify": ca_bundle(settings)}
+    proxies = proxies_of(settings)
+    if proxies is not None:
+        common["proxies"] = proxies
     # Waiting longer is the callers' business: they have back-off of their own, and a user at the screen.
-    directory = common | {"authority": settings.authority or _AUTHORITIES[settings.cloud], "retry_total": 1}
+    directory = common | {"authority": settings.authority or _authority(settings), "retry_total": 1}
     # Only the MSAL based ones know instance discovery; the others never do it.
     discovery = {"disable_instance_discovery": not settings.instance_discovery}
     match chosen.kind:
@@ -76,6 +98,17 @@ def azure_credential(settings: SentinelSettings) -> "TokenCredential":
                 **directory,
                 **discovery,
             )
+
+
+def _authority(settings: SentinelSettings) -> str:
+    from azure.identity import AzureAuthorityHosts
+
+    hosts = {
+        "public": AzureAuthorityHosts.AZURE_PUBLIC_CLOUD,
+        "usgov": AzureAuthorityHosts.AZURE_GOVERNMENT,
+        "china": AzureAuthorityHosts.AZURE_CHINA,
+    }
+    return f"https://{hosts[settings.cloud]}"
 
 
 def _required(credential: Credential, name: str) -> str:

@@ -31,8 +31,9 @@ from typing import TYPE_CHECKING, Any
 
 from s3sentinel_assets.config import SentinelSettings
 from s3sentinel_assets.errors import ConfigurationError
-from s3sentinel_assets.security.credentials import azure_credential, ca_bundle
-from s3sentinel_assets.sentinel.retry import Pause, parse_retry_after
+from s3sentinel_assets.security.credentials import azure_credential, ca_bundle, proxies_of
+from s3sentinel_assets.sentinel.retry import parse_retry_after
+from s3sentinel_assets.sentinel.traffic import RuleTraffic
 
 if TYPE_CHECKING:
     from azure.core.exceptions import AzureError, HttpResponseError
@@ -46,6 +47,10 @@ _SCOPES = {
     "china": "https://monitor.azure.cn/.default",
 }
 _ERROR_TEXT = 400
+#: As many as a rule may have threads; with several rules in a part there are more, and some connect anew.
+_KEPT_CONNECTIONS = 64
+#: User and password of an address, as errors of a proxy may quote it.
+_USER_INFO = re.compile(r"(?<=//)[^/\s]*@")
 
 # The service's codes are documented nowhere in full, so its words decide. A fault of the set-up that is read as one of
 # the rows is found out later (nothing else is accepted either); the other way round the hour stays red until somebody
@@ -115,8 +120,14 @@ class SentinelClient:
         self._lock = threading.Lock()
         self._generation = 0
         self._client = self._connect()
-        #: Set by whoever is throttled, kept by all.
-        self.pause = Pause()
+        self._traffic: dict[str, RuleTraffic] = {}
+
+    def traffic(self, dcr_id: str) -> RuleTraffic:
+        """What holds uploads to a data collection rule back; the same for all threads, parts and runs."""
+        with self._lock:
+            if dcr_id not in self._traffic:
+                self._traffic[dcr_id] = RuleTraffic(dcr_id, self._settings)
+            return self._traffic[dcr_id]
 
     def upload(self, dcr_id: str, stream: str, body: bytes, request_id: str) -> Outcome:
         """Sends one gzip body, once (twice only if the first answer is 401).
@@ -154,10 +165,12 @@ class SentinelClient:
         credential = azure_credential(settings)
         # A session of our own: the default one keeps ten connections, whatever the number of threads.
         session = requests.Session()
-        session.mount("https://", HTTPAdapter(pool_maxsize=settings.upload_threads))
+        session.mount("https://", HTTPAdapter(pool_maxsize=_KEPT_CONNECTIONS))
         # Proxies and authorities in the environment are looked up here: requests would do it again for every body, at a
         # fifth of what sending it costs. It would also put a password from ~/.netrc in the place of the token.
-        found = session.merge_environment_settings(settings.ingestion_endpoint, {}, None, verify, None)
+        found = session.merge_environment_settings(
+            settings.ingestion_endpoint, proxies_of(settings) or {}, None, verify, None
+        )
         session.proxies.update(found["proxies"])
         session.trust_env = False
         return LogsIngestionClient(
@@ -277,7 +290,7 @@ class SentinelClient:
 
 def _one_line(error: Any) -> str:
     text = str(getattr(error, "message", None) or error)
-    return " ".join(text.split())[:_ERROR_TEXT]
+    return _USER_INFO.sub("", " ".join(text.split()))[:_ERROR_TEXT]
 
 
 def _service_text(error: "HttpResponseError") -> str:

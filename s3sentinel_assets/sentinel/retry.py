@@ -1,6 +1,7 @@
 """When to try again: back-off with full jitter, Retry-After, and one pause that all threads share.
 
-Belongs here: durations only. Does not belong here: whether a request may be repeated at all (``client``).
+Belongs here: durations only. Does not belong here: whether a request may be repeated at all (``client``), what other
+processes must know (``traffic``).
 """
 
 import email.utils
@@ -55,7 +56,10 @@ def backoff_delay(
 
 
 class Pause:
-    """A pause that one thread asks for and all observe: the service throttles a rule, not a request."""
+    """A pause that one thread asks for and all observe: the service throttles a rule, not a request.
+
+    One for each data collection rule; another rule goes on.
+    """
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
@@ -67,7 +71,11 @@ class Pause:
         with self._lock:
             self._until = max(self._until, self._clock() + seconds)
 
+    def remaining(self) -> float:
+        """Seconds until the pause is over; 0 where there is none."""
+        return max(0.0, self._until - self._clock())
+
     def wait(self, stop: threading.Event) -> None:
         """Returns when the pause is over or ``stop`` is set."""
-        while (remaining := self._until - self._clock()) > 0 and not stop.wait(remaining):
+        while (remaining := self.remaining()) > 0 and not stop.wait(remaining):
             pass

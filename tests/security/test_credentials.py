@@ -7,7 +7,7 @@ from pydantic import SecretStr
 
 from s3sentinel_assets.config import Credential, SentinelSettings
 from s3sentinel_assets.errors import ConfigurationError
-from s3sentinel_assets.security.credentials import azure_credential, ca_bundle
+from s3sentinel_assets.security.credentials import azure_credential, ca_bundle, proxies_of
 
 IDS = {"tenant_id": "00000000-0000-4000-8000-000000000002", "client_id": "00000000-0000-4000-8000-000000000003"}
 
@@ -107,3 +107,27 @@ def test_secrets_do_not_show():
 def test_the_authority_follows_the_cloud(cloud, host):
     made = azure_credential(settings({"kind": "client_secret", **IDS, "client_secret": SecretStr("s")}, cloud=cloud))
     assert host in made._authority
+
+
+def test_a_proxy_is_for_https_alone():
+    """Managed identity answers on a plain http address of the machine, which no proxy can reach."""
+    assert proxies_of(settings()) is None
+    assert proxies_of(settings(proxy="http://proxy:3128")) == {"https": "http://proxy:3128"}
+
+
+@pytest.mark.parametrize(
+    "proxy",
+    [
+        "proxy:3128",
+        "socks5://u:hunter2@proxy:1080",
+        "http://u:hunter2@proxy:port",
+        "http://u:hunter2@proxy:0",
+        "http://u:hunter2@",
+        "http://[u:hunter2@proxy",
+        "",
+    ],
+)
+def test_what_is_no_address_of_a_proxy_is_named_without_quoting_it(proxy):
+    with pytest.raises(ConfigurationError, match=r"sentinel\.proxy: is not the address") as raised:
+        azure_credential(settings({"kind": "managed_identity"}, proxy=proxy))
+    assert "hunter2" not in str(raised.value) and "hunter2" not in repr(raised.value.__cause__)

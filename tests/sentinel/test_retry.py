@@ -60,8 +60,10 @@ def test_a_pause_holds_everybody_until_it_is_over_or_called_off():
     pause = Pause(lambda: clock[0])
     stop = threading.Event()
     pause.wait(stop)  # no pause
+    assert pause.remaining() == 0
     pause.extend(5)
     pause.extend(1)  # a shorter one does not end the longer
+    assert pause.remaining() == 5
     waited = []
 
     def wait(seconds):
@@ -71,7 +73,7 @@ def test_a_pause_holds_everybody_until_it_is_over_or_called_off():
 
     stop.wait = wait
     pause.wait(stop)
-    assert waited == [5.0]
+    assert waited == [5.0] and pause.remaining() == 0
     stop = threading.Event()
     stop.set()
     pause.extend(1000)

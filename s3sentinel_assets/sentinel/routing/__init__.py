@@ -7,6 +7,6 @@ Belongs here: reading the rules' conditions (``conditions``), choosing for every
 
 from s3sentinel_assets.sentinel.routing.conditions import check_routing
 from s3sentinel_assets.sentinel.routing.report import RouteReport
-from s3sentinel_assets.sentinel.routing.router import AUDIT_FLAG, Choice, Guards, Router, Target
+from s3sentinel_assets.sentinel.routing.router import AUDIT_FLAG, Choice, Router, Target
 
-__all__ = ["AUDIT_FLAG", "Choice", "Guards", "RouteReport", "Router", "Target", "check_routing"]
+__all__ = ["AUDIT_FLAG", "Choice", "RouteReport", "Router", "Target", "check_routing"]

@@ -13,40 +13,23 @@ import hashlib
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Protocol
 
 import polars as pl
 
 from s3sentinel_assets.config import Destination, RouteRule, SourceSettings
 from s3sentinel_assets.errors import ConfigurationError
+from s3sentinel_assets.sentinel.guards import Guards
 from s3sentinel_assets.sentinel.routing.conditions import check_routing, columns_read, condition, demotes, sql_columns
 from s3sentinel_assets.sentinel.routing.report import RouteReport
 from s3sentinel_assets.tables import TableSchema, load_schema
 
-__all__ = ["AUDIT_FLAG", "Choice", "Guards", "Router", "Target"]
+__all__ = ["AUDIT_FLAG", "Choice", "Router", "Target"]
 
 #: Flag of a row that a rule would have sent to a cheaper table, had it not been drawn.
 AUDIT_FLAG = "audit_sample"
 
 _URGENT = ("critical", "high")
 _HASH_STEPS = 1 << 32
-
-
-class Guards(Protocol):
-    """The rows that analytics rules need; see ``sentinel.guards``."""
-
-    def expression(self, table: str, columns: Collection[str]) -> pl.Expr | None:
-        """True for rows of the table that some rule needs; None: no rule reads the table."""
-        ...
-
-    def rules_of(self, table: str, columns: Collection[str]) -> list[tuple[str, pl.Expr]]:
-        """Each rule that reads the table, and the rows that it needs."""
-        ...
-
-    @property
-    def digest(self) -> str:
-        """Changes when the guards do."""
-        ...
 
 
 @dataclass(frozen=True)
