@@ -14,7 +14,7 @@ ARGS   ?=
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help venv demo dev emit latency local ui rules test bench bench-reading bench-formats conformance lint types contracts tests format clean
+.PHONY: help venv demo dev emit latency local ui rules test bench bench-reading bench-formats conformance chaos lint types contracts tests format clean
 
 help: ## Lists the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -80,6 +80,9 @@ bench-formats: $(READY) ## Measures the log parser on every format, next to the 
 conformance: $(READY) ## Parses published samples of every format and compares their fields (ARGS="alb --problems")
 	@$(BIN)/python -m conformance $(ARGS)
 
+chaos: $(READY) ## Kills workers at random instants of a delivery and counts what is lost or doubled (ARGS="--kills 50")
+	@$(BIN)/python -m chaos $(ARGS)
+
 test: lint types contracts tests ## Checks everything: style, types, layers, tests
 
 lint: $(READY) ## Checks style and formatting
@@ -101,4 +104,4 @@ format: $(READY) ## Formats the code and mends what can be mended automatically
 
 clean: ## Removes .venv and caches (kept: .s3sentinel and .dagster, which hold data)
 	rm -rf $(VENV) .pytest_cache .ruff_cache .import_linter_cache .hypothesis build dist *.egg-info
-	find s3sentinel_assets tests benchmarks conformance -name __pycache__ -type d -prune -exec rm -rf {} +
+	find s3sentinel_assets tests benchmarks conformance chaos -name __pycache__ -type d -prune -exec rm -rf {} +
