@@ -45,7 +45,7 @@ COMMANDS: dict[str, LazyTarget] = {
     "demo": LazyTarget("demo", "demo", "Run the main job on generated logs, local S3 to local workspace."),
     "backfill": LazyTarget("backfill", "backfill", "Bring a span of hours up to date."),
     "notifications": LazyTarget("notifications", "app", "Show what queues said that needs attention."),
-    "dead-letter": LazyTarget("dead_letter", "app", "List what Sentinel refused, and send it again."),
+    "dead-letter": LazyTarget("dead_letter", "app", "List, show, mend, send again or drop what Sentinel refused."),
     "audit": LazyTarget("audit", "audit", "Print what people decided, who and why."),
     "routing": LazyTarget("routing", "routing", "Print what routing rules did, or would do."),
     "promote": LazyTarget("promote", "promote", "Send demoted rows to their own table, too."),

@@ -4,13 +4,13 @@ Belongs here: the states and who may change them. Does not belong here: bodies, 
 (``sentinel``).
 
 ``planned`` → ``sending`` → ``accepted`` | ``retry`` | ``unknown`` | ``dead`` | ``superseded``; ``retry`` → ``sending``;
-``unknown`` → ``accepted`` | ``retry`` (only by the sweep that asked the workspace); ``dead`` → ``retry`` (only at a
-human's word). Every change checks the part's lease in the same transaction, so a worker that lost its part changes
-nothing.
+``unknown`` → ``accepted`` | ``retry`` (only by the sweep that asked the workspace); ``dead`` → ``retry`` |
+``superseded`` (only at a human's word). Every change checks the part's lease in the same transaction, so a worker that
+lost its part changes nothing.
 """
 
 import functools
-from collections.abc import Collection, Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -18,7 +18,13 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from s3sentinel_assets.errors import LeaseLostError
-from s3sentinel_assets.ledger.dead_letters import DeadLetter, record_dead_letters, take_back_dead_letters
+from s3sentinel_assets.ledger.dead_letters import (
+    DeadLetter,
+    KeptLetter,
+    record_dead_letters,
+    take_back_dead_letters,
+    take_back_letter,
+)
 from s3sentinel_assets.ledger.leases import Lease, check_lease
 from s3sentinel_assets.ledger.schema import BatchKind, BatchState, batch, lease, part
 
@@ -35,6 +41,7 @@ __all__ = [
     "insert_batches",
     "later_accepted",
     "parts_in_doubt",
+    "replace_dead_letter",
     "requeue_dead_batches",
     "resolve_batch",
     "settle_batch",
@@ -255,7 +262,7 @@ def supersede_batch(
     insert_batches(connection, children, parent.stage_id, now)
 
 
-def _gapless(parent: Batch, children: list[PlannedBatch]) -> list[tuple[int, int]]:
+def _gapless(parent: Batch | KeptLetter, children: list[PlannedBatch]) -> list[tuple[int, int]]:
     ends = [child.row_end for child in children]
     return list(zip([parent.row_start, *ends[:-1]], [*ends[:-1], parent.row_end], strict=True))
 
@@ -299,7 +306,14 @@ def resolve_batch(
 
 
 def requeue_dead_batches(
-    connection: Connection, held: Lease, part_id: int, *, reason: str | None = None, now: int
+    connection: Connection,
+    held: Lease,
+    part_id: int,
+    *,
+    reason: str | None = None,
+    now: int,
+    ids: Collection[int] = (),
+    on_taken: Callable[[list[KeptLetter]], None] | None = None,
 ) -> tuple[int, int]:
     """``dead`` → ``retry``: the part's dead batches may be sent again, and their dead letters go.
 
@@ -312,6 +326,8 @@ def requeue_dead_batches(
         part_id: the part.
         reason: only dead letters with this reason; None: all.
         now: the present.
+        ids: only these dead letters, also if they were dropped; empty: all that were not.
+        on_taken: called with the letters that were taken back, if there were any.
 
     Returns:
         How many batches and how many rows.
@@ -320,12 +336,52 @@ def requeue_dead_batches(
         LeaseLostError: the part is not ours any more.
     """
     check_lease(connection, held)
-    letters = take_back_dead_letters(connection, part_id, reason)
+    letters = take_back_dead_letters(connection, part_id, reason, ids)
     for letter in letters:
         error = f"sent again on request; before: {letter.detail or letter.reason}"[:_ERROR_LENGTH]
         values = {"state": BatchState.RETRY.value, "error": error, "settled_at": now}
         _change(connection, held, letter.batch_id or "", [BatchState.DEAD], values)
+    if letters and on_taken is not None:
+        on_taken(letters)
     return len(letters), sum(letter.rows for letter in letters)
+
+
+def replace_dead_letter(
+    connection: Connection,
+    held: Lease,
+    letter: KeptLetter,
+    children: Iterable[PlannedBatch],
+    *,
+    stage_id: int,
+    now: int,
+) -> None:
+    """Plans the mended rows of a dead letter, which goes; a dead batch that held them becomes ``superseded``.
+
+    All in the caller's transaction, so that no row is ever in two places or in none; the children's bodies must
+    already be in the store.
+
+    Args:
+        connection: a writing one.
+        held: the part's lease.
+        letter: the dead letter.
+        children: batches that carry exactly its rows.
+        stage_id: the plan that the rows are of.
+        now: the present.
+
+    Raises:
+        LeaseLostError: the part is not ours any more, or the letter was taken back meanwhile.
+    """
+    check_lease(connection, held)
+    children = list(children)
+    if [(child.row_start, child.row_end) for child in children] != _gapless(letter, children):
+        raise ValueError(f"the mended batches of dead letter {letter.id} do not carry exactly its rows")
+    if not take_back_letter(connection, letter):
+        raise LeaseLostError(f"dead letter {letter.id} was taken back by another worker")
+    if letter.batch_id is not None:
+        error = f"mended on request; before: {letter.detail or letter.reason}"[:_ERROR_LENGTH]
+        values = {"state": BatchState.SUPERSEDED.value, "error": error, "settled_at": now}
+        _change(connection, held, letter.batch_id, [BatchState.DEAD], values)
+    insert_batches(connection, children, stage_id, now)
 
 
 def parts_in_doubt(connection: Connection, now: int, source: str | None = None) -> list[int]:

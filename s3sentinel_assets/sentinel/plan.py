@@ -26,6 +26,7 @@ from s3sentinel_assets.ledger.stages import StageFile, StageResult, commit_stage
 from s3sentinel_assets.sentinel import packing
 from s3sentinel_assets.sentinel.lanes import Lane, LaneKey, open_lane
 from s3sentinel_assets.sentinel.overflow import render_overflow
+from s3sentinel_assets.sentinel.reject_lines import RowTarget, reject_line
 from s3sentinel_assets.sentinel.render import FLAG_SEPARATOR, RENDER_VERSION, render_rows
 from s3sentinel_assets.sentinel.routing import AUDIT_FLAG, Choice, Router, Target
 from s3sentinel_assets.store import Store, StoreWriter
@@ -193,12 +194,13 @@ class _Rejects:
         self._store, self._folder, self._opened = store, folder, opened
         self.writer: StoreWriter | None = None
 
-    def add(self, cut: packing.Cut, part_id: int, limit: int, draft: _Draft) -> None:
+    def add(self, cut: packing.Cut, lane: Lane, part_id: int, limit: int, draft: _Draft) -> None:
         if self.writer is None:
             self.writer = self._opened.enter_context(self._store.create(self._folder, ".ndjson"))
-        line = ("{" + cut.tails[0].removeprefix(",") + "}").encode()
-        self.writer.file.write(line + b"\n")
-        detail = f"the row alone has {len(line)} bytes, a request may have {limit}"
+        tail = cut.tails[0]
+        target = RowTarget(lane.schema.name, lane.dcr_id, lane.stream, lane.kind, lane.route)
+        self.writer.file.write(reject_line(tail, cut.start, target))
+        detail = f"the row alone has {len(tail.encode()) + 1} bytes, a request may have {limit}"
         draft.dead_letters.append(DeadLetter(part_id, None, cut.start, cut.end, "row_too_large", detail, None))
 
 
@@ -337,7 +339,7 @@ class _Planner:
     def _write(self, lane: Lane, cuts: Iterable[packing.Cut]) -> None:
         for cut in cuts:
             if cut.too_large:
-                self._rejects.add(cut, self._part.id, self._settings.max_batch_bytes, self._draft)
+                self._rejects.add(cut, lane, self._part.id, self._settings.max_batch_bytes, self._draft)
             else:
                 self._write_body(lane, cut)
 

@@ -12,8 +12,8 @@ from s3sentinel_assets.hours import utc_now
 from s3sentinel_assets.ledger.schema import BatchState
 from s3sentinel_assets.sentinel.resolution import resolve_unknown
 
-#: Steps of an undisturbed run of the part below: kills are drawn from all of them.
-STEPS = 80
+#: Moments of an undisturbed run of the part below: kills are drawn from all of them.
+STEPS = 60
 
 
 @pytest.mark.slow

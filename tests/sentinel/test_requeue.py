@@ -10,6 +10,7 @@ from typer.testing import CliRunner
 
 from s3sentinel_assets.cli import dead_letter as command
 from s3sentinel_assets.errors import UserError
+from s3sentinel_assets.ledger.audit import decisions
 from s3sentinel_assets.ledger.batches import delivery_lease
 from s3sentinel_assets.ledger.dead_letters import count_dead_letters
 from s3sentinel_assets.ledger.leases import take_lease
@@ -21,6 +22,11 @@ from tests.sentinel.test_refusals import PickyClient, ends, letters, marked
 from tests.sentinel.worlds import HOUR
 
 REPOSITORY = Path(__file__).resolve().parents[2]
+
+
+def audited(world):
+    with world.ledger.read() as connection:
+        return decisions(connection)
 
 
 @pytest.fixture
@@ -47,6 +53,13 @@ def test_dead_batches_are_sent_again(world, settings, client, query, dead_part):
     found = query.count_batches("AWSCloudTrail", ids).values()
     assert sum(there.rows for there in found) == sum(there.events for there in found) == 60
     assert requeue_dead(world.ledger, "cloudtrail").batches == 0
+    [decision] = audited(world)
+    assert (decision.action, decision.hour, decision.target) == (
+        "dead-letter requeue",
+        HOUR,
+        "3 dead letters (refused)",
+    )
+    assert decision.detail["rows"] == 3 and set(decision.detail["letters"].values()) == {one.id for one in opened}
 
 
 def test_only_what_was_asked_for(world, dead_part):
@@ -74,6 +87,7 @@ def test_a_lost_lease_changes_nothing(world, dead_part, monkeypatch):
     done = requeue_dead(world.ledger, "cloudtrail")
     assert (done.batches, done.busy_parts) == (0, 1)
     assert len(letters(world)) == 3 and ends(world, dead_part).count("dead") == 3
+    assert audited(world) == []
 
 
 def test_a_row_that_fitted_no_batch_stays(world, settings):
