@@ -29,10 +29,12 @@ def check(
 
     loaded = load_config(config)
     if routed := [source for source in loaded.sources.values() if source.routing.rules]:
-        from s3sentinel_assets.sentinel.routing import check_routing  # loads Polars
+        from s3sentinel_assets.hours import utc_now
+        from s3sentinel_assets.pipeline.runtime import Runtime
+        from s3sentinel_assets.sentinel.routing import Router  # loads Polars
 
         for source in routed:
-            check_routing(source)
+            Router(source, Runtime(loaded).guards(source), utc_now())
     enabled = [name for name, source in loaded.sources.items() if source.enabled]
     disabled = [name for name in loaded.sources if name not in enabled]
     more = f", switched off: {', '.join(disabled)}" if disabled else ""

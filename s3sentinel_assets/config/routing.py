@@ -6,12 +6,12 @@ it to rows (``sentinel.routing``).
 
 import re
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field, field_validator, model_validator
 
 from s3sentinel_assets.config.destination import Destination
-from s3sentinel_assets.config.section import Section
+from s3sentinel_assets.config.section import OnOrOff, Section
 
 __all__ = ["Priority", "RouteRule", "Routing"]
 
@@ -58,7 +58,7 @@ class Routing(Section):
     """A source's rules in their order, and what keeps rows from a cheaper table all the same."""
 
     rules: tuple[RouteRule, ...] = ()
-    demotion: Literal["off", "shadow", "on"] = Field(
+    demotion: Annotated[Literal["off", "shadow", "on"], OnOrOff] = Field(
         default="off",
         description="Whether rules may send rows to a cheaper plan: shadow only reports what that would save and "
         "which analytics rules would lose rows.",

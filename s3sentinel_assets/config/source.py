@@ -17,7 +17,7 @@ from s3sentinel_assets.config.destination import OVERFLOW_TABLE, Destination
 from s3sentinel_assets.config.formats import AUTO, FIELD_FORMATS, FORMATS, Normalise
 from s3sentinel_assets.config.prefix import DATE_FIELDS, check_prefix
 from s3sentinel_assets.config.routing import Routing
-from s3sentinel_assets.config.section import Section
+from s3sentinel_assets.config.section import OnOrOff, Section
 
 __all__ = ["Digests", "SourceSettings"]
 
@@ -32,7 +32,7 @@ class Digests(Section):
     ``auto`` verifies the digest files there are, ``off`` looks at none, ``required`` also warns where an hour has none.
     """
 
-    verify: Literal["auto", "off", "required"] = "auto"
+    verify: Annotated[Literal["auto", "off", "required"], OnOrOff] = "auto"
     prefix: str | None = Field(default=None, description="Template of the digest files; by default from the source's.")
     public_keys_file: Path | None = Field(
         default=None, description="What `aws cloudtrail list-public-keys` printed; by default CloudTrail is asked."

@@ -5,6 +5,7 @@ Belongs here: appending proofs, the hours that lack one, what earlier proofs say
 """
 
 from dataclasses import dataclass
+from datetime import timedelta
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
@@ -14,6 +15,9 @@ from s3sentinel_assets.ledger.schema import BatchKind, batch, part, proof
 from s3sentinel_assets.ledger.schema import hour as hour_table
 
 __all__ = ["EarlierProofs", "earlier_proofs", "hours_to_prove", "record_proof"]
+
+#: A first copy of a batch that was sent again may turn up for so long after that.
+_COPIES_TURN_UP = timedelta(days=1)
 
 
 def record_proof(connection: Connection, made: Proof) -> None:
@@ -46,6 +50,7 @@ def hours_to_prove(connection: Connection, source: str) -> list[str]:
     """Hours whose newest proof does not show the present, oldest first.
 
     That is: there is none, or it does not agree, or was made before the hour was sealed or a batch of it was settled.
+    Where a batch was sent again, a proof that agrees is believed only a day later: the first copy may turn up after it.
     """
     newest = (
         sa.select(proof.c.hour, sa.func.max(proof.c.id).label("id"))
@@ -54,7 +59,11 @@ def hours_to_prove(connection: Connection, source: str) -> list[str]:
         .subquery()
     )
     settled = (
-        sa.select(part.c.hour, sa.func.max(batch.c.settled_at).label("at"))
+        sa.select(
+            part.c.hour,
+            sa.func.max(batch.c.settled_at).label("at"),
+            sa.func.max(sa.case((batch.c.attempt > 1, batch.c.settled_at))).label("again_at"),
+        )
         .join(batch, batch.c.part_id == part.c.id)
         .where(part.c.source == source)
         .group_by(part.c.hour)
@@ -72,6 +81,7 @@ def hours_to_prove(connection: Connection, source: str) -> list[str]:
                 proof.c.id.is_(None),
                 proof.c.agrees.is_not(True),
                 proof.c.made_at < settled.c.at,
+                proof.c.made_at < settled.c.again_at + int(_COPIES_TURN_UP.total_seconds() * 1e6),
                 proof.c.made_at < hour_table.c.sealed_at,
             )
         )

@@ -186,7 +186,13 @@ def sweep_unknown(runtime: Runtime, source: str) -> StageSummary:
         source,
         "",
         done=outcome.accepted + outcome.resent,
-        counts={"accepted": outcome.accepted, "resent": outcome.resent, "still_unknown": outcome.still_unknown},
+        counts={
+            "accepted": outcome.accepted,
+            "resent": outcome.resent,
+            "still_unknown": outcome.still_unknown,
+            "partly_found": outcome.partial,
+            "extra_rows": outcome.extra_rows,
+        },
         seconds=time.monotonic() - began,
         problems=outcome.problems,
     )

@@ -116,6 +116,33 @@ def test_wrong_usage_is_2(arguments, capsys) -> None:
     assert "No such" in capsys.readouterr().err
 
 
+ROUTING = """
+    routing:
+      demotion: {demotion}
+      guards_file: {guards}
+      rules:
+        - {{name: quiet, where: "{where}", to: {{table: AWSCloudTrail_Basic_CL}}}}
+"""
+
+
+@pytest.mark.parametrize(
+    ("demotion", "where", "guards", "sentence"),
+    [
+        ("on", "ReadOnly", "models/guards.json", None),
+        ("on", "ReadOnl", "models/guards.json", "there is no column ReadOnl; did you mean ReadOnly?"),
+        ("shadow", "ReadOnly", "nowhere.json", "s3sentinel rules guards"),
+    ],
+)
+def test_config_check_tries_the_routing_rules(tmp_path, capsys, demotion, where, guards, sentence) -> None:
+    text = (REPOSITORY / "s3sentinel.yaml").read_text(encoding="utf-8")
+    rules = ROUTING.format(demotion=demotion, where=where, guards=REPOSITORY / guards)
+    file = tmp_path / "s3sentinel.yaml"
+    file.write_text(text.replace("    format: cloudtrail\n", f"    format: cloudtrail{rules}", 1), encoding="utf-8")
+    assert run("config", "check", "-c", str(file)) == (0 if sentence is None else 2)
+    if sentence is not None:
+        assert sentence in capsys.readouterr().err
+
+
 def test_config_check(tmp_path, capsys) -> None:
     assert run("config", "check", "--config", str(REPOSITORY / "s3sentinel.yaml")) == 0
     assert "s3sentinel.yaml is valid: sources cloudtrail, vpc_flow, from 2026-11-01T00:00Z" in " ".join(

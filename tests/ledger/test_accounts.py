@@ -71,10 +71,18 @@ class World:
             raw_bytes=raw,
             sha256="x",
             state=state,
-            attempt=1,
             tries=1,
             planned_at=5,
-            **({"table_name": "AWSVPCFlow", "sent_at": 7, "settled_at": settled, "request_id": f"r-{name}"} | values),
+            **(
+                {
+                    "attempt": 1,
+                    "table_name": "AWSVPCFlow",
+                    "sent_at": 7,
+                    "settled_at": settled,
+                    "request_id": f"r-{name}",
+                }
+                | values
+            ),
         )
         return name
 
@@ -207,3 +215,14 @@ def test_volumes_are_grouped_by_what_they_cost(world):
         ("AWSVPCFlow", None, "rows", 30, 4_000),
         ("AWSVPCFlow_Auxiliary_CL", "quiet", "rows", 5, 700),
     ]
+
+
+def test_an_hour_with_a_batch_sent_again_is_asked_about_until_no_first_copy_can_turn_up(world):
+    """Beyond the bound the first copy shows after the proof agreed; nobody would ever tell of the doubled rows."""
+    one = world.part()
+    world.batch(one, 100, settled=10, attempt=2)
+    world.seal(11)
+    world.prove(12, 100)
+    assert hours_to_prove_of(world) == [HOUR]
+    world.prove(10 + 24 * 3_600 * 1_000_000 + 1, 100)
+    assert hours_to_prove_of(world) == []
