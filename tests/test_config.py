@@ -397,9 +397,6 @@ def test_the_schema_of_the_configuration_lists_the_formats():
 
 @pytest.mark.parametrize("word", ["off", "'off'", "Off", "no"])
 def test_words_that_yaml_reads_as_truth_values_mean_what_is_written(load, word):
-    if word == "no":  # another spelling of the same truth value
-        assert load(f"{BASE}    digests: {{verify: {word}}}\n").sources["cloudtrail"].digests.verify == "off"
-        return
     source = load(f"{BASE}    digests: {{verify: {word}}}\n    routing: {{demotion: {word}}}\n").sources["cloudtrail"]
     assert (source.digests.verify, source.routing.demotion) == ("off", "off")
     assert load(f"{BASE}    routing: {{demotion: on}}\n").sources["cloudtrail"].routing.demotion == "on"
