@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from s3sentinel_assets.cli.consoles import table_console
 from s3sentinel_assets.cli.printable import json_line, printable
 from s3sentinel_assets.errors import UserError
 
@@ -80,7 +81,6 @@ def parse_since(text: str, now: datetime) -> datetime:
 
 
 def _print_table(found: Sequence["RecordedDecision"]) -> None:
-    from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
@@ -90,4 +90,4 @@ def _print_table(found: Sequence["RecordedDecision"]) -> None:
     for one in found:
         values = (f"{from_micros(one.at):%Y-%m-%d %H:%M:%S}", one.principal, one.action, one.source, one.hour)
         table.add_row(*(Text(printable(value or "")) for value in (*values, one.target, one.reason)))  # not markup
-    Console().print(table)
+    table_console().print(table)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from s3sentinel_assets.cli.backfill import parse_hour
+from s3sentinel_assets.cli.consoles import table_console
 from s3sentinel_assets.cli.printable import json_line
 from s3sentinel_assets.hours import hour_key, shift_hour, utc_now
 
@@ -91,7 +92,6 @@ def _size(line: "CostLine") -> str:
 
 
 def _print_table(reckoned: "Cost", begin: str, end: str) -> None:
-    from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
@@ -122,7 +122,7 @@ def _print_table(reckoned: "Cost", begin: str, end: str) -> None:
             _money(line.scan) if line.scan else "",
         )
         table.add_row(*map(Text, cells))
-    console = Console()
+    console = table_console()
     console.print(table)
     console.print(Text(prices.basis))
     if prices.note:

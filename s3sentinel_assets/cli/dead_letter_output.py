@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
+from s3sentinel_assets.cli.consoles import table_console
 from s3sentinel_assets.cli.printable import json_line, printable
 
 if TYPE_CHECKING:
@@ -33,7 +34,6 @@ def print_counts(dead: Sequence["DeadLetters"], *, as_json: bool) -> None:
     if not dead:
         typer.echo("no dead letters")
         return
-    from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
@@ -43,7 +43,7 @@ def print_counts(dead: Sequence["DeadLetters"], *, as_json: bool) -> None:
         # Text, not markup: what a service says may hold square brackets.
         values = (entry.source, entry.hour, entry.reason, *counts, printable(entry.detail or ""))
         table.add_row(*map(Text, values))
-    Console().print(table)
+    table_console().print(table)
 
 
 def print_letters(letters: Sequence["KeptLetter"]) -> None:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from s3sentinel_assets.cli.consoles import table_console
 from s3sentinel_assets.cli.printable import json_line, printable
 
 if TYPE_CHECKING:
@@ -173,7 +174,6 @@ def _tell(plan: "Plan", config: "Config", file: Path, *, kept_asked: bool) -> No
 
 
 def _print_table(found: Sequence["Difference"]) -> None:
-    from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
@@ -182,4 +182,4 @@ def _print_table(found: Sequence["Difference"]) -> None:
         # Text, not markup, and escaped: others choose what a column is called.
         cells = (one.where, one.part, one.kind.value, one.wanted or "", one.found or "")
         table.add_row(*(Text(printable(cell)) for cell in cells))
-    Console().print(table)
+    table_console().print(table)

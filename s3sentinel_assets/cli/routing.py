@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from s3sentinel_assets.cli.backfill import parse_hour
+from s3sentinel_assets.cli.consoles import table_console
 from s3sentinel_assets.cli.printable import json_line
 
 if TYPE_CHECKING:
@@ -54,11 +55,10 @@ def routing(
 
 
 def _print_table(effects: list["RuleEffect"]) -> None:
-    from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
-    console = Console() if sys.stdout.isatty() else Console(width=160)
+    console = table_console()
     table = Table("source", "rule", "to", "", "rows", "MB", "kept: needed", "kept: priority", "kept: audit")
     for column in table.columns[4:]:
         column.justify = "right"

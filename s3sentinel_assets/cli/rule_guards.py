@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from s3sentinel_assets.cli.consoles import table_console
+
 if TYPE_CHECKING:
     from s3sentinel_assets.sentinel.guards import GuardFile, RuleText
 
@@ -102,7 +104,6 @@ def _saved(folder: Path | None) -> dict[str, str]:
 
 
 def _print(made: "GuardFile") -> None:
-    from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
@@ -130,7 +131,7 @@ def _print(made: "GuardFile") -> None:
             if guard.because and not guard.pinned:
                 told += f"\n({guard.because})"
             shown.add_row(Text(name), Text(table), Text(printable(told, keep="\n")))
-    Console().print(shown)
+    table_console().print(shown)
     typer.echo(
         f"{len(made.rules)} rules, {off} not enabled: {filtered} tables with a filter, {pinned} pinned, "
         f"{unread} rules read none of ours"
