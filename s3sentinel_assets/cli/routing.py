@@ -36,6 +36,7 @@ def routing(
     from s3sentinel_assets.hours import hour_range
     from s3sentinel_assets.pipeline.routing_report import routing_effects
     from s3sentinel_assets.pipeline.runtime import Runtime
+    from s3sentinel_assets.sentinel.cost import load_prices, moving_saves
 
     runtime = Runtime(load_config(config))
     try:
@@ -43,31 +44,37 @@ def routing(
         begin = parse_hour(first)
         hours = list(hour_range(begin, parse_hour(last) if last else begin))
         effects = [effect for name in names for effect in routing_effects(runtime, name, hours)]
+        prices = load_prices(runtime.config.sentinel.prices_file)
     finally:
         runtime.close()
+    # Of rows that go nowhere the bytes are not known.
+    saved = [moving_saves(effect.raw_bytes, effect.table, prices) if effect.table else None for effect in effects]
     if as_json:
-        for effect in effects:
-            sys.stdout.write(json_line(asdict(effect)) + "\n")
+        for effect, saving in zip(effects, saved, strict=True):
+            sys.stdout.write(json_line(asdict(effect) | {"saving": saving, "currency": prices.currency}) + "\n")
     elif not effects:
         typer.echo("no routing rule had anything to do in these hours")
     else:
-        _print_table(effects)
+        _print_table(effects, saved, prices.currency)
 
 
-def _print_table(effects: list["RuleEffect"]) -> None:
+def _print_table(effects: list["RuleEffect"], saved: list[float | None], currency: str) -> None:
     from rich.table import Table
     from rich.text import Text
 
     console = table_console()
-    table = Table("source", "rule", "to", "", "rows", "MB", "kept: needed", "kept: priority", "kept: audit")
+    table = Table(
+        "source", "rule", "to", "", "rows", "MB", f"saves {currency}", "kept: needed", "kept: priority", "kept: audit"
+    )
     for column in table.columns[4:]:
         column.justify = "right"
-    for effect in effects:
+    for effect, saving in zip(effects, saved, strict=True):
         figures = (effect.rows, effect.guarded, effect.urgent, effect.audited)
         rows, guarded, urgent, audited = (f"{figure:,}" for figure in figures)
         mode, size = ("would go" if effect.shadow else "went"), f"{effect.raw_bytes / 1e6:,.1f}"
-        values = (effect.source, effect.rule, effect.table or "nowhere", mode, rows, size, guarded, urgent, audited)
-        table.add_row(*map(Text, values))
+        price = "not known" if saving is None else f"{saving:,.2f}"
+        where = (effect.source, effect.rule, effect.table or "nowhere", mode)
+        table.add_row(*map(Text, (*where, rows, size, price, guarded, urgent, audited)))
     console.print(table)
     for effect in effects:
         for name, rows in sorted(effect.needed.items(), key=lambda item: -item[1])[:_NAMED]:

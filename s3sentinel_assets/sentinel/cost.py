@@ -25,7 +25,7 @@ from s3sentinel_assets.ledger.volumes import Volume, accepted_volumes
 from s3sentinel_assets.tables import load_schema
 from s3sentinel_assets.tables.tiers import CHEAP_PLANS, base_of
 
-__all__ = ["Cost", "CostLine", "PlanPrice", "Prices", "cost_of", "load_prices", "reckon"]
+__all__ = ["Cost", "CostLine", "PlanPrice", "Prices", "cost_of", "load_prices", "moving_saves", "reckon"]
 
 _SHIPPED = resources.files("s3sentinel_assets.sentinel") / "prices.json"
 _GB = 1e9
@@ -172,7 +172,7 @@ def reckon(volumes: Iterable[Volume], filtered: Mapping[str, Iterable[Mapping[st
         line.raw_bytes = (line.raw_bytes or 0) + volume.raw_bytes
         line.cost += cost
         line.scan += billed * prices.plans[plan].scan_per_gb
-        line.saving = (line.saving or 0.0) + _saved(volume, plan, billed, cost, prices)
+        line.saving = (line.saving or 0.0) + _saved(volume, plan, cost, prices)
     for source, hours in filtered.items():
         for rules in hours:
             for rule, left_out in rules.items():
@@ -186,13 +186,20 @@ def reckon(volumes: Iterable[Volume], filtered: Mapping[str, Iterable[Mapping[st
     return Cost(prices, [lines[key] for key in sorted(lines, key=lambda key: (key[0], not key[1], key[1], key[2]))])
 
 
-def _saved(volume: Volume, plan: str, billed: float, cost: float, prices: Prices) -> float:
+def _saved(volume: Volume, plan: str, cost: float, prices: Prices) -> float:
     """What routing saved with these bytes."""
     if volume.kind is BatchKind.PROMOTED:
         return -cost
     if volume.route is None or plan not in CHEAP_PLANS:
         return 0.0
-    return billed * prices.plans[_better_plan(volume.table)].ingestion_per_gb - cost
+    return moving_saves(volume.raw_bytes, volume.table, prices)
+
+
+def moving_saves(raw_bytes: int, table: str, prices: Prices) -> float:
+    """What it saves that bytes go to ``table``, a twin on a cheaper plan, and not to the table it stands beside."""
+    plans = prices.plans
+    less = plans[_better_plan(table)].ingestion_per_gb - plans[load_schema(table).plan].ingestion_per_gb
+    return raw_bytes * prices.billed_share / _GB * less
 
 
 def _better_plan(table: str) -> str:

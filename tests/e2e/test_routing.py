@@ -9,6 +9,7 @@ from s3sentinel_assets.cli import main
 from s3sentinel_assets.hours import hour_start
 from s3sentinel_assets.pipeline import proofs
 from s3sentinel_assets.pipeline.routing_report import routing_effects
+from s3sentinel_assets.sentinel.cost import load_prices
 from tests.e2e import logs
 
 TWIN = "AWSCloudTrail_Auxiliary_CL"
@@ -115,7 +116,7 @@ def test_rows_go_where_rules_say_and_every_one_is_accounted_for(make_world, tmp_
     assert (account.accepted, account.verdict) == (len(guarded | gets), "complete")
 
 
-def test_shadow_moves_nothing(make_world, tmp_path, hours):
+def test_shadow_moves_nothing(make_world, tmp_path, hours, capsys):
     world, hour = routed(make_world, tmp_path, "shadow"), hours[1]
     entries = put(world, hour)
     world.bring_up("trail", hour)
@@ -125,3 +126,8 @@ def test_shadow_moves_nothing(make_world, tmp_path, hours):
     assert sorted(ids(world, "AWSCloudTrail | project AwsEventId")) == sorted(stay)
     (gets,) = (effect for effect in routing_effects(world.runtime, "trail", [hour]) if effect.rule == "gets")
     assert gets.shadow and gets.rows > 0 and gets.raw_bytes > 0
+    told = {one["rule"]: one for one in command(world, capsys, "routing", "--from", hour, "--json")}
+    prices = load_prices()
+    less = prices.plans["Analytics"].ingestion_per_gb - prices.plans["Auxiliary"].ingestion_per_gb
+    assert told["gets"]["saving"] == pytest.approx(gets.raw_bytes * prices.billed_share / 1e9 * less, rel=0.1)
+    assert told["lists"]["saving"] is None
