@@ -80,7 +80,7 @@ def _promote_part(
     *,
     dry_run: bool,
 ) -> None:
-    from s3sentinel_assets.sentinel.promotion import make_promoted
+    from s3sentinel_assets.sentinel.promotion import make_promoted, rows_to_promote
 
     with runtime.ledger.read() as connection:
         demoted = demoted_batches(connection, part.id, rule)
@@ -89,13 +89,14 @@ def _promote_part(
     for home, batches in _by_home(runtime, part.source, demoted).items():
         destination = runtime.source(part.source).destination_for(home)
         mine = [batch for batch in before if batch.table_name == home]
-        planned = make_promoted(runtime.store, batches, mine, where, destination, runtime.config.sentinel)
-        if not planned:
+        tails = rows_to_promote(runtime.store, batches, mine, where)
+        if not tails:
             continue
-        made.rows[home] = made.rows.get(home, 0) + sum(batch.rows for batch in planned)
-        made.batches += len(planned)
+        made.rows[home] = made.rows.get(home, 0) + len(tails)
         if dry_run:
-            continue  # the bodies are an orphan, which the sweep of the store deletes
+            continue
+        planned = make_promoted(runtime.store, batches, tails, destination, runtime.config.sentinel)
+        made.batches += len(planned)
         with runtime.ledger.write() as connection:
             record_promotion(
                 connection,

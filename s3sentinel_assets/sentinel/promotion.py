@@ -24,38 +24,47 @@ from s3sentinel_assets.sentinel.routing.conditions import sql_columns, sql_condi
 from s3sentinel_assets.store import Store
 from s3sentinel_assets.tables import TableSchema, load_schema
 
-__all__ = ["make_promoted"]
+__all__ = ["make_promoted", "rows_to_promote"]
 
 
-def make_promoted(
-    store: Store,
-    demoted: Collection[Batch],
-    promoted: Collection[Batch],
-    where: str | None,
-    home: Destination,
-    settings: SentinelSettings,
-) -> list[PlannedBatch]:
-    """Writes the bodies of demoted rows for their own table.
+def rows_to_promote(
+    store: Store, demoted: Collection[Batch], promoted: Collection[Batch], where: str | None
+) -> list[bytes]:
+    """The tails of demoted rows that were not promoted yet.
 
     Args:
-        store: holds the bodies that were sent, and gets the new ones.
+        store: holds the bodies that were sent.
         demoted: batches of one part and one table, in order.
         promoted: those that were promoted before.
         where: which rows, as an SQL expression; None: all.
-        home: the destination of the rows' own table.
-        settings: rule, and most bytes of a body.
-
-    Returns:
-        The batches to record; none when no row is left.
 
     Raises:
         UserError: a stage file is missing or damaged.
         ConfigurationError: ``where`` is no condition.
     """
-    done = {
-        event_id for batch in promoted for event_id in _event_ids(packing.tails_of(load_raw(store, batch), batch.id))
-    }
-    tails = [tail for batch in demoted for tail in _chosen(store, batch, where, done)]
+    known = (packing.tails_of(load_raw(store, batch), batch.id) for batch in promoted)
+    done = {event_id for tails in known for event_id in _event_ids(tails)}
+    return [tail for batch in demoted for tail in _chosen(store, batch, where, done)]
+
+
+def make_promoted(
+    store: Store, demoted: Collection[Batch], tails: list[bytes], home: Destination, settings: SentinelSettings
+) -> list[PlannedBatch]:
+    """Writes the bodies of demoted rows for their own table.
+
+    Args:
+        store: gets the bodies.
+        demoted: the batches that the rows are from.
+        tails: from `rows_to_promote`.
+        home: the destination of the rows' own table.
+        settings: rule, and most bytes of a body.
+
+    Returns:
+        The batches to record; none without rows.
+
+    Raises:
+        UserError: the disk refuses.
+    """
     if not tails:
         return []
     part_id, folder = next((batch.part_id, batch.uri.rpartition("/")[0]) for batch in demoted)

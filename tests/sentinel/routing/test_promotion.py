@@ -14,7 +14,7 @@ from s3sentinel_assets.ledger.leases import take_lease, worker_name
 from s3sentinel_assets.ledger.promotions import demoted_batches, promoted_batches, record_promotion
 from s3sentinel_assets.ledger.schema import BatchKind, Stage
 from s3sentinel_assets.sentinel.plan import plan_part
-from s3sentinel_assets.sentinel.promotion import make_promoted
+from s3sentinel_assets.sentinel.promotion import make_promoted, rows_to_promote
 from s3sentinel_assets.sentinel.routing import Router
 from tests.sentinel.frames import START, cloudtrail
 from tests.sentinel.routing.guards import NoGuards
@@ -44,7 +44,8 @@ def demoted_part(world):
 def promote(world, part_id, where=None, *, record=True):
     with world.ledger.read() as connection:
         demoted, before = demoted_batches(connection, part_id), promoted_batches(connection, part_id)
-    made = make_promoted(world.store, demoted, before, where, HOME, SETTINGS)
+    tails = rows_to_promote(world.store, demoted, before, where)
+    made = make_promoted(world.store, demoted, tails, HOME, SETTINGS)
     if made and record:
         held = take_lease(world.ledger, delivery_lease(part_id), worker_name(), 0.001)
         with world.ledger.write() as connection:
