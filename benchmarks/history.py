@@ -15,8 +15,8 @@ from benchmarks.job import DICTIONARIES, MODELS
 from benchmarks.ours import FileRuntime, bench_config, list_inputs
 from s3sentinel_assets.ledger import hours as ledger_hours
 from s3sentinel_assets.ledger.states import newest_state
-from s3sentinel_assets.ml.model import load_model
-from s3sentinel_assets.ml.state import EntityState
+from s3sentinel_assets.ml.history.state import EntityState
+from s3sentinel_assets.ml.scoring.model import load_model
 from s3sentinel_assets.pipeline import parsing, states
 from s3sentinel_assets.pipeline.runtime import Runtime
 

@@ -105,13 +105,13 @@ def _stages_timed(clock: StageClock) -> Iterator[None]:
     import polars as pl
 
     from s3sentinel_assets.ledger.engine import Ledger
-    from s3sentinel_assets.ml import rarity
+    from s3sentinel_assets.ml.scoring import score as scoring
     from s3sentinel_assets.sentinel import delivery as sending
     from s3sentinel_assets.sentinel import plan
     from s3sentinel_assets.store import Store, files
 
     functions: dict[str, list[tuple[Any, str]]] = {
-        "model": [(rarity, "score")],
+        "model": [(scoring, "score")],
         "pack": [(plan, "plan_part")],
         "upload": [(sending, "deliver_part")],
         "files": [

@@ -6,8 +6,8 @@ from collections.abc import Iterable
 
 from benchmarks.ordinary.keys import FACTORS, SEPARATOR, Keys
 from s3sentinel_assets.hours import hour_start
-from s3sentinel_assets.ml.model import Parameters
-from s3sentinel_assets.ml.readings import STATISTICS
+from s3sentinel_assets.ml.features.readings import STATISTICS
+from s3sentinel_assets.ml.parameters import Parameters
 
 __all__ = ["Memory", "surprise"]
 

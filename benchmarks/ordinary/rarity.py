@@ -9,7 +9,7 @@ from benchmarks.ordinary.keys import FACTORS, SEPARATOR, Keys
 from benchmarks.ordinary.memory import Memory, surprise
 from benchmarks.ordinary.normalise import plain_action
 from benchmarks.ordinary.reasons import reasons
-from s3sentinel_assets.ml.model import PriorityRule, RarityModel
+from s3sentinel_assets.ml.scoring.model import PriorityRule, RarityModel
 
 __all__ = ["Scorer"]
 

@@ -5,8 +5,8 @@ from typing import Any
 
 from benchmarks.ordinary.event import Event
 from benchmarks.ordinary.keys import Keys
-from s3sentinel_assets.ml.model import TERMS
-from s3sentinel_assets.ml.reasons import KINDS
+from s3sentinel_assets.ml.parameters import TERMS
+from s3sentinel_assets.ml.scoring.reasons import KINDS
 
 __all__ = ["reasons"]
 

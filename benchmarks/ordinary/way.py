@@ -14,7 +14,7 @@ from benchmarks.ordinary.keys import Keys, keys_of, left_out
 from benchmarks.ordinary.memory import Memory
 from benchmarks.ordinary.rarity import Scorer
 from benchmarks.ordinary.vpc_flow import read_vpc_flow
-from s3sentinel_assets.ml.model import load_model
+from s3sentinel_assets.ml.scoring.model import load_model
 
 __all__ = ["run"]
 

@@ -14,9 +14,11 @@ OWN_COLUMNS: dict[str, str] = {
     "BatchId_CF": "The upload that brought the row; the ledger knows when it was sent and accepted.",
     "Attempt_CF": "1; 2 when the batch was sent again after an unknown outcome.",
     "AnomalyScore_CF": "How unusual the event is for its principal, in bits: 10 is about one in a thousand.",
+    "ExpectedPerDay_CF": "From medium up: how many events a day were at least this unusual when the model was fitted.",
     "Confidence_CF": "How much history stands behind the score, from 0 to 1.",
     "Priority_CF": "critical, high, medium, low or unknown: what was known at delivery.",
     "Reasons_CF": "From medium up: the largest parts of the score, in words, with their bits.",
+    "Pattern_CF": "Id of the event's structure or text template; events of one kind share it.",
     "IntegrityStatus_CF": "What CloudTrail's digests said of the log file when the event was sent: verified, failed, "
     "uncovered, unproved, or pending until they come.",
     "Flags_CF": "What else to know: unscored, cold_start, truncated:<column>, drift:<column>, …",

@@ -17,7 +17,15 @@ from s3sentinel_assets.tables import TableSchema, load_schema, table_names
 __all__ = ["delivered_columns", "parsed_columns", "scored_columns"]
 
 _PARSED = ("EventId_CF", "EventTime_CF", "ExtraFields_CF")
-_SCORED = ("AnomalyScore_CF", "Confidence_CF", "Priority_CF", "Reasons_CF", "Flags_CF")
+_SCORED = (
+    "AnomalyScore_CF",
+    "ExpectedPerDay_CF",
+    "Confidence_CF",
+    "Priority_CF",
+    "Reasons_CF",
+    "Pattern_CF",
+    "Flags_CF",
+)
 #: So many tables are named beside a column.
 _NAMED = 3
 

@@ -21,7 +21,7 @@ from s3sentinel_assets.ledger import schema
 __all__ = ["HEAD", "Ledger", "from_micros", "insert_or_ignore", "storable", "to_micros"]
 
 #: The newest migration; a ledger at this revision needs no migration and no alembic import.
-HEAD = "0005"
+HEAD = "0006"
 
 _SQLITE_BUSY_SECONDS = 60
 # A stopped process or a half-dead connection must not make the others wait for ever.

@@ -21,10 +21,12 @@ __all__ = [
     "Stage",
     "audit",
     "batch",
+    "catalogue",
     "claim",
     "dead_letter",
     "digest",
     "digest_file",
+    "held",
     "hour",
     "lease",
     "metadata",
@@ -41,6 +43,7 @@ __all__ = [
     "source_guard",
     "stage",
     "state",
+    "verdict",
 ]
 
 
@@ -105,6 +108,8 @@ class BatchKind(enum.StrEnum):
     ROWS = "rows"
     OVERFLOW = "overflow"  # texts that are too long for a field, whole
     PROMOTED = "promoted"  # events that a cheaper table has already, once more for a better one
+    ENTITY_HOURS = "entity_hours"  # what principals did in an hour, summed up
+    PATTERNS = "patterns"  # kinds of events that are new, vanished or out of their rate
 
 
 class HourState(enum.StrEnum):
@@ -268,8 +273,9 @@ score_pin = sa.Table(
     sa.Column("part_id", _Id, sa.ForeignKey("part.id"), primary_key=True),
     sa.Column("generation", sa.Integer, primary_key=True),
     sa.Column("state_id", _Id, sa.ForeignKey("state.id")),
-    sa.Column("counters_uri", sa.Text),  # the in-hour counters the previous part left
+    sa.Column("counters_uri", sa.Text),  # the in-hour counters the previous part left, perhaps one of the hour before
     sa.Column("counters_part_id", _Id),
+    sa.Column("catalogue_id", _Id, sa.ForeignKey("catalogue.id")),  # the templates that texts are matched with
     sa.Column("model_version", sa.String(64), nullable=False),
     sa.Column("pinned_at", _Instant, nullable=False),
 )
@@ -292,7 +298,70 @@ state = sa.Table(
     sa.Column("parts", sa.Integer, nullable=False),
     sa.Column("code_version", sa.String(64), nullable=False),
     sa.Column("sealed_at", _Instant, nullable=False),
+    # Of a state that only says what changed: the whole one that it and those between build on. Null: it is whole.
+    sa.Column("whole_id", _Id, sa.ForeignKey("state.id")),
     sa.UniqueConstraint("source", "hour", "generation"),
+)
+
+# Urgent events that history did not learn: those of one principal in one part. They are learned after a while, or once
+# cleared; never if they are said to be an attack.
+held = sa.Table(
+    "held",
+    metadata,
+    sa.Column("id", _Id, primary_key=True, autoincrement=True),
+    sa.Column("source", _Source, nullable=False),
+    sa.Column("part_id", _Id, sa.ForeignKey("part.id"), nullable=False),
+    sa.Column("format", sa.String(40), nullable=False),
+    sa.Column("hour", _Hour, nullable=False),  # the hour whose state left them out
+    sa.Column("account", sa.String(255)),
+    sa.Column("principal", sa.Text),
+    sa.Column("events", sa.BigInteger, nullable=False),
+    sa.Column("uri", sa.Text, nullable=False),  # their rows of the entity view; one file for a part and format
+    sa.Column("sha256", sa.String(64), nullable=False),
+    sa.Column("held_by", _Id, sa.ForeignKey("state.id"), nullable=False),
+    sa.Column("learned_by", _Id, sa.ForeignKey("state.id")),
+    sa.Column("outcome", sa.String(16)),  # waited, cleared or attack; null: still held
+    sa.Index("ix_held_source_outcome", "source", "outcome"),
+    sa.Index("ix_held_part_id", "part_id"),
+)
+
+# What analysts found out: append-only, the newest one counts.
+verdict = sa.Table(
+    "verdict",
+    metadata,
+    sa.Column("id", _Id, primary_key=True, autoincrement=True),
+    sa.Column("at", _Instant, nullable=False),
+    sa.Column("given_by", sa.String(255), nullable=False),
+    sa.Column("verdict", sa.String(16), nullable=False),  # attack, benign or unsure
+    sa.Column("origin", sa.String(16), nullable=False),  # command or incident
+    sa.Column("incident", sa.String(255)),  # its number or id
+    # Either one event, or what a principal did in an hour.
+    sa.Column("source", _Source),
+    sa.Column("event_id", sa.String(255)),
+    sa.Column("account", sa.String(255)),
+    sa.Column("principal", sa.Text),
+    sa.Column("hour", _Hour),
+    sa.Column("technique", sa.String(255)),
+    sa.Column("note", sa.Text),
+    sa.Index("ix_verdict_event_id", "event_id"),
+    sa.Index("ix_verdict_at", "at"),
+)
+
+# The kinds of texts known at the beginning of a day.
+catalogue = sa.Table(
+    "catalogue",
+    metadata,
+    sa.Column("id", _Id, primary_key=True, autoincrement=True),
+    sa.Column("source", _Source, nullable=False),
+    sa.Column("day", sa.String(10), nullable=False),  # it holds what was seen before this day
+    sa.Column("based_on", _Id, sa.ForeignKey("catalogue.id")),
+    sa.Column("uri", sa.Text, nullable=False),
+    sa.Column("sha256", sa.String(64), nullable=False),
+    sa.Column("patterns", sa.BigInteger, nullable=False),
+    sa.Column("events", sa.BigInteger, nullable=False),
+    sa.Column("code_version", sa.String(64), nullable=False),
+    sa.Column("made_at", _Instant, nullable=False),
+    sa.UniqueConstraint("source", "day"),
 )
 
 # Which part owns the events of one event hour in one table; the event ids themselves are in the part's stage file.

@@ -4,12 +4,13 @@ Belongs here: pure functions from frames to frames. Does not belong here: which 
 pipeline pins that in the ledger), files (the store), or how a log format maps to the entity view (formats).
 """
 
-from s3sentinel_assets.ml.counters import Counters, empty_counters
-from s3sentinel_assets.ml.keys import learned_columns, scored_columns
-from s3sentinel_assets.ml.model import RarityModel, ScoringUnavailable, load_model
-from s3sentinel_assets.ml.rarity import SCORE_SCHEMA, ScoreResult, score
-from s3sentinel_assets.ml.state import EntityState, empty_state
-from s3sentinel_assets.ml.update import update
+from s3sentinel_assets.ml.history.counters import Counters, empty_counters
+from s3sentinel_assets.ml.history.keys import learned_columns, scored_columns
+from s3sentinel_assets.ml.history.state import EntityState, empty_state
+from s3sentinel_assets.ml.history.update import update
+from s3sentinel_assets.ml.parameters import ScoringUnavailable
+from s3sentinel_assets.ml.scoring.model import RarityModel, load_model
+from s3sentinel_assets.ml.scoring.score import SCORE_SCHEMA, ScoreResult, score
 
 __all__ = [
     "SCORE_SCHEMA",

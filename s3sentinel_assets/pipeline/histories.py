@@ -34,7 +34,7 @@ _Read = TypeVar("_Read")
 
 def scored_families(source: SourceSettings) -> tuple[str, ...]:
     """The formats of the source that there are scoring models for."""
-    from s3sentinel_assets.ml.keys import FORMATS
+    from s3sentinel_assets.ml.history.keys import FORMATS
 
     return tuple(name for name in FORMATS if name in source.formats)
 

@@ -13,7 +13,7 @@ from s3sentinel_assets.config import Config, SourceSettings
 
 if TYPE_CHECKING:
     from s3sentinel_assets.ledger.engine import Ledger
-    from s3sentinel_assets.ml.model import RarityModel
+    from s3sentinel_assets.ml.scoring.model import RarityModel
     from s3sentinel_assets.sentinel.client import SentinelClient
     from s3sentinel_assets.sentinel.guards import Guards
     from s3sentinel_assets.sentinel.query import WorkspaceQuery
@@ -106,7 +106,7 @@ class Runtime:
         """The scoring model for a log format."""
 
         def build() -> "RarityModel":
-            from s3sentinel_assets.ml.model import load_model
+            from s3sentinel_assets.ml.scoring.model import load_model
 
             return load_model(self.config.models_dir, log_format)
 

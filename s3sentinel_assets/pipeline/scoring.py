@@ -34,7 +34,7 @@ from s3sentinel_assets.pipeline.urgent import most_urgent
 
 if TYPE_CHECKING:
     from s3sentinel_assets.ml import Counters, EntityState
-    from s3sentinel_assets.ml.model import RarityModel
+    from s3sentinel_assets.ml.scoring.model import RarityModel
     from s3sentinel_assets.store import StoredFile
 
 __all__ = ["score_hour"]
@@ -148,7 +148,7 @@ def _score_part(runtime: Runtime, part: Part, held: Lease, summary: StageSummary
 
 def _scored_or_not(runtime: Runtime, part: Part, parsed: StageResult, held: Lease) -> _Scored:
     """Scores what can be, and says why the rest could not: an unscored event that arrives beats one that does not."""
-    from s3sentinel_assets.ml.model import ScoringUnavailable
+    from s3sentinel_assets.ml.parameters import ScoringUnavailable
 
     by_format: dict[str, list[StageFile]] = {}
     for file in parsed.files_of("entities"):
@@ -189,7 +189,7 @@ def _scored_or_not(runtime: Runtime, part: Part, parsed: StageResult, held: Leas
 
 
 def _sentence(error: Exception) -> str:
-    from s3sentinel_assets.ml.model import ScoringUnavailable
+    from s3sentinel_assets.ml.parameters import ScoringUnavailable
 
     if isinstance(error, ScoringUnavailable):
         return str(error)
@@ -197,7 +197,7 @@ def _sentence(error: Exception) -> str:
 
 
 def _model(runtime: Runtime, source: str, log_format: str) -> "RarityModel":
-    from s3sentinel_assets.ml.model import ScoringUnavailable
+    from s3sentinel_assets.ml.parameters import ScoringUnavailable
 
     if log_format not in scored_families(runtime.source(source)):
         raise ScoringUnavailable(f"no model scores {log_format} events")
@@ -290,7 +290,7 @@ def _add_up(summary: StageSummary, results: list[StageResult]) -> None:
                 summary.counts[name] = before + value
             else:
                 summary.counts[name] = value
-    from s3sentinel_assets.ml.keys import FORMATS
+    from s3sentinel_assets.ml.history.keys import FORMATS
 
     # That there is no model for a format is no problem of the hour: it is among the counts.
     summary.problems += [

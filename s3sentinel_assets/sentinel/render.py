@@ -19,13 +19,21 @@ from s3sentinel_assets.tables import TableSchema
 __all__ = ["FIELD_LIMIT_BYTES", "FLAG_SEPARATOR", "RENDER_VERSION", "SCORE_COLUMNS", "cut_long_values", "render_rows"]
 
 #: Part of every batch id: a change of the wire form must raise it, else one id would name two bodies.
-RENDER_VERSION = "4"
+RENDER_VERSION = "5"
 
 #: The service cuts longer values silently, so we cut first and say so.
 FIELD_LIMIT_BYTES = 65_536
 
 FLAG_SEPARATOR = ";"
-SCORE_COLUMNS = ("AnomalyScore_CF", "Confidence_CF", "Priority_CF", "Reasons_CF", "Flags_CF")
+SCORE_COLUMNS = (
+    "AnomalyScore_CF",
+    "ExpectedPerDay_CF",
+    "Confidence_CF",
+    "Priority_CF",
+    "Reasons_CF",
+    "Pattern_CF",
+    "Flags_CF",
+)
 
 _STAMPED = ("BatchId_CF", "Attempt_CF")
 _UNSCORED = {"Priority_CF": "unknown", "Flags_CF": "unscored"}
@@ -45,7 +53,7 @@ def render_rows(
         rows: shape (n, …): columns of the table (``dynamic`` ones as JSON text; other text in them is sent as a
             string), ``EventId_CF`` (never null), ``EventTime_CF``; ``_flags`` (text, mostly null) is merged into
             ``Flags_CF``, other columns that begin with ``_`` stay here.
-        scores: shape (n, 5), row-aligned, the `SCORE_COLUMNS`; None: the rows go out unscored and say so.
+        scores: shape (n, 7), row-aligned, the `SCORE_COLUMNS`; None: the rows go out unscored and say so.
         schema: the table's.
         on_cut: called where texts are too long for a field, with the rows as they were before and, by column, which
             rows are cut.

@@ -25,4 +25,7 @@ ENTITY_SCHEMA: dict[str, pl.DataType] = {
     "read_only": pl.Boolean(),
     "bytes": pl.Int64(),
     "packets": pl.Int64(),
+    # CloudTrail: what a call that changes something was given, as JSON text; a sign-in's circumstances. Else null.
+    "detail": pl.String(),
+    "severity": pl.String(),  # findings: the vendor's, one of critical, high, medium, low, informational. Else null
 }

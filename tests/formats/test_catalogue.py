@@ -5,7 +5,7 @@ import pytest
 from s3sentinel_assets.config.formats import FIELD_FORMATS, FORMATS
 from s3sentinel_assets.formats import format_names, format_parser
 from s3sentinel_assets.ledger.schema import objects, shape
-from s3sentinel_assets.ml.keys import FORMATS as SCORED
+from s3sentinel_assets.ml.history.keys import FORMATS as SCORED
 from s3sentinel_assets.tables import table_names
 
 CATALOGUED = [name for name in format_names() if name in FORMATS]

@@ -7,8 +7,8 @@ import pytest
 
 from s3sentinel_assets.hours import hour_start, shift_hour
 from s3sentinel_assets.ml import EntityState, RarityModel, empty_counters, load_model, score, update
-from s3sentinel_assets.ml.dimensions import encode
-from s3sentinel_assets.ml.priority import sensitivity
+from s3sentinel_assets.ml.history.dimensions import encode
+from s3sentinel_assets.ml.priority.table import sensitivity
 from tests.ml.worlds import ACCOUNT, MODELS, World, frame, hours
 
 RANK = {"low": 0, "medium": 1, "high": 2, "critical": 3}

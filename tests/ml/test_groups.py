@@ -7,12 +7,12 @@ import polars as pl
 import pytest
 
 from s3sentinel_assets.ml import empty_state, learned_columns, load_model, score, scored_columns, update
-from s3sentinel_assets.ml.counters import Counters
-from s3sentinel_assets.ml.dimensions import collapse, combine, dense, encode, encode_raw
-from s3sentinel_assets.ml.features import SUPPORT, compute
-from s3sentinel_assets.ml.groups import Groups, group, running_count, running_sum
-from s3sentinel_assets.ml.keys import prepare
-from s3sentinel_assets.ml.model import TERMS
+from s3sentinel_assets.ml.features.compute import SUPPORT, compute
+from s3sentinel_assets.ml.history.counters import Counters
+from s3sentinel_assets.ml.history.dimensions import collapse, combine, dense, encode, encode_raw
+from s3sentinel_assets.ml.history.groups import Groups, group, running_count, running_sum
+from s3sentinel_assets.ml.history.keys import prepare
+from s3sentinel_assets.ml.parameters import TERMS
 from s3sentinel_assets.tables.entities import ENTITY_SCHEMA
 from tests.ml.test_behaviour import flow
 from tests.ml.worlds import MODELS, World, frame, hours

@@ -3,7 +3,7 @@
 import polars as pl
 import pytest
 
-from s3sentinel_assets.ml.normalise import agent_family, networks, plain_action
+from s3sentinel_assets.ml.history.normalise import agent_family, networks, plain_action
 
 
 def apply(expression: pl.Expr, value: str) -> str:

@@ -5,7 +5,7 @@ import pytest
 
 from s3sentinel_assets.config import SourceSettings
 from s3sentinel_assets.ml import Counters, ScoringUnavailable, empty_state
-from s3sentinel_assets.ml.counters import COUNTER_SCHEMA
+from s3sentinel_assets.ml.history.counters import COUNTER_SCHEMA
 from s3sentinel_assets.pipeline.histories import (
     joint_version,
     read_counters,

@@ -55,6 +55,13 @@ ENTITIES: dict[str, Origin] = {
         "`bytesTransferredOut` in `additionalEventData`",
         pl.col("additionalEventData").str.extract(_BYTES).cast(pl.Int64),
     ),
+    "detail": derived(
+        "`requestParameters` of a management call that changes something; `additionalEventData` of a sign-in",
+        pl.when(pl.col(SERVICE) == "signin")
+        .then("additionalEventData")
+        .when(pl.col("managementEvent") & ~pl.col("readOnly"))
+        .then("requestParameters"),
+    ),
 }
 
 

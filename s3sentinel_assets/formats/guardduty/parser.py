@@ -87,6 +87,10 @@ _ENTITIES = {
         pl.coalesce(*(f"service.action.{name}ApiCallAction.userAgent" for name in ("aws", "kubernetes"))),
     ),
     "error": derived("severity as a word", _LEVEL),
+    "severity": derived(
+        "`severity`: critical from 9, high from 7, medium from 4, low from 1",
+        pl.when(pl.col("_severity") >= 9).then(pl.lit("critical")).otherwise(_LEVEL.str.to_lowercase()),
+    ),
 }
 
 _NATIVE = TableMapping(

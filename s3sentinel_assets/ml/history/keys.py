@@ -9,9 +9,17 @@ from dataclasses import dataclass
 import polars as pl
 
 from s3sentinel_assets.errors import ConfigurationError
-from s3sentinel_assets.ml.dimensions import Dimension, collapse, combine, dense, encode, encode_raw, without_separator
-from s3sentinel_assets.ml.groups import Groups, group
-from s3sentinel_assets.ml.normalise import agent_family, networks
+from s3sentinel_assets.ml.history.dimensions import (
+    Dimension,
+    collapse,
+    combine,
+    dense,
+    encode,
+    encode_raw,
+    without_separator,
+)
+from s3sentinel_assets.ml.history.groups import Groups, group
+from s3sentinel_assets.ml.history.normalise import agent_family, networks
 from s3sentinel_assets.tables.entities import ENTITY_SCHEMA
 
 __all__ = ["FACTORS", "FORMATS", "SIZE_BASE_BITS", "UNKNOWN", "Events", "learned_columns", "prepare", "scored_columns"]

@@ -6,7 +6,7 @@ counts come from.
 
 import polars as pl
 
-from s3sentinel_assets.ml.model import Parameters
+from s3sentinel_assets.ml.parameters import Parameters
 
 __all__ = ["decay_factor", "novelty_bits", "positive", "surprise_bits", "without_own_history"]
 

@@ -9,7 +9,7 @@ from typing import IO
 
 import polars as pl
 
-from s3sentinel_assets.ml.model import ScoringUnavailable
+from s3sentinel_assets.ml.parameters import ScoringUnavailable
 
 __all__ = ["Sink", "Source", "read_snapshot", "write_snapshot"]
 

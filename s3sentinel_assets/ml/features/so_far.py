@@ -8,8 +8,8 @@ from functools import cached_property
 
 import polars as pl
 
-from s3sentinel_assets.ml.dimensions import zeros
-from s3sentinel_assets.ml.readings import Readings, Table
+from s3sentinel_assets.ml.features.readings import Readings, Table
+from s3sentinel_assets.ml.history.dimensions import zeros
 
 __all__ = ["First", "HourSoFar"]
 

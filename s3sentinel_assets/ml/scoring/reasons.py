@@ -8,8 +8,8 @@ from collections.abc import Callable
 
 import polars as pl
 
-from s3sentinel_assets.ml.keys import Events
-from s3sentinel_assets.ml.model import TERMS
+from s3sentinel_assets.ml.history.keys import Events
+from s3sentinel_assets.ml.parameters import TERMS
 
 __all__ = ["KINDS", "REASONS_PER_EVENT", "explain"]
 

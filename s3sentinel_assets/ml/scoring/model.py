@@ -8,82 +8,24 @@ import json
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, ValidationError
 
 from s3sentinel_assets.errors import ConfigurationError
-from s3sentinel_assets.ml.keys import FORMATS
+from s3sentinel_assets.ml.history.keys import FORMATS
+from s3sentinel_assets.ml.parameters import CODE_VERSION, TERMS, Parameters
 
 __all__ = [
-    "CODE_VERSION",
     "PRIORITIES",
-    "TERMS",
-    "Parameters",
     "PriorityRule",
     "RarityModel",
-    "ScoringUnavailable",
     "load_model",
 ]
 
-#: Counted up by hand whenever the same data and events would give other scores, states or counters.
-CODE_VERSION = "1"
 PRIORITIES = ("critical", "high", "medium", "low")
-#: The terms of the score, in the order in which equal contributions are printed.
-TERMS = (
-    "new_action",
-    "new_network",
-    "new_wide_network",
-    "new_agent",
-    "new_region",
-    "new_error",
-    "peers_never",
-    "account_new_network",
-    "account_new_agent",
-    "rare_action",
-    "unusual_size",
-    "burst",
-    "error_burst",
-    "many_new",
-    "unusual_hour",
-)
-
-
-class ScoringUnavailable(Exception):  # noqa: N818 - the word the pipeline and its records use for this outcome
-    """There is nothing to score with (no state yet, or one of another format). The events go out unscored."""
 
 
 class _Data(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
-
-
-class Parameters(_Data):
-    """Numbers of the state and the bit terms; ``models/rarity.md`` explains each."""
-
-    half_life_hours: float = Field(gt=0)
-    drop_below: float = Field(ge=0)
-    hourly_cap: int = Field(ge=1)
-    warm_events: float = Field(ge=0)
-    cold_events: float = Field(gt=0)
-    cold_days: float = Field(gt=0)
-    backoff_peer: float = Field(gt=0)
-    backoff_global: float = Field(gt=0)
-    base_bits: float = Field(gt=0)
-    novelty_prior: float = Field(gt=0)
-    novelty_max_bits: float = Field(gt=0)
-    usual_surprise_bits: float = Field(ge=0)
-    usual_surprise_weight: float = Field(gt=0)
-    rare_max_bits: float = Field(gt=0)
-    peers_max_bits: float = Field(ge=0)
-    account_new_bits: float = Field(ge=0)
-    burst_margin_bits: float = Field(ge=0)
-    burst_max_bits: float = Field(ge=0)
-    burst_prior_events: float = Field(ge=0)
-    burst_prior_errors: float = Field(ge=0)
-    burst_prior_hours: float = Field(gt=0)
-    many_new_max_bits: float = Field(ge=0)
-    hour_prior: float = Field(gt=0)
-    size_free_bits: float = Field(ge=0)
-    size_max_bits: float = Field(ge=0)
-    first_seen_occurrences: int = Field(ge=1)
 
 
 class PriorityRule(_Data):

@@ -11,11 +11,12 @@ from collections.abc import Iterable
 
 import polars as pl
 
-from s3sentinel_assets.ml.bits import decay_factor, surprise_bits, without_own_history
-from s3sentinel_assets.ml.dimensions import SEPARATOR
-from s3sentinel_assets.ml.keys import FACTORS, Events, prepare
-from s3sentinel_assets.ml.model import Parameters, RarityModel
-from s3sentinel_assets.ml.state import STATE_SCHEMA, EntityState, empty_state, hour_number
+from s3sentinel_assets.ml.history.bits import decay_factor, surprise_bits, without_own_history
+from s3sentinel_assets.ml.history.dimensions import SEPARATOR
+from s3sentinel_assets.ml.history.keys import FACTORS, Events, prepare
+from s3sentinel_assets.ml.history.state import STATE_SCHEMA, EntityState, empty_state, hour_number
+from s3sentinel_assets.ml.parameters import Parameters
+from s3sentinel_assets.ml.scoring.model import RarityModel
 
 __all__ = ["SHARED_TABLES", "update"]
 

@@ -9,13 +9,13 @@ from functools import cached_property
 
 import polars as pl
 
-from s3sentinel_assets.ml.bits import decay_factor
-from s3sentinel_assets.ml.counters import Counters
-from s3sentinel_assets.ml.dimensions import SEPARATOR, Pairs, combine, zeros
-from s3sentinel_assets.ml.groups import Groups, running_count, running_sum
-from s3sentinel_assets.ml.keys import FACTORS, Events
-from s3sentinel_assets.ml.model import Parameters
-from s3sentinel_assets.ml.state import EntityState, hour_number
+from s3sentinel_assets.ml.history.bits import decay_factor
+from s3sentinel_assets.ml.history.counters import Counters
+from s3sentinel_assets.ml.history.dimensions import SEPARATOR, Pairs, combine, zeros
+from s3sentinel_assets.ml.history.groups import Groups, running_count, running_sum
+from s3sentinel_assets.ml.history.keys import FACTORS, Events
+from s3sentinel_assets.ml.history.state import EntityState, hour_number
+from s3sentinel_assets.ml.parameters import Parameters
 
 __all__ = ["STATISTICS", "Readings", "Table"]
 

@@ -5,9 +5,9 @@ Belongs here: applying the table that ``models/priority.json`` holds. Does not b
 
 import polars as pl
 
-from s3sentinel_assets.ml.dimensions import Dimension, zeros
-from s3sentinel_assets.ml.model import PriorityRule, RarityModel
-from s3sentinel_assets.ml.normalise import plain_action
+from s3sentinel_assets.ml.history.dimensions import Dimension, zeros
+from s3sentinel_assets.ml.history.normalise import plain_action
+from s3sentinel_assets.ml.scoring.model import PriorityRule, RarityModel
 
 __all__ = ["priority", "sensitivity"]
 

@@ -9,16 +9,16 @@ from dataclasses import dataclass, field
 
 import polars as pl
 
-from s3sentinel_assets.ml import terms
-from s3sentinel_assets.ml.bits import novelty_bits, without_own_history
-from s3sentinel_assets.ml.counters import Counters
-from s3sentinel_assets.ml.dimensions import zeros
-from s3sentinel_assets.ml.keys import FACTORS, Events
-from s3sentinel_assets.ml.model import TERMS, Parameters
-from s3sentinel_assets.ml.readings import Readings, Table
-from s3sentinel_assets.ml.so_far import First, HourSoFar
-from s3sentinel_assets.ml.state import EntityState
-from s3sentinel_assets.ml.terms import Term
+from s3sentinel_assets.ml.features import terms
+from s3sentinel_assets.ml.features.readings import Readings, Table
+from s3sentinel_assets.ml.features.so_far import First, HourSoFar
+from s3sentinel_assets.ml.features.terms import Term
+from s3sentinel_assets.ml.history.bits import novelty_bits, without_own_history
+from s3sentinel_assets.ml.history.counters import Counters
+from s3sentinel_assets.ml.history.dimensions import zeros
+from s3sentinel_assets.ml.history.keys import FACTORS, Events
+from s3sentinel_assets.ml.history.state import EntityState
+from s3sentinel_assets.ml.parameters import TERMS, Parameters
 
 __all__ = ["SUPPORT", "Features", "compute"]
 

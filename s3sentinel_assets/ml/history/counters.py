@@ -8,8 +8,8 @@ from functools import cached_property
 
 import polars as pl
 
-from s3sentinel_assets.ml.snapshots import Sink, Source, read_snapshot, write_snapshot
-from s3sentinel_assets.ml.state import find_sorted
+from s3sentinel_assets.ml.history.snapshots import Sink, Source, read_snapshot, write_snapshot
+from s3sentinel_assets.ml.history.state import find_sorted
 
 __all__ = ["COUNTER_SCHEMA", "Counters", "empty_counters"]
 

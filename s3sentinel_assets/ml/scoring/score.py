@@ -8,23 +8,26 @@ from dataclasses import dataclass
 
 import polars as pl
 
-from s3sentinel_assets.ml.counters import Counters
-from s3sentinel_assets.ml.dimensions import dense, zeros
-from s3sentinel_assets.ml.features import Features, compute
-from s3sentinel_assets.ml.keys import Events, prepare
-from s3sentinel_assets.ml.model import RarityModel, ScoringUnavailable
-from s3sentinel_assets.ml.priority import priority, sensitivity
-from s3sentinel_assets.ml.reasons import explain
-from s3sentinel_assets.ml.state import EntityState
+from s3sentinel_assets.ml.features.compute import Features, compute
+from s3sentinel_assets.ml.history.counters import Counters
+from s3sentinel_assets.ml.history.dimensions import dense, zeros
+from s3sentinel_assets.ml.history.keys import Events, prepare
+from s3sentinel_assets.ml.history.state import EntityState
+from s3sentinel_assets.ml.parameters import ScoringUnavailable
+from s3sentinel_assets.ml.priority.table import priority, sensitivity
+from s3sentinel_assets.ml.scoring.model import RarityModel
+from s3sentinel_assets.ml.scoring.reasons import explain
 
 __all__ = ["SCORE_SCHEMA", "ScoreResult", "score"]
 
 #: Columns and types of the scores.
 SCORE_SCHEMA: dict[str, pl.DataType] = {
     "AnomalyScore_CF": pl.Float64(),
+    "ExpectedPerDay_CF": pl.Float64(),
     "Confidence_CF": pl.Float64(),
     "Priority_CF": pl.String(),
     "Reasons_CF": pl.String(),
+    "Pattern_CF": pl.String(),
     "Flags_CF": pl.String(),
 }
 _EXPLAINED = ("critical", "high", "medium")
@@ -168,8 +171,10 @@ def _scores(batch: pl.DataFrame, events: Events, features: Features, model: Rari
     scores = by_row(cases, judged, "score", "priority").hstack(
         [*by_row(events.groups["what"].codes, by_what, "confidence", "flags"), texts.alias("reasons")]
     )
-    columns = ("score", "confidence", "priority", "reasons", "flags")
-    return scores.select(pl.col(name).alias(new) for name, new in zip(columns, SCORE_SCHEMA, strict=True))
+    columns = ("score", "expected", "confidence", "priority", "reasons", "pattern", "flags")
+    return scores.with_columns(expected=pl.lit(None, pl.Float64()), pattern=pl.lit(None, pl.String())).select(
+        pl.col(name).alias(new) for name, new in zip(columns, SCORE_SCHEMA, strict=True)
+    )
 
 
 def _reasons(

@@ -10,8 +10,8 @@ from functools import cached_property
 import polars as pl
 
 from s3sentinel_assets.hours import hour_start
-from s3sentinel_assets.ml.dimensions import SEPARATOR
-from s3sentinel_assets.ml.snapshots import Sink, Source, read_snapshot, write_snapshot
+from s3sentinel_assets.ml.history.dimensions import SEPARATOR
+from s3sentinel_assets.ml.history.snapshots import Sink, Source, read_snapshot, write_snapshot
 
 __all__ = ["STATE_SCHEMA", "EntityState", "empty_state", "find_sorted", "hour_number"]
 

@@ -8,12 +8,12 @@ from dataclasses import dataclass
 
 import polars as pl
 
-from s3sentinel_assets.ml.bits import positive, surprise_bits
-from s3sentinel_assets.ml.dimensions import SEPARATOR, zeros
-from s3sentinel_assets.ml.model import Parameters
-from s3sentinel_assets.ml.readings import Readings, Table
-from s3sentinel_assets.ml.so_far import HourSoFar
-from s3sentinel_assets.ml.state import find_sorted
+from s3sentinel_assets.ml.features.readings import Readings, Table
+from s3sentinel_assets.ml.features.so_far import HourSoFar
+from s3sentinel_assets.ml.history.bits import positive, surprise_bits
+from s3sentinel_assets.ml.history.dimensions import SEPARATOR, zeros
+from s3sentinel_assets.ml.history.state import find_sorted
+from s3sentinel_assets.ml.parameters import Parameters
 
 __all__ = ["Term", "bursts", "many_new", "new_to_account", "peers_never", "rare_action", "unusual_hour", "unusual_size"]
 

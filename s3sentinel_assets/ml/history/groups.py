@@ -11,7 +11,7 @@ from functools import cached_property
 
 import polars as pl
 
-from s3sentinel_assets.ml.dimensions import Dimension, dense, table_size, zeros
+from s3sentinel_assets.ml.history.dimensions import Dimension, dense, table_size, zeros
 
 __all__ = ["Groups", "group", "running_count", "running_sum"]
 
