@@ -53,7 +53,7 @@ def render_rows(
         rows: shape (n, …): columns of the table (``dynamic`` ones as JSON text; other text in them is sent as a
             string), ``EventId_CF`` (never null), ``EventTime_CF``; ``_flags`` (text, mostly null) is merged into
             ``Flags_CF``, other columns that begin with ``_`` stay here.
-        scores: shape (n, 7), row-aligned, the `SCORE_COLUMNS`; None: the rows go out unscored and say so.
+        scores: n rows, row-aligned, the `SCORE_COLUMNS` (others stay here); None: the rows go out unscored and say so.
         schema: the table's.
         on_cut: called where texts are too long for a field, with the rows as they were before and, by column, which
             rows are cut.
@@ -114,7 +114,9 @@ def _with_scores(rows: pl.DataFrame, scores: pl.DataFrame | None, schema: TableS
     if scores is None:
         frame = frame.with_columns(pl.lit(value).alias(name) for name, value in _UNSCORED.items())
     else:
-        frame = frame.with_columns(scores.select(pl.col(name).cast(kinds[name]) for name in SCORE_COLUMNS))
+        # A score file of an earlier release may lack a column.
+        said = [name for name in SCORE_COLUMNS if name in scores.columns]
+        frame = frame.with_columns(scores.select(pl.col(name).cast(kinds[name]) for name in said))
     if "_flags" in rows.columns:
         frame = frame.with_columns(rows.get_column("_flags").cast(pl.String))
     return frame

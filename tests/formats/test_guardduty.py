@@ -120,6 +120,7 @@ def test_every_column_is_filled_from_its_field():
         "target": "i-99999999",
         "source_ip": "198.51.100.0",
         "error": "Medium",
+        "severity": "medium",
     }
 
 

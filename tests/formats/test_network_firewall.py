@@ -165,6 +165,7 @@ def test_alerts(tables):
         "target": "bad.example.com",
         "source_ip": "10.0.0.4",
         "error": "no such name",
+        "severity": "medium",
     }
 
 

@@ -141,6 +141,7 @@ def test_every_column_is_filled_from_its_field():
         "action": "security-control/SQS.1",
         "target": "arn:aws:sqs:eu-central-1:111122223333:q",
         "error": "MEDIUM",
+        "severity": "medium",
     }
 
 

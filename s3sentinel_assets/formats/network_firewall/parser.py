@@ -78,6 +78,12 @@ _ENTITIES = {
     ),
     "bytes": field("event.netflow.bytes"),
     "packets": field("event.netflow.pkts"),
+    "severity": derived(
+        "`event.alert.severity`: 1 high, 2 medium, 3 low",
+        pl.col("event.alert.severity").replace_strict(
+            {1: "high", 2: "medium", 3: "low"}, default=None, return_dtype=pl.String
+        ),
+    ),
 }
 
 _COMMON = {

@@ -224,4 +224,14 @@ ENTITIES: dict[str, Origin] = {
     ),
     "bytes": field("traffic.bytes"),
     "packets": field("traffic.packets"),
+    "severity": derived(
+        "`severity_id` of a finding (classes 2001 to 2007): 1 informational, 2 low, 3 medium, 4 high, 5 and 6 critical",
+        pl.when(CLASS.is_between(2001, 2007)).then(
+            pl.col("severity_id").replace_strict(
+                {1: "informational", 2: "low", 3: "medium", 4: "high", 5: "critical", 6: "critical"},
+                default=None,
+                return_dtype=pl.String,
+            )
+        ),
+    ),
 }

@@ -90,6 +90,16 @@ _ENTITIES = {
             "_label"
         ),
     ),
+    "severity": derived(
+        "label of `Severity` of an active finding that did not pass, else informational",
+        pl.when((pl.col("RecordState") != "ARCHIVED") & (pl.col("Compliance.Status").fill_null("") != "PASSED"))
+        .then(
+            pl.col("_label")
+            .str.to_lowercase()
+            .replace_strict({name: name for name in ("critical", "high", "medium", "low")}, default="informational")
+        )
+        .otherwise(pl.lit("informational")),
+    ),
 }
 
 _NATIVE = TableMapping(
