@@ -56,6 +56,7 @@ COMMANDS: dict[str, LazyTarget] = {
         "verify_digests", "verify_digests", "Prove that the bucket holds what CloudTrail wrote."
     ),
     "parse": LazyTarget("parse", "parse", "Detect, parse and normalise local log files."),
+    "score": LazyTarget("score", "score", "Score a folder of logs offline, one row an event."),
     "formats": LazyTarget("formats", "formats", "List the log formats, their tables and columns."),
     "rules": LazyTarget("rules", "app", "Run Sentinel's rule files against the workspace."),
     "dev": LazyTarget("dev", "dev", "Run local S3, workspace, MLflow and Dagster together."),

@@ -1,32 +1,28 @@
 """``s3sentinel parse``: try the log parser on local files before anything is connected.
 
-Belongs here: the command's options, which files it takes, the summary. Does not belong here: parsing (``formats``),
-writing rows to a file (``row_files``).
+Belongs here: the command's options, the summary. Does not belong here: which files are meant (``log_files``), parsing
+(``formats``), writing rows to a file (``row_files``).
 """
 
-import hashlib
 import sys
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from s3sentinel_assets.cli.log_files import READABLE, find_files, inputs, opener, progress
 from s3sentinel_assets.cli.printable import json_line, printable
 
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from s3sentinel_assets.formats import Detection, ObjectInput, ObjectReport
+    from s3sentinel_assets.formats import Detection, ObjectReport
 
 __all__ = ["parse"]
 
-_CHUNK = 256 << 10
 _LISTED_REJECTS = 100
 _LISTED_FILES = 40
-_READABLE = ("read", "partly_read")
 
 
 def parse(
@@ -48,9 +44,9 @@ def parse(
     from s3sentinel_assets.formats import PartParser
 
     parser = PartParser(format)
-    paths = list(_find_files(files))
-    with row_file(output) as rows, _progress(paths, quiet=as_json) as advance:
-        for frame in parser.frames(_inputs(paths, advance)):
+    paths = list(find_files(files))
+    with row_file(output) as rows, progress(paths, quiet=as_json) as advance:
+        for frame in parser.frames(inputs(paths, advance)):
             rows.write(frame)
     rejects = _rejects_by_file(parser)
     detections = [_detection(path) if explain else None for path in paths]
@@ -59,78 +55,8 @@ def parse(
             print(json_line(_as_object(report, rejects.get(report.object_id, []), detection)))
     else:
         _print_summary(parser.reports, rejects, detections, rows.written)
-    if any(report.state not in _READABLE for report in parser.reports):
+    if any(report.state not in READABLE for report in parser.reports):
         raise typer.Exit(1)
-
-
-def _find_files(paths: Iterable[Path]) -> Iterator[Path]:
-    """The files meant by ``paths``: folders are searched through, hidden entries in them left out.
-
-    Raises:
-        UserError: a path does not exist, or a folder holds no file.
-    """
-    from s3sentinel_assets.errors import UserError
-
-    seen: set[Path] = set()
-    for path in paths:
-        if path.is_dir():
-            found = sorted(
-                inner
-                for inner in path.rglob("*")
-                if inner.is_file() and not any(part.startswith(".") for part in inner.relative_to(path).parts)
-            )
-            if not found:
-                raise UserError(f"{path}: the folder holds no file; name a log file or a folder of them")
-        elif path.exists():
-            found = [path]
-        else:
-            raise UserError(f"{path}: there is no such file or folder; check the path")
-        for file in found:
-            if file not in seen:
-                seen.add(file)
-                yield file
-
-
-def _inputs(paths: Iterable[Path], advance: Callable[[int], None]) -> Iterator["ObjectInput"]:
-    from s3sentinel_assets.formats import ObjectInput
-
-    for number, path in enumerate(paths):
-        identity = hashlib.sha256(str(path).encode(errors="surrogateescape")).hexdigest()[:32]
-        yield ObjectInput(number, str(path), identity, _opener(path, advance))
-
-
-def _opener(path: Path, advance: Callable[[int], None]) -> Callable[[], Iterator[bytes]]:
-    from s3sentinel_assets.containers import ReadFailure
-
-    def chunks() -> Iterator[bytes]:
-        try:
-            with path.open("rb") as file:
-                while chunk := file.read(_CHUNK):
-                    advance(len(chunk))
-                    yield chunk
-        except FileNotFoundError:
-            raise ReadFailure("vanished", "the file is gone") from None
-        except PermissionError:
-            raise ReadFailure("denied", "no permission to read the file") from None
-        except OSError as error:
-            raise ReadFailure("unreadable", f"the file cannot be read: {error.strerror}") from None
-
-    return chunks
-
-
-@contextmanager
-def _progress(paths: list[Path], *, quiet: bool) -> Iterator[Callable[[int], None]]:
-    """A progress bar over the files' bytes, at a terminal only; gives the function that moves it on."""
-    if quiet or not sys.stderr.isatty():
-        yield lambda _: None
-        return
-    from rich.console import Console
-    from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
-
-    columns = (TextColumn("parsing"), BarColumn(), DownloadColumn(), TransferSpeedColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task("parsing", total=sum(path.stat().st_size for path in paths if path.exists()))
-        yield lambda size: bar.update(task, advance=size)
 
 
 def _rejects_by_file(parser: Any) -> dict[int, list[dict[str, Any]]]:
@@ -151,7 +77,7 @@ def _detection(path: Path) -> "Detection | None":
 
     head = b""
     try:
-        for piece in decode(_opener(path, lambda _: None)(), ratio_limit=1_000, bytes_limit=1 << 30):
+        for piece in decode(opener(path, lambda _: None)(), ratio_limit=1_000, bytes_limit=1 << 30):
             head += piece
             if len(head) >= HEAD_BYTES:
                 break
