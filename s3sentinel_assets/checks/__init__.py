@@ -15,6 +15,7 @@ from s3sentinel_assets.checks.delivered import (
 )
 from s3sentinel_assets.checks.listed import check_listed, raw_check_specs
 from s3sentinel_assets.checks.parsed import check_integrity, check_parsed, parsed_check_specs
+from s3sentinel_assets.checks.patterns import check_patterns, pattern_check_specs
 from s3sentinel_assets.checks.progress import ON_TIME, check_on_time
 
 __all__ = [
@@ -25,8 +26,10 @@ __all__ = [
     "check_listed",
     "check_on_time",
     "check_parsed",
+    "check_patterns",
     "check_sealed",
     "delivered_check_specs",
     "parsed_check_specs",
+    "pattern_check_specs",
     "raw_check_specs",
 ]

@@ -1,0 +1,125 @@
+"""What the patterns of an hour tell, once it is sealed: rows for ``S3Patterns_CL`` and a report for the UI.
+
+Belongs here: an hour's changes as rows and sentences. Does not belong here: finding changes (``ml.patterns``), severity
+(``checks``), planning (`hour_rows`).
+
+Templates come from logs, so sentences name changes by number and id only; the templates stand in the table.
+"""
+
+import hashlib
+import json
+from dataclasses import dataclass
+
+import polars as pl
+
+from s3sentinel_assets.hours import hour_end, hour_start, shift_hour
+from s3sentinel_assets.ledger.accounts import CheckReport
+from s3sentinel_assets.ledger.catalogues import newest_catalogue
+from s3sentinel_assets.ledger.hours import is_sealed
+from s3sentinel_assets.ledger.schema import BatchKind
+from s3sentinel_assets.pipeline.patterns import hour_counts, hours_before, load_catalogue
+from s3sentinel_assets.pipeline.runtime import Runtime
+
+__all__ = ["PatternReport", "pattern_report"]
+
+#: Changes of one kind that are told of an hour; of more than that the number is.
+TOLD = 50
+_TEMPLATE_CHARACTERS = 1_000
+_WORDS = {"new": "new", "vanished": "missing", "rate": "out of the usual rate"}
+
+
+@dataclass(frozen=True)
+class PatternReport:
+    """What the patterns of an hour tell.
+
+    Attributes:
+        report: passed where nothing has changed.
+        rows: the changes, in the columns of ``S3Patterns_CL`` with ``EventId_CF``; JSON as text.
+        planned: how many of them were planned for delivery now.
+        sealed: whether the hour is sealed; before that nothing is told.
+    """
+
+    report: CheckReport
+    rows: pl.DataFrame
+    planned: int
+    sealed: bool
+
+
+def pattern_report(runtime: Runtime, source: str, hour: str) -> PatternReport:
+    """Tells what has changed in a sealed hour, and plans the rows that say so. Repeating it plans nothing twice.
+
+    Raises:
+        UserError: a stage file is missing or damaged.
+    """
+    from s3sentinel_assets.ml.patterns import CHANGE_SCHEMA, changes
+    from s3sentinel_assets.ml.patterns.counting import add_up
+    from s3sentinel_assets.ml.patterns.rates import LEARNING_HOURS
+
+    with runtime.ledger.read() as connection:
+        sealed = is_sealed(connection, source, hour)
+        newest = newest_catalogue(connection, source, hour[:10])
+    counts, unscored = hour_counts(runtime, source, hour)
+    numbers: dict[str, int | str] = {"patterns": counts.height, "events": int(counts["events"].sum())}
+    nothing = _rows(pl.DataFrame(schema=CHANGE_SCHEMA), source, hour, "")
+    catalogue = load_catalogue(runtime.store, newest)
+    if not sealed or catalogue is None or catalogue.hours < LEARNING_HOURS:
+        numbers["hours_learnt"] = catalogue.hours if catalogue else 0
+        numbers["hours_needed"] = LEARNING_HOURS
+        return PatternReport(CheckReport(passed=True, counts=numbers, problems=[]), nothing, 0, sealed)
+    frames = {key: hour_counts(runtime, source, key) for key in hours_before(catalogue.day, hour)}
+    before, _ = add_up(frame for frame, _ in frames.values())
+    last = shift_hour(hour, -1)
+    previous, missing = frames.get(last) or hour_counts(runtime, source, last)
+    found = changes(catalogue, counts, before, None if missing else previous, hour, last)
+    if unscored:
+        # What is not counted yet has not vanished.
+        found = found.filter((pl.col("change") == "new") | (pl.col("events") > pl.col("usual")))
+        numbers["parts_not_scored"] = unscored
+    numbers |= {"known_patterns": catalogue.templates.height, "catalogue_day": catalogue.day}
+    kinds = dict(found["change"].value_counts(sort=True).sort("change").iter_rows())
+    numbers |= {f"{kind}_patterns": kinds.get(kind, 0) for kind in _WORDS}
+    told = found.group_by("change", maintain_order=True).head(TOLD)
+    rows = _rows(told, source, hour, catalogue.day)
+    from s3sentinel_assets.pipeline.hour_rows import plan_hour_rows
+
+    planned = plan_hour_rows(runtime, source, hour, BatchKind.PATTERNS, rows)
+    problems = [
+        f"{kinds[kind]:,} {'pattern is' if kinds[kind] == 1 else 'patterns are'} {words}"
+        for kind, words in _WORDS.items()
+        if kinds.get(kind)
+    ]
+    if not counts.height and kinds.get("vanished"):
+        problems.insert(0, "nothing came at all in an hour in which there always was something")
+    return PatternReport(CheckReport(not problems, numbers, problems), rows, planned, sealed)
+
+
+def _rows(found: pl.DataFrame, source: str, hour: str, day: str) -> pl.DataFrame:
+    """Changes in the columns of the table."""
+    from s3sentinel_assets.ml.patterns import printable
+
+    texts = [
+        printable(head, body, path=path)[:_TEMPLATE_CHARACTERS]
+        for head, body, path in found.select("head", "body", "path").iter_rows()
+    ]
+    ids = [
+        hashlib.sha256("\x1f".join((source, hour, pattern, change)).encode()).hexdigest()[:32]
+        for pattern, change in found.select("pattern", "change").iter_rows()
+    ]
+    event_ids = [json.dumps(events or []) for events in found["event_ids"].to_list()]
+    instant = pl.Datetime("us", "UTC")
+    return found.select(
+        pl.lit(hour_end(hour)).cast(instant).alias("TimeGenerated"),
+        pl.lit(hour_start(hour)).cast(instant).alias("HourStart"),
+        pl.lit(source).alias("SourceName"),
+        pl.col("table").alias("SourceTable"),
+        pl.col("format").alias("LogFormat"),
+        pl.col("pattern").alias("Pattern"),
+        pl.col("change").alias("Change"),
+        pl.Series("Template", texts, dtype=pl.String),
+        pl.col("events").alias("Events"),
+        pl.col("usual").round(2).alias("UsualEvents"),
+        pl.col("first_time").alias("FirstEvent"),
+        pl.Series("EventIds", event_ids, dtype=pl.String),
+        pl.lit(day).alias("CatalogueDay"),
+        pl.Series("EventId_CF", ids, dtype=pl.String),
+    )

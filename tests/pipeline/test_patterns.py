@@ -1,0 +1,300 @@
+"""Patterns of parts, days and hours over a real ledger and store."""
+
+import itertools
+import json
+from datetime import timedelta
+from types import SimpleNamespace
+
+import polars as pl
+import pytest
+import sqlalchemy as sa
+
+from s3sentinel_assets.errors import UserError
+from s3sentinel_assets.formats.frames import conform
+from s3sentinel_assets.hours import hour_range, hour_start, shift_hour
+from s3sentinel_assets.ledger.catalogues import newest_catalogue
+from s3sentinel_assets.ledger.engine import Ledger
+from s3sentinel_assets.ledger.hours import mark_listed, seal
+from s3sentinel_assets.ledger.leases import take_lease
+from s3sentinel_assets.ledger.parts import Part, parts_of_hour
+from s3sentinel_assets.ledger.schema import Stage, objects, part
+from s3sentinel_assets.ledger.stages import StageFile, commit_stage
+from s3sentinel_assets.ml.scoring.score import SCORE_SCHEMA
+from s3sentinel_assets.pipeline import pattern_reports, patterns
+from s3sentinel_assets.pipeline.patterns import NO_PATTERN, PatternRun, catalogue_due, hour_counts, make_catalogue
+from s3sentinel_assets.sentinel.hour_rows import render_hour_rows
+from s3sentinel_assets.store import Store
+from s3sentinel_assets.tables.entities import ENTITY_SCHEMA
+
+DAYS = ["2026-10-05", "2026-10-06", "2026-10-07", "2026-10-08"]
+_numbers = itertools.count(1)
+
+
+class World:
+    """A source whose parts are written as parsing and scoring would."""
+
+    def __init__(self, ledger, folder):
+        self.name = f"source{next(_numbers)}"
+        self.ledger, self.store = ledger, Store(folder)
+        limits = SimpleNamespace(lease_seconds=60)
+        self.runtime = SimpleNamespace(
+            ledger=ledger, store=self.store, worker="me", config=SimpleNamespace(limits=limits)
+        )
+
+    def part(self, hour):
+        entry = {"source": self.name, "hour": hour}
+        with self.ledger.write() as connection:
+            part_id = connection.execute(
+                sa.insert(part).values(**entry, created_at=0, late=False, objects=1, bytes=1).returning(part.c.id)
+            ).scalar_one()
+            connection.execute(
+                sa.insert(objects)
+                .values(**entry, bucket="b", key=f"k/{part_id}.log", version="v", etag="v", size=1, part_id=part_id)
+                .values(last_modified=0, discovered_at=0, state="read", position=0)
+            )
+            return next(found for found in parts_of_hour(connection, self.name, hour) if found.id == part_id)
+
+    def files(self, of: Part, texts, log_format="syslog", table="Syslog", column="SyslogMessage", entities=None):
+        start = hour_start(of.hour)
+        times = [start + timedelta(milliseconds=number) for number in range(len(texts))]
+        raw = pl.DataFrame(
+            {"EventTime_CF": times, column: texts, "_object": 1, "_ordinal": range(len(texts)), "_flags": None},
+            schema_overrides={"EventTime_CF": pl.Datetime("us", "UTC"), "_object": pl.Int64, "_flags": pl.String},
+        )
+        ids = pl.format("{}-{}", pl.lit(of.id), "_ordinal")
+        rows = conform(
+            raw,
+            table,
+            {
+                "TimeGenerated": pl.col("EventTime_CF"),
+                "EventId_CF": ids,
+                column: pl.col(column),
+                "EventTime_CF": pl.col("EventTime_CF"),
+            },
+        )
+        view = pl.DataFrame({"event_id": rows["EventId_CF"], "time": rows["EventTime_CF"], **(entities or {})})
+        missing = [pl.lit(None, kind).alias(name) for name, kind in ENTITY_SCHEMA.items() if name not in view.columns]
+        named = []
+        for kind, frame in (("rows", rows), ("entities", view.with_columns(missing).select(list(ENTITY_SCHEMA)))):
+            with self.store.create("x", ".parquet") as writer:
+                frame.write_parquet(writer.path)
+            done = writer.finished
+            named.append(StageFile(kind, done.uri, done.sha256, done.size, frame.height, 0, log_format, table))
+        return named
+
+    def commit(self, of: Part, files):
+        held = take_lease(self.ledger, f"score:{of.id}", "me", 60)
+        with self.ledger.write() as connection:
+            commit_stage(
+                connection,
+                held,
+                part_id=of.id,
+                which=Stage.SCORED,
+                generation=1,
+                code_version="1",
+                files=files,
+                counts={},
+                seconds=0.0,
+                now=0,
+            )
+
+    def run(self, of: Part):
+        with self.ledger.read() as connection:
+            return PatternRun(self.runtime, of, newest_catalogue(connection, self.name, of.hour[:10]))
+
+    def score(self, hour, texts):
+        of = self.part(hour)
+        run = self.run(of)
+        scores = run.add_patterns(*self.files(of, texts), scores_of(len(texts)))
+        self.commit(of, run.stage_files())
+        return scores, run
+
+    def seal(self, hour):
+        mark_listed(self.ledger, self.name, [hour], 1)
+        seal(self.ledger, self.name, hour)
+
+
+def scores_of(rows):
+    return pl.DataFrame(
+        {name: pl.Series([None] * rows, dtype=kind) for name, kind in SCORE_SCHEMA.items()}
+    ).with_columns(pl.lit("low").alias("Priority_CF"))
+
+
+def usual(hour, amount=30):
+    return [f"job {number} of {hour} done" for number in range(amount)] + ["heartbeat"] * amount
+
+
+@pytest.fixture(scope="module")
+def ledger(tmp_path_factory):
+    opened = Ledger(f"sqlite:///{tmp_path_factory.mktemp('ledger') / 'ledger.db'}")
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+def world(ledger, tmp_path):
+    return World(ledger, tmp_path)
+
+
+@pytest.fixture(scope="module")
+def learnt(ledger, tmp_path_factory):
+    """A source after three days with a catalogue each; the hours of the fourth are free, two of them are sealed."""
+    world = World(ledger, tmp_path_factory.mktemp("store"))
+    for day in DAYS[:3]:
+        for hour in hour_range(f"{day}-00:00", f"{day}-23:00"):
+            world.score(hour, usual(hour))
+        assert make_catalogue(world.runtime, world.name, day).done == 1
+    return world
+
+
+def test_rows_get_the_id_of_their_pattern(world):
+    scores, run = world.score("2026-10-05-10:00", ["job 1 done", "job 2 done", "heartbeat"])
+    ids = scores["Pattern_CF"].to_list()
+    assert ids[0] == ids[1] != ids[2]
+    assert scores["Priority_CF"].to_list() == ["low"] * 3
+    assert run.counts == {"patterns": 2, "new_patterns": 2}
+    counts, unscored = hour_counts(world.runtime, world.name, "2026-10-05-10:00")
+    assert unscored == 0
+    assert dict(counts.select("pattern", "events").rows()) == {ids[0]: 2, ids[2]: 1}
+
+
+def test_rows_that_nothing_scores_get_an_id_all_the_same(world):
+    of = world.part("2026-10-05-10:00")
+    scores = world.run(of).add_patterns(*world.files(of, ["a b", "c d"]), None)
+    assert scores.columns == list(SCORE_SCHEMA)
+    assert scores["Pattern_CF"].null_count() == 0
+    assert scores.select("Priority_CF", "Flags_CF").unique().rows() == [("unknown", "unscored")]
+
+
+def test_flows_are_counted_and_carry_no_id(world):
+    of = world.part("2026-10-05-10:00")
+    actions = {"action": ["6/443/ingress/ACCEPT", "6/443/ingress/ACCEPT", "6/22/ingress/REJECT"]}
+    files = world.files(of, ["10.0.0.1"] * 3, "vpc_flow", "AWSVPCFlow", "SrcAddr", actions)
+    run = world.run(of)
+    scores = run.add_patterns(*files, scores_of(3))
+    assert scores["Pattern_CF"].null_count() == 3
+    world.commit(of, run.stage_files())
+    counts, _ = hour_counts(world.runtime, world.name, "2026-10-05-10:00")
+    assert sorted(counts["events"]) == [1, 2]
+    assert world.run(of).add_patterns(*files, None) is None
+
+
+@pytest.mark.parametrize("scored", [True, False])
+def test_a_damaged_file_stops_no_delivery(world, scored):
+    of = world.part("2026-10-05-10:00")
+    rows, entities = world.files(of, ["a", "b"])
+    world.store.path(rows.uri).write_bytes(b"PAR1")
+    run = world.run(of)
+    scores = run.add_patterns(rows, entities, scores_of(2) if scored else None)
+    if scored:
+        assert scores["Flags_CF"].to_list() == [NO_PATTERN] * 2
+        assert scores["Pattern_CF"].null_count() == 2
+    else:
+        assert scores is None
+    assert run.stage_files() == []
+    assert run.counts["without_pattern"] == 2
+    assert "damaged" in run.counts["why_without_pattern"]
+
+
+def test_a_damaged_catalogue_stops_no_delivery(world):
+    world.score(f"{DAYS[0]}-10:00", ["a"])
+    make_catalogue(world.runtime, world.name, DAYS[0])
+    with world.ledger.read() as connection:
+        made = newest_catalogue(connection, world.name, "9999")
+    world.store.path(made.uri).write_bytes(b"PK")
+    patterns._load.cache_clear()
+    scores, run = world.score(f"{DAYS[1]}-10:00", ["a", "b"])
+    assert scores["Flags_CF"].to_list() == [NO_PATTERN] * 2
+    assert run.counts["without_pattern"] == 2
+    with pytest.raises(UserError, match="damaged"):
+        make_catalogue(world.runtime, world.name, DAYS[1])
+
+
+def test_a_day_is_learnt_once_and_in_order(learnt):
+    with learnt.ledger.read() as connection:
+        newest = newest_catalogue(connection, learnt.name, "9999")
+        assert newest_catalogue(connection, learnt.name, DAYS[2]).day == DAYS[2]
+    assert newest.day == DAYS[3]
+    assert newest.patterns == 2
+    assert make_catalogue(learnt.runtime, learnt.name, DAYS[1]).kept == 1
+    assert catalogue_due(learnt.runtime, learnt.name, f"{DAYS[3]}-05:00") is None
+    assert catalogue_due(learnt.runtime, learnt.name, f"{DAYS[3]}-23:00") == DAYS[3]
+
+
+def test_days_that_were_left_out_are_learnt_with_the_next(world):
+    for day in DAYS[:2]:
+        world.score(f"{day}-10:00", [f"of {day[-1]}x"])
+    made = make_catalogue(world.runtime, world.name, DAYS[1])
+    assert (made.done, made.counts["hours_learnt"]) == (1, 38)
+    assert made.counts["events"] == 2
+
+
+def test_a_day_with_unscored_parts_waits_and_a_day_that_is_not_over_too(world, monkeypatch):
+    world.part(f"{DAYS[0]}-10:00")
+    monkeypatch.setattr(patterns, "utc_now", lambda: hour_start(f"{DAYS[1]}-03:00"))
+    made = make_catalogue(world.runtime, world.name, DAYS[0])
+    assert made.done == 0
+    assert "1 parts" in made.problems[0]
+    monkeypatch.setattr(patterns, "utc_now", lambda: hour_start(f"{DAYS[0]}-13:00"))
+    assert "not over" in make_catalogue(world.runtime, world.name, DAYS[0]).problems[0]
+    monkeypatch.setattr(patterns, "utc_now", lambda: hour_start(f"{DAYS[3]}-13:00"))
+    assert make_catalogue(world.runtime, world.name, DAYS[0]).done == 1
+
+
+def test_an_ordinary_hour_has_nothing_to_tell(learnt):
+    hour = f"{DAYS[3]}-01:00"
+    _, run = learnt.score(hour, usual(hour, 33))
+    assert run.counts == {"patterns": 2, "new_patterns": 0}
+    learnt.seal(hour)
+    told = pattern_reports.pattern_report(learnt.runtime, learnt.name, hour)
+    assert told.report.passed, told.report.problems
+    assert told.sealed
+    assert told.rows.is_empty()
+
+
+def test_an_open_hour_is_not_judged(learnt):
+    told = pattern_reports.pattern_report(learnt.runtime, learnt.name, f"{DAYS[3]}-22:00")
+    assert not told.sealed
+    assert told.report.passed
+
+
+def test_new_and_vanished_patterns_become_rows(learnt, monkeypatch):
+    planned = []
+    monkeypatch.setattr(
+        "s3sentinel_assets.pipeline.hour_rows.plan_hour_rows",
+        lambda _runtime, source, hour, kind, rows: planned.append((source, hour, kind, rows)) or rows.height,
+    )
+    before, hour = f"{DAYS[3]}-05:00", f"{DAYS[3]}-06:00"
+    learnt.score(before, usual(before))
+    learnt.score(hour, ["heartbeat"] * 30 + ["backdoor opened on port 4444"])
+    learnt.seal(hour)
+    told = pattern_reports.pattern_report(learnt.runtime, learnt.name, hour)
+    assert not told.report.passed
+    assert told.planned == 2
+    rows = {row["Change"]: row for row in told.rows.iter_rows(named=True)}
+    assert rows["new"]["Template"] == "-: backdoor opened on port <num>"
+    assert len(json.loads(rows["new"]["EventIds"])) == 1
+    assert (rows["vanished"]["Events"], round(rows["vanished"]["UsualEvents"])) == (0, 30)
+    assert rows["vanished"]["CatalogueDay"] == DAYS[3]
+    assert render_hour_rows(told.rows, "S3Patterns_CL", 1_000_000).len() == 2
+    again = pattern_reports.pattern_report(learnt.runtime, learnt.name, hour)
+    assert again.rows["EventId_CF"].to_list() == told.rows["EventId_CF"].to_list()
+
+
+def test_what_is_not_scored_yet_has_not_vanished(learnt):
+    hour = f"{DAYS[3]}-12:00"
+    learnt.score(shift_hour(hour, -1), usual(hour))
+    learnt.part(hour)
+    learnt.seal(hour)
+    told = pattern_reports.pattern_report(learnt.runtime, learnt.name, hour)
+    assert told.report.passed
+    assert told.report.counts["parts_not_scored"] == 1
+
+
+def test_a_silent_hour_is_told(learnt):
+    hour = f"{DAYS[3]}-16:00"
+    learnt.score(shift_hour(hour, -1), usual(hour))
+    learnt.seal(hour)
+    told = pattern_reports.pattern_report(learnt.runtime, learnt.name, hour)
+    assert "nothing came at all" in told.report.problems[0]
+    assert told.rows["Change"].to_list() == ["vanished"] * 2
