@@ -1,7 +1,7 @@
 """The features of each event: bits and the counts behind them, from history and from what the hour has shown so far.
 
 Belongs here: `compute`, which puts the terms of the score together, unweighted, plus the supporting counts. Does not
-belong here: look-ups (``readings``), weights (``rarity``), words (``reasons``). Trained models read the same columns.
+belong here: look-ups (``readings``), what terms are worth (``anomaly``), words (``reasons``).
 """
 
 import math
@@ -44,21 +44,25 @@ SUPPORT = (
 )
 
 
+#: Parts of an action: their first times are terms of their own, but not counted once more as "first times this hour".
+_PARTS_OF_ACTION = ("service", "write")
+
+
 @dataclass(frozen=True)
 class Features:
     """Features of a prepared batch, in its order.
 
     Attributes:
-        terms: by name (``model.TERMS``); a term that says nothing about any event is not there.
+        terms: by name (``TERMS``); a term that says nothing about any event is not there.
         by_what: what `SUPPORT` holds of each group of ``what``.
         action_so_far: Int64 per event.
-        counters: the in-hour counters after this batch.
+        handed_on: what the batch adds to the in-hour counters.
     """
 
     terms: dict[str, Term]
     by_what: pl.DataFrame
     action_so_far: pl.Series
-    counters: Counters
+    handed_on: pl.DataFrame
     so_far: HourSoFar = field(repr=False)
     size_share: tuple[Table, pl.Series] | None = field(repr=False)
 
@@ -106,7 +110,8 @@ def compute(events: Events, state: EntityState, counters: Counters, parameters: 
         index, codes, running = table.uses(never)
         # The first time says it all; the second half as much, the third a third, …
         found[f"new_{factor}"] = Term(index, own[f"bits {factor}"][table.keys.left[codes]] / (running + 1))
-        firsts.append((table, never, index.filter(running == 0)))
+        if factor not in _PARTS_OF_ACTION:
+            firsts.append((table, never, index.filter(running == 0)))
     so_far = HourSoFar(readings, events.failed, firsts)
     by_what = _by_what(readings, own)
     action_so_far = readings.table("principal/action").so_far()
@@ -123,7 +128,7 @@ def compute(events: Events, state: EntityState, counters: Counters, parameters: 
         terms=found,
         by_what=by_what,
         action_so_far=action_so_far,
-        counters=readings.counters_after(),
+        handed_on=readings.handed_on(),
         so_far=so_far,
         size_share=size_share,
     )
@@ -135,7 +140,8 @@ def _principals(readings: Readings) -> pl.DataFrame:
     trials, weight, hours = pl.col("trials"), parameters.usual_surprise_weight, parameters.burst_prior_hours
     new = pl.lit(0.0)
     for factor in FACTORS:
-        new = new + pl.col(f"new {factor}")
+        if factor not in _PARTS_OF_ACTION:
+            new = new + pl.col(f"new {factor}")
     expected = {"events": parameters.burst_prior_events, "errors": parameters.burst_prior_errors}
     return readings.own.with_columns(
         *(novelty_bits(pl.col(f"new {factor}"), trials, parameters).alias(f"bits {factor}") for factor in FACTORS),

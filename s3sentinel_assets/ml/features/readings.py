@@ -87,7 +87,7 @@ class Readings:
         self.events, self.state, self.parameters, self.hour = events, state, parameters, hour
         self.what = events.groups["what"]
         self.principal = self.what["principal"]
-        self.counters = counters if counters.hour == hour else Counters(hour)
+        self.counters = counters.for_hour(hour)
         self.decay = decay_factor(hour_number(hour) - 1 - hour_number(state.hour), parameters)
         names = self.principal.values
         first = state.lookup("principal", names + SEPARATOR + "events", "first_hour").cast(pl.Int64)
@@ -131,9 +131,8 @@ class Readings:
             return running_count(self.principals, self.principal.size) + 1
         return running_sum(self.principals, self.principal.size, amounts)
 
-    def counters_after(self) -> Counters:
-        """The counters with what the batch adds to them."""
+    def handed_on(self) -> pl.DataFrame:
+        """What the batch adds to the counters: columns of ``COUNTER_SCHEMA``."""
         frames = [pl.DataFrame({"key": keys, "count": counts}) for _, keys, counts in self._handed_on]
         names = [pl.Series("table", [table]).new_from_index(0, keys.len()) for table, keys, _ in self._handed_on]
-        added = pl.concat(frames).hstack([pl.concat(names)]).filter((pl.col("key") != "") & (pl.col("count") > 0))
-        return self.counters.plus(self.hour, added)
+        return pl.concat(frames).hstack([pl.concat(names)]).filter((pl.col("key") != "") & (pl.col("count") > 0))

@@ -1,7 +1,7 @@
 """The terms of the score: bits where a term says something.
 
 Belongs here: one function for each term that is more than "never seen before". Does not belong here: look-ups
-(``readings``), what follows from history alone (``features``), weights (``rarity``).
+(``readings``), what follows from history alone (``compute``), what a term is worth (``anomaly``).
 """
 
 from dataclasses import dataclass
@@ -15,7 +15,16 @@ from s3sentinel_assets.ml.history.dimensions import SEPARATOR, zeros
 from s3sentinel_assets.ml.history.state import find_sorted
 from s3sentinel_assets.ml.parameters import Parameters
 
-__all__ = ["Term", "bursts", "many_new", "new_to_account", "peers_never", "rare_action", "unusual_hour", "unusual_size"]
+__all__ = [
+    "Term",
+    "bursts",
+    "many_new",
+    "new_to_account",
+    "peers_never",
+    "rare_action",
+    "unusual_hour",
+    "unusual_size",
+]
 
 
 @dataclass(frozen=True)

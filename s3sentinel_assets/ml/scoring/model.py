@@ -1,158 +1,171 @@
-"""The rarity model: weights, half-life, thresholds, priority table and sensitive actions, read from ``models/``.
+"""The scoring model of a log family: parameters, detector, priority table and sensitivity rules, read from files.
 
-Belongs here: reading and checking that data, and its version. Does not belong here: what is done with it.
+Belongs here: which files make up a model, the choice of the champion, and the version over all of it. Does not belong
+here: what the files hold (``parameters``, ``anomaly``, ``priority``), what is done with it (``score``).
 """
 
 import hashlib
 import json
+import re
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict
 
 from s3sentinel_assets.errors import ConfigurationError
+from s3sentinel_assets.ml.anomaly.detector import Detector, load_detector, plain_rarity
 from s3sentinel_assets.ml.history.keys import FORMATS
 from s3sentinel_assets.ml.parameters import CODE_VERSION, TERMS, Parameters
+from s3sentinel_assets.ml.priority.rules import PriorityRule, load_priority, read_data
+from s3sentinel_assets.ml.priority.sensitivity import SensitivityRules, load_sensitivity
 
-__all__ = [
-    "PRIORITIES",
-    "PriorityRule",
-    "RarityModel",
-    "load_model",
-]
+__all__ = ["CHAMPIONS_FILE", "ScoringModel", "champion_folder", "load_model", "load_weights"]
 
-PRIORITIES = ("critical", "high", "medium", "low")
+#: Log family → folder of its champion, beside it.
+CHAMPIONS_FILE = "champions.json"
+_PRIORITY_FILE, _SENSITIVITY_FILE = "priority.json", "sensitivity.json"
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}")
 
 
-class _Data(BaseModel):
+class _RarityFile(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
-
-class PriorityRule(_Data):
-    """One line of the priority table: applies where all its conditions hold; an absent condition always holds."""
-
-    priority: Literal["critical", "high", "medium", "low"]
-    min_score: float | None = None
-    min_sensitivity: int | None = None
-    first_seen: bool | None = None
-    cold_start: bool | None = None
-    why: str = ""
-
-
-class _RarityFile(_Data):
     about: str = ""
     parameters: Parameters
     weights: dict[str, float]
 
 
-class _PriorityFile(_Data):
-    about: str = ""
-    tables: dict[str, list[PriorityRule]]
-
-
-class _SensitiveFile(_Data):
-    about: str = ""
-    levels: dict[str, str]
-    actions: dict[str, int]
-
-
-class RarityModel(_Data):
+@dataclass(frozen=True)
+class ScoringModel:
     """Everything the score depends on besides state and events.
 
     Attributes:
         format: log family.
-        version: ``rarity-<format>-<hash>``; the hash covers the data and `CODE_VERSION`.
-        parameters: see `Parameters`.
-        weights: term → factor on its bits; a term that is not named does not count.
+        version: ``<detector's kind>-<format>-<12 hex>``; the digits cover all of it and `CODE_VERSION`.
+        parameters: numbers behind history and terms.
+        detector: terms → raw score → how rare that is.
         rules: the priority table; the first rule that applies decides.
-        sensitive: action → sensitivity 1 to 3.
+        sensitivity: which calls matter, and their parameters.
     """
 
     format: str
     version: str
     parameters: Parameters
-    weights: dict[str, float]
+    detector: Detector
     rules: tuple[PriorityRule, ...]
-    sensitive: dict[str, int]
+    sensitivity: SensitivityRules
 
     @property
     def terms(self) -> tuple[str, ...]:
         """The terms that count, in `TERMS` order."""
-        return tuple(term for term in TERMS if self.weights.get(term))
+        return self.detector.terms
+
+    def with_detector(self, detector: Detector) -> "ScoringModel":
+        """This model with another detector, to compare it with the champion.
+
+        Raises:
+            ValueError: the detector is of another format.
+        """
+        if detector.format != self.format:
+            raise ValueError(f"a detector of {detector.format} events cannot score {self.format} events")
+        return _bundle(self.format, self.parameters, detector, self.rules, self.sensitivity)
 
 
-def load_model(models_dir: Path, format: str) -> RarityModel:  # noqa: A002 - the word the whole project uses
-    """Reads ``rarity_<format>.json``, ``priority.json`` and ``sensitive_actions.json``.
+def load_model(
+    models_dir: Path,
+    format: str,  # noqa: A002 - the word the whole project uses
+    champions_dir: Path | None = None,
+) -> ScoringModel:
+    """Reads the model of a log family.
+
+    Args:
+        models_dir: holds ``rarity_<format>.json`` (parameters and weights), ``priority.json``, ``sensitivity.json``
+            and, for the champions that ship, ``champions.json`` with their folders.
+        format: log family.
+        champions_dir: ``champions.json`` and folders of promoted champions; where it names the format, it wins. It
+            need not exist.
 
     Raises:
         ConfigurationError: a file is missing or wrong; the text names file, path in it and fix.
     """
     if format not in FORMATS:
-        raise ConfigurationError(f"there is no rarity model for format {format!r}; there are: {', '.join(FORMATS)}")
+        raise ConfigurationError(f"there is no scoring model for format {format!r}; there are: {', '.join(FORMATS)}")
     folder = Path(models_dir)
-    rarity_file, priority_file = folder / f"rarity_{format}.json", folder / "priority.json"
-    sensitive_file = folder / "sensitive_actions.json"
-    rarity = _read(rarity_file, _RarityFile)
-    priority = _read(priority_file, _PriorityFile)
-    sensitive = _read(sensitive_file, _SensitiveFile)
-    _check(rarity_file, rarity, priority_file, priority, sensitive_file, sensitive, format)
-    rules = tuple(priority.tables[format])
-    actions = sensitive.actions if format == "cloudtrail" else {}
-    data = {
-        "code": CODE_VERSION,
-        "format": format,
-        "parameters": rarity.parameters.model_dump(),
-        "weights": rarity.weights,
-        "rules": [rule.model_dump(exclude={"why"}) for rule in rules],
-        "sensitive": actions,
-    }
-    digest = hashlib.sha256(json.dumps(data, sort_keys=True, ensure_ascii=True).encode()).hexdigest()
-    return RarityModel(
-        format=format,
-        version=f"rarity-{format}-{digest[:12]}",
-        parameters=rarity.parameters,
-        weights=rarity.weights,
-        rules=rules,
-        sensitive=actions,
-    )
+    parameters, weights = load_weights(folder, format)
+    champion = champion_folder(folder, format, champions_dir)
+    detector = plain_rarity(weights, format) if champion is None else load_detector(champion)
+    if detector.format != format:
+        raise ConfigurationError(f"{champion}: is a model of {detector.format} events, but is named for {format}")
+    rules = load_priority(folder / _PRIORITY_FILE).rules(format)
+    sensitivity = load_sensitivity(folder / _SENSITIVITY_FILE).for_format(format)
+    return _bundle(format, parameters, detector, rules, sensitivity)
 
 
-def _read(file: Path, kind: type[Any]) -> Any:
+def load_weights(models_dir: Path, format: str) -> tuple[Parameters, dict[str, float]]:  # noqa: A002 - the same
+    """Parameters and weights of the rarity sum, from ``rarity_<format>.json``.
+
+    Raises:
+        ConfigurationError: it is missing or wrong.
+    """
+    file = Path(models_dir) / f"rarity_{format}.json"
+    rarity: _RarityFile = read_data(file, _RarityFile)
+    if unknown := sorted(set(rarity.weights) - set(TERMS)):
+        raise ConfigurationError(f"{file}: weights.{unknown[0]}: unknown term; terms are: {', '.join(TERMS)}")
+    if wrong := sorted(term for term, weight in rarity.weights.items() if not 0 <= weight <= 100):
+        raise ConfigurationError(f"{file}: weights.{wrong[0]}: must be between 0 and 100")
+    return rarity.parameters, rarity.weights
+
+
+def champion_folder(models_dir: Path, format: str, champions_dir: Path | None = None) -> Path | None:  # noqa: A002
+    """The folder of the format's champion; None where nobody names one: the rarity sum scores.
+
+    Raises:
+        ConfigurationError: a ``champions.json`` is damaged or names something that is no folder beside it.
+    """
+    for folder in (champions_dir, models_dir):
+        if folder is None or not (file := Path(folder) / CHAMPIONS_FILE).is_file():
+            continue
+        names = _champions(file)
+        if format in names:
+            if not _NAME.fullmatch(names[format]):
+                raise ConfigurationError(f"{file}: {format}: must be the name of a folder beside it")
+            return Path(folder) / names[format]
+    return None
+
+
+def _champions(file: Path) -> dict[str, str]:
     try:
-        return kind.model_validate(json.loads(file.read_text(encoding="utf-8")))
+        names = json.loads(file.read_text(encoding="utf-8"))
     except OSError as error:
-        raise ConfigurationError(
-            f"{file}: cannot be read ({error.strerror}); restore it or point models_dir at the right folder"
-        ) from None
+        raise ConfigurationError(f"{file}: cannot be read ({error.strerror}); restore it") from None
     except (json.JSONDecodeError, UnicodeDecodeError) as error:
         raise ConfigurationError(f"{file}: is not valid JSON ({error}); mend or restore it") from None
-    except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False)[0]
-        where = ".".join(str(step) for step in first["loc"]) or "top level"
-        raise ConfigurationError(f"{file}: {where}: {first['msg']}; mend or restore it") from None
+    if not isinstance(names, dict) or not all(isinstance(name, str) for name in names.values()):
+        raise ConfigurationError(f"{file}: must map log families to folder names; mend or restore it")
+    return names
 
 
-def _check(
-    rarity_file: Path,
-    rarity: _RarityFile,
-    priority_file: Path,
-    priority: _PriorityFile,
-    sensitive_file: Path,
-    sensitive: _SensitiveFile,
+def _bundle(
     log_format: str,
-) -> None:
-    unknown = sorted(set(rarity.weights) - set(TERMS))
-    if unknown:
-        raise ConfigurationError(f"{rarity_file}: weights.{unknown[0]}: unknown term; terms are: {', '.join(TERMS)}")
-    negative = sorted(term for term, weight in rarity.weights.items() if not 0 <= weight <= 100)
-    if negative:
-        raise ConfigurationError(f"{rarity_file}: weights.{negative[0]}: must be between 0 and 100")
-    rules = priority.tables.get(log_format)
-    if not rules or rules[-1] != PriorityRule(priority=rules[-1].priority, why=rules[-1].why):
-        raise ConfigurationError(
-            f"{priority_file}: tables.{log_format}: must end with a rule without conditions, such as "
-            '{"priority": "low"}, so that every event gets a priority'
-        )
-    wrong = sorted(action for action, level in sensitive.actions.items() if not 1 <= level <= 3)
-    if wrong:
-        raise ConfigurationError(f"{sensitive_file}: actions.{wrong[0]}: the level must be 1, 2 or 3")
+    parameters: Parameters,
+    detector: Detector,
+    rules: tuple[PriorityRule, ...],
+    sensitivity: SensitivityRules,
+) -> ScoringModel:
+    data = {
+        "code": CODE_VERSION,
+        "format": log_format,
+        "parameters": parameters.model_dump(),
+        "detector": detector.version,
+        "rules": [rule.model_dump(mode="json", exclude={"why"}) for rule in rules],
+        "sensitivity": [rule.model_dump(mode="json", exclude={"why"}) for rule in sensitivity.rules],
+    }
+    digest = hashlib.sha256(json.dumps(data, sort_keys=True, ensure_ascii=True).encode()).hexdigest()
+    return ScoringModel(
+        format=log_format,
+        version=f"{detector.kind}-{log_format}-{digest[:12]}",
+        parameters=parameters,
+        detector=detector,
+        rules=rules,
+        sensitivity=sensitivity,
+    )

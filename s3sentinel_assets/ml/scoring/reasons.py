@@ -1,7 +1,7 @@
 """Reasons in words: the terms that added most to the score, with the counts behind them.
 
 Belongs here: which terms are named and their sentences. Does not belong here: the terms' values (``features``,
-``rarity``).
+``anomaly``).
 """
 
 from collections.abc import Callable
@@ -46,6 +46,8 @@ def _new(piece: str, text: str) -> pl.Expr:
 # Each sentence, without its bits. A function, because building an expression is only needed for the terms that occur.
 _SENTENCES: dict[str, Callable[[], pl.Expr]] = {
     "new_action": lambda: _new("action", "never done by"),
+    "new_service": lambda: pl.format("service {}", _new("service", "never used by")),
+    "new_write": lambda: pl.format("{}", _new("write", "never changed by")),
     "new_network": lambda: _new("network", "never used by"),
     "new_wide_network": lambda: _new("wide_network", "never used by"),
     "new_agent": lambda: pl.format("client {}", _new("agent", "never used by")),
@@ -131,7 +133,7 @@ def _bits() -> pl.Expr:
 def _context(index: pl.Series, context: pl.DataFrame, events: Events) -> pl.DataFrame:
     """What the sentences may mention, for the events at ``index``."""
     words = {}
-    for name in ("action", "network", "wide_network", "agent", "region", "error", "hour"):
+    for name in ("action", "service", "write", "network", "wide_network", "agent", "region", "error", "hour"):
         if events.absent(name):
             continue
         groups = events.home(name)

@@ -1,7 +1,7 @@
-"""The rarity score: a weighted sum of bits per event, with priority, reasons and confidence.
+"""The score of a batch: features, detector, judgement and words put together.
 
-Belongs here: `score`, which puts features, weights, priority table and words together. Does not belong here: trained
-models, the choice of state and counters.
+Belongs here: `score` and the columns it gives. Does not belong here: terms (``features``), what they are worth
+(``anomaly``), what is urgent (``priority``), the choice of state and counters (the pipeline).
 """
 
 from dataclasses import dataclass
@@ -9,18 +9,19 @@ from dataclasses import dataclass
 import polars as pl
 
 from s3sentinel_assets.ml.features.compute import Features, compute
-from s3sentinel_assets.ml.history.counters import Counters
-from s3sentinel_assets.ml.history.dimensions import dense, zeros
+from s3sentinel_assets.ml.features.matrix import cold_start, first_seen
+from s3sentinel_assets.ml.history.counters import COUNTER_SCHEMA, Counters
+from s3sentinel_assets.ml.history.dimensions import zeros
 from s3sentinel_assets.ml.history.keys import Events, prepare
 from s3sentinel_assets.ml.history.state import EntityState
 from s3sentinel_assets.ml.parameters import ScoringUnavailable
-from s3sentinel_assets.ml.priority.table import priority, sensitivity
-from s3sentinel_assets.ml.scoring.model import RarityModel
+from s3sentinel_assets.ml.priority.judging import Judged, Scored, judge
+from s3sentinel_assets.ml.scoring.model import ScoringModel
 from s3sentinel_assets.ml.scoring.reasons import explain
 
-__all__ = ["SCORE_SCHEMA", "ScoreResult", "score"]
+__all__ = ["INTERNAL_SCHEMA", "SCORE_SCHEMA", "ScoreResult", "score"]
 
-#: Columns and types of the scores.
+#: Columns and types of the scores that are sent.
 SCORE_SCHEMA: dict[str, pl.DataType] = {
     "AnomalyScore_CF": pl.Float64(),
     "ExpectedPerDay_CF": pl.Float64(),
@@ -30,10 +31,18 @@ SCORE_SCHEMA: dict[str, pl.DataType] = {
     "Pattern_CF": pl.String(),
     "Flags_CF": pl.String(),
 }
+#: Columns behind them that stay here: the raw score and the principal's highest in the trailing hour (hundredths of a
+#: bit), and what the sensitivity rules said.
+INTERNAL_SCHEMA: dict[str, pl.DataType] = {
+    "_raw": pl.Int64(),
+    "_standing": pl.Int64(),
+    "_sensitivity": pl.Int64(),
+    "_rule": pl.String(),
+    "_technique": pl.String(),
+}
+#: Priorities whose events carry reasons and the expected number a day: who reads the others reads none of them.
 _EXPLAINED = ("critical", "high", "medium")
 _NOBODY = "no_principal"
-# Cases per hundredth of a bit: four sensitivities, cold start or not, first seen or not.
-_KINDS = 16
 
 
 @dataclass(frozen=True)
@@ -41,7 +50,7 @@ class ScoreResult:
     """What scoring a batch gives.
 
     Attributes:
-        scores: ``SCORE_SCHEMA``, one row for each row of the batch, in the batch's order.
+        scores: ``SCORE_SCHEMA`` and ``INTERNAL_SCHEMA``, one row for each row of the batch, in the batch's order.
         counters: the in-hour counters after the batch, for the next part of the hour.
     """
 
@@ -50,14 +59,14 @@ class ScoreResult:
 
 
 def score(
-    batch: pl.DataFrame, state: EntityState | None, counters: Counters | None, model: RarityModel, *, hour: str
+    batch: pl.DataFrame, state: EntityState | None, counters: Counters | None, model: ScoringModel, *, hour: str
 ) -> ScoreResult:
     """Scores a batch of the entity view.
 
     Args:
         batch: any row order; duplicates are removed beforehand.
         state: the newest one sealed before ``hour``.
-        counters: what the previous part of the hour left; None at the start of an hour.
+        counters: what the previous part left; those of another hour only tell what is still recent, None nothing.
         model: from ``load_model``.
         hour: the hour the batch belongs to.
 
@@ -74,30 +83,46 @@ def score(
         raise ScoringUnavailable(
             f"the state of {state.hour} may hold the events of {hour} themselves; an earlier one is needed"
         )
+    counters = (counters or Counters(hour)).for_hour(hour)
     events = prepare(batch, model.format)
-    features = compute(events, state, counters or Counters(hour), model.parameters, hour=hour)
-    return ScoreResult(scores=_scores(batch, events, features, model), counters=features.counters)
+    features = compute(events, state, counters, model.parameters, hour=hour)
+    raw = _raw(events, features, model)
+    what = events.groups["what"].codes
+    scored = Scored(
+        events=events,
+        times=batch["time"].cast(pl.Datetime("us", "UTC"))[events.rows],
+        raw=raw,
+        first_seen=first_seen(events, features, model.parameters),
+        cold_start=cold_start(features, model.parameters)[what],
+        detail=_text(batch, "detail", events.rows),
+        severity=_text(batch, "severity", events.rows),
+    )
+    judged = judge(scored, counters, model, hour)
+    scores = _scores(batch, events, features, raw, judged, model)
+    added = pl.concat([each.select(list(COUNTER_SCHEMA)) for each in (features.handed_on, judged.recent)])
+    return ScoreResult(scores, counters.plus(hour, added))
 
 
-def _totals(events: Events, features: Features, model: RarityModel) -> pl.Series:
-    """Int64 per event: the score in hundredths of a bit."""
-    # As integers the printed parts add up to the printed score exactly, whatever the order.
+def _text(batch: pl.DataFrame, name: str, rows: pl.Series) -> pl.Series:
+    column = batch[name].cast(pl.String)
+    return column.head(1).clear(rows.len()) if column.null_count() == column.len() else column[rows]
+
+
+def _raw(events: Events, features: Features, model: ScoringModel) -> pl.Series:
+    """Int64 per event: the raw score in hundredths of a bit."""
+    # As integers the printed parts add up to the raw score exactly, whatever the order.
     total = zeros(len(events))
     for name in model.terms:
         term = features.terms.get(name)
         if term is None or not term.bits.len():
             continue
-        part = term.bits.to_frame(name).select(_hundredths(name, model))[name]
+        part = model.detector.contributions(name, term.bits)
         total = total + part if term.index is None else total.scatter(term.index, total[term.index] + part)
-    return total
+    return total.alias("_raw")
 
 
-def _hundredths(term: str, model: RarityModel) -> pl.Expr:
-    return (pl.col(term) * (model.weights[term] * 100.0)).round().cast(pl.Int64)
-
-
-def _by_what(events: Events, features: Features, model: RarityModel) -> pl.DataFrame:
-    """What is judged of each group of ``what``."""
+def _by_what(events: Events, features: Features, model: ScoringModel) -> pl.DataFrame:
+    """``confidence`` and ``flags`` of each group of ``what``."""
     parameters = model.parameters
     confidence = pl.min_horizontal(
         pl.col("events") / parameters.cold_events, pl.col("days") / parameters.cold_days, pl.lit(1.0)
@@ -105,86 +130,102 @@ def _by_what(events: Events, features: Features, model: RarityModel) -> pl.DataF
     cold, nameless = pl.when("cold_start").then(pl.lit("cold_start")), pl.when(~pl.col("named")).then(pl.lit(_NOBODY))
     return (
         features.by_what.select("events", "days")
-        .with_columns(
-            sensitivity(events.groups["what"]["action"], events.failed, model).alias("sensitivity"),
-            events.named.alias("named"),
-            cold_start=confidence < 1.0,
+        .with_columns(cold_start(features, parameters), events.named.alias("named"))
+        .select(
             confidence=((confidence * 100.0).floor() / 100.0).round(2),
+            flags=pl.concat_str(cold, nameless, separator=",", ignore_nulls=True),
         )
-        .with_columns(flags=pl.concat_str(cold, nameless, separator=",", ignore_nulls=True))
         .with_columns(flags=pl.when(pl.col("flags") != "").then("flags"))
     )
 
 
-def _cases(
-    events: Events, features: Features, by_what: pl.DataFrame, model: RarityModel
-) -> tuple[pl.Series, pl.DataFrame]:
-    """Events that are judged alike: the case of each event (UInt32), and ``score`` and ``priority`` of each case."""
-    what = events.groups["what"].codes
-    hundredths = _totals(events, features, model)
-    kinds = by_what["sensitivity"] * 2 + by_what["cold_start"].cast(pl.Int64)
-    numbers = hundredths * _KINDS + kinds[what] * 2
-    never = features.by_what["never"]
-    if never.any():
-        first = never[what] & (features.action_so_far < model.parameters.first_seen_occurrences)
-        numbers = numbers + first.cast(pl.Int64)
-    highest = hundredths.max()
-    limit = (highest + 1) * _KINDS if isinstance(highest, int) else 1
-    cases, distinct = dense(numbers, limit)
-    judged = distinct.to_frame("number").select(
-        # Rounded again: a division by 100 may leave 3.5500000000000003.
-        score=(pl.col("number") // _KINDS / 100.0).round(2),
-        sensitivity=pl.col("number") % _KINDS // 4,
-        cold_start=pl.col("number") // 2 % 2 == 1,
-        first_seen=pl.col("number") % 2 == 1,
-    )
-    return cases, judged.with_columns(priority=priority(model.rules))
+def _three_digits(value: pl.Expr) -> pl.Expr:
+    """Three significant digits: more would claim to know."""
+    return value.round_sig_figs(3)
 
 
-def _scores(batch: pl.DataFrame, events: Events, features: Features, model: RarityModel) -> pl.DataFrame:
-    """``SCORE_SCHEMA`` in the order of the batch."""
-    by_what = _by_what(events, features, model)
-    cases, judged = _cases(events, features, by_what, model)
-    wanted = judged["priority"].is_in(_EXPLAINED)[cases].arg_true()
-    reasons = _reasons(batch, wanted, events, features, model) if wanted.len() else None
-    # Rows that are left out are cases of their own, behind the others.
+def _scores(
+    batch: pl.DataFrame, events: Events, features: Features, raw: pl.Series, judged: Judged, model: ScoringModel
+) -> pl.DataFrame:
+    """Both schemas, in the order of the batch."""
+    size = len(events)
+    distinct = raw.unique().sort()
+    scale = pl.DataFrame(
+        {
+            "raw": distinct,
+            "score": model.detector.score(distinct),
+            "expected": model.detector.expected_events(distinct),
+        }
+    ).with_columns(_three_digits(pl.col("expected")))
+    at = scale["raw"].search_sorted(raw) if size else zeros(0, pl.UInt32)
+    wanted = judged.priority.is_in(_EXPLAINED).arg_true()
+    # A rule of thumb is good enough to rank, not to be quoted.
+    told = wanted if model.detector.calibrated else wanted.clear()
+    by_what = _by_what(events, features, model)[events.groups["what"].codes]
+    columns = {
+        "AnomalyScore_CF": scale["score"][at],
+        "ExpectedPerDay_CF": _placed(told, scale["expected"][at[told]], size),
+        "Confidence_CF": by_what["confidence"],
+        "Priority_CF": judged.priority,
+        "Reasons_CF": _reasons(batch, wanted, events, features, model),
+        "Pattern_CF": pl.Series([None], dtype=pl.String).new_from_index(0, size),
+        "Flags_CF": by_what["flags"],
+        "_raw": raw,
+        "_standing": judged.standing,
+        "_sensitivity": judged.sensitivity,
+        "_rule": judged.rule,
+        "_technique": judged.technique,
+    }
+    scored = pl.DataFrame(columns, schema=SCORE_SCHEMA | INTERNAL_SCHEMA)
+    # Rows that are left out are rows of their own, behind the others.
     flags = events.left_out["flag"].unique()
-    others = flags.to_frame("flags").select(
-        "flags",
-        score=pl.lit(0.0),
-        confidence=pl.lit(0.0),
-        priority=pl.when(pl.col("flags") == _NOBODY).then(pl.lit("unknown")).otherwise(pl.lit("low")),
+    others = flags.to_frame("Flags_CF").select(
+        pl.lit(None).cast(kind).alias(name) if name not in _LEFT_OUT else _LEFT_OUT[name]
+        for name, kind in scored.schema.items()
     )
-    other = events.left_out["flag"].cast(pl.Enum(flags)).to_physical().cast(pl.UInt32)
+    order = zeros(batch.height, pl.UInt32).scatter(events.rows, pl.int_range(size, dtype=pl.UInt32, eager=True))
+    if flags.len():
+        other = events.left_out["flag"].cast(pl.Enum(flags)).to_physical().cast(pl.UInt32)
+        order = order.scatter(events.left_out["row"], other + size)
+        scored = pl.concat([scored, others])
+    return scored[order]
 
-    def by_row(codes: pl.Series, table: pl.DataFrame, *columns: str) -> pl.DataFrame:
-        ordered = zeros(batch.height, pl.UInt32).scatter(events.rows, codes)
-        if flags.len():
-            ordered = ordered.scatter(events.left_out["row"], other + table.height)
-        return pl.concat([table.select(columns), others.select(columns)])[ordered]
 
-    texts = pl.Series("reasons", [None], dtype=pl.String).new_from_index(0, batch.height)
-    if reasons is not None:
-        places = pl.int_range(1, reasons.height + 1, dtype=pl.UInt32, eager=True)
-        codes = zeros(batch.height, pl.UInt32).scatter(events.rows[reasons["index"]], places)
-        texts = pl.concat([texts.head(1), reasons["reasons"]])[codes]
-    scores = by_row(cases, judged, "score", "priority").hstack(
-        [*by_row(events.groups["what"].codes, by_what, "confidence", "flags"), texts.alias("reasons")]
-    )
-    columns = ("score", "expected", "confidence", "priority", "reasons", "pattern", "flags")
-    return scores.with_columns(expected=pl.lit(None, pl.Float64()), pattern=pl.lit(None, pl.String())).select(
-        pl.col(name).alias(new) for name, new in zip(columns, SCORE_SCHEMA, strict=True)
-    )
+_LEFT_OUT = {
+    "AnomalyScore_CF": pl.lit(0.0).alias("AnomalyScore_CF"),
+    "Confidence_CF": pl.lit(0.0).alias("Confidence_CF"),
+    "Priority_CF": pl.when(pl.col("Flags_CF") == _NOBODY)
+    .then(pl.lit("unknown"))
+    .otherwise(pl.lit("low"))
+    .alias("Priority_CF"),
+    "Flags_CF": pl.col("Flags_CF"),
+    **{name: pl.lit(0, pl.Int64).alias(name) for name in ("_raw", "_standing", "_sensitivity")},
+}
+
+
+def _placed(index: pl.Series, values: pl.Series, size: int) -> pl.Series:
+    """The ``values`` at their ``index`` among ``size`` nulls."""
+    nulls = pl.Series([None], dtype=values.dtype).new_from_index(0, size)
+    return nulls.scatter(index, values) if index.len() else nulls
 
 
 def _reasons(
-    batch: pl.DataFrame, wanted: pl.Series, events: Events, features: Features, model: RarityModel
-) -> pl.DataFrame:
-    """``index`` and ``reasons`` of the ``wanted`` events, for those that have any."""
-    hundredths = features.bits(wanted).select(_hundredths(term, model) for term in model.terms)
+    batch: pl.DataFrame, wanted: pl.Series, events: Events, features: Features, model: ScoringModel
+) -> pl.Series:
+    """String per event: the reasons of the ``wanted`` ones that have any."""
+    nothing = pl.Series([None], dtype=pl.String).new_from_index(0, len(events))
+    if not wanted.len():
+        return nothing
+    bits = features.bits(wanted)
+    hundredths = pl.DataFrame([model.detector.contributions(term, bits[term]) for term in model.terms])
     rows = events.rows[wanted]
     context = features.support(wanted).with_columns(
         batch["principal_type"].cast(pl.String)[rows].alias("principal_type"),
         (batch["bytes"].cast(pl.Int64)[rows] if "bytes" in batch.columns else zeros(wanted.len())).alias("bytes"),
     )
-    return explain(wanted, hundredths, context, events)
+    reasons = explain(wanted, hundredths, context, events)
+    if not reasons.height:
+        return nothing
+    places = pl.int_range(1, reasons.height + 1, dtype=pl.UInt32, eager=True)
+    codes = zeros(len(events), pl.UInt32).scatter(reasons["index"], places)
+    return pl.concat([nothing.head(1), reasons["reasons"]])[codes]
