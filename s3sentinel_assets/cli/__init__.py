@@ -44,12 +44,15 @@ class LazyTarget:
 COMMANDS: dict[str, LazyTarget] = {
     "demo": LazyTarget("demo", "demo", "Run the main job on generated logs, local S3 to local workspace."),
     "backfill": LazyTarget("backfill", "backfill", "Bring a span of hours up to date."),
+    "warm-up": LazyTarget("warm_up", "warm_up", "Build history for scoring from older logs; deliver nothing."),
+    "feedback": LazyTarget("feedback", "app", "Say which events were attacks and which were not."),
     "notifications": LazyTarget("notifications", "app", "Show what queues said that needs attention."),
     "dead-letter": LazyTarget("dead_letter", "app", "List, show, mend, send again or drop what Sentinel refused."),
     "audit": LazyTarget("audit", "audit", "Print what people decided, who and why."),
     "routing": LazyTarget("routing", "routing", "Print what routing rules did, or would do."),
     "promote": LazyTarget("promote", "promote", "Send demoted rows to their own table, too."),
     "cost": LazyTarget("cost", "cost", "Print what delivery costs, and what routing saved."),
+    "models": LazyTarget("models", "app", "List, compare, train, promote and roll back models."),
     "infra": LazyTarget("infra", "app", "Write what Azure and AWS need, and compare."),
     "quarantine": LazyTarget("quarantine", "app", "List and show what could not be parsed, and parse it again."),
     "verify-digests": LazyTarget(

@@ -5,15 +5,25 @@ Belongs here: the shape of the configuration (``aws``, ``source``, ``sections``,
 """
 
 from s3sentinel_assets.config.aws import AssumedRole, AwsAccess, Service
-from s3sentinel_assets.config.destination import OVERFLOW_TABLE, Destination
+from s3sentinel_assets.config.destination import (
+    COMMON_TABLES,
+    ENTITY_HOURS_TABLE,
+    OVERFLOW_TABLE,
+    PATTERNS_TABLE,
+    Destination,
+)
 from s3sentinel_assets.config.loading import SENSORS_VARIABLE, config_path, load_config
 from s3sentinel_assets.config.model import Config
+from s3sentinel_assets.config.models import ModelSettings
 from s3sentinel_assets.config.routing import RouteRule, Routing
 from s3sentinel_assets.config.sections import AzureResources, Credential, LedgerSettings, Limits, SentinelSettings
 from s3sentinel_assets.config.source import Digests, SourceSettings
 
 __all__ = [
+    "COMMON_TABLES",
+    "ENTITY_HOURS_TABLE",
     "OVERFLOW_TABLE",
+    "PATTERNS_TABLE",
     "SENSORS_VARIABLE",
     "AssumedRole",
     "AwsAccess",
@@ -24,6 +34,7 @@ __all__ = [
     "Digests",
     "LedgerSettings",
     "Limits",
+    "ModelSettings",
     "RouteRule",
     "Routing",
     "SentinelSettings",

@@ -7,10 +7,16 @@ from pydantic import Field, model_validator
 
 from s3sentinel_assets.config.section import Section
 
-__all__ = ["OVERFLOW_TABLE", "Destination"]
+__all__ = ["COMMON_TABLES", "ENTITY_HOURS_TABLE", "OVERFLOW_TABLE", "PATTERNS_TABLE", "Destination"]
 
 #: Where texts go whole that are too long for a field.
 OVERFLOW_TABLE = "S3Overflow_CL"
+#: What principals did in an hour, summed up: a row each time that one's priority rises, and one at the hour's close.
+ENTITY_HOURS_TABLE = "AwsEntityHour_CL"
+#: Kinds of events that are new, vanished or out of their rate.
+PATTERNS_TABLE = "S3Patterns_CL"
+#: The tables that every source may send rows to, beside those of its formats. Their rows are no events of the account.
+COMMON_TABLES = (OVERFLOW_TABLE, ENTITY_HOURS_TABLE, PATTERNS_TABLE)
 
 
 class Destination(Section):

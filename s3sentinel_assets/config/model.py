@@ -12,6 +12,8 @@ from pydantic import Field, field_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from s3sentinel_assets.config.aws import AwsAccess
+from s3sentinel_assets.config.feedback import FeedbackSettings
+from s3sentinel_assets.config.models import ModelSettings
 from s3sentinel_assets.config.sections import LedgerSettings, Limits, SentinelSettings
 from s3sentinel_assets.config.source import SourceSettings
 from s3sentinel_assets.errors import ConfigurationError
@@ -42,6 +44,8 @@ class Config(BaseSettings):
     sentinel: SentinelSettings
     ledger: LedgerSettings = LedgerSettings()
     limits: Limits = Limits()
+    models: ModelSettings = ModelSettings()
+    feedback: FeedbackSettings = FeedbackSettings()
     sources: dict[str, SourceSettings] = Field(min_length=1)
 
     @classmethod

@@ -102,3 +102,8 @@ class Limits(Section):
     object_decoded_bytes: int = Field(default=8 << 30, ge=1 << 20)
     decompression_ratio: int = Field(default=1_000, ge=10)
     lease_seconds: float = Field(default=120, gt=0)
+    state_keys: int = Field(
+        default=4_000_000,
+        ge=1_000,
+        description="Keys a source's history may have, about 120 bytes each; the faintest are dropped first.",
+    )

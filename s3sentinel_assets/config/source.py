@@ -13,7 +13,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, field_validator, model_validator
 
 from s3sentinel_assets.config.aws import AwsAccess
-from s3sentinel_assets.config.destination import OVERFLOW_TABLE, Destination
+from s3sentinel_assets.config.destination import COMMON_TABLES, Destination
 from s3sentinel_assets.config.formats import AUTO, FIELD_FORMATS, FORMATS, Normalise
 from s3sentinel_assets.config.prefix import DATE_FIELDS, check_prefix
 from s3sentinel_assets.config.routing import Routing
@@ -166,7 +166,7 @@ class SourceSettings(Section):
         named = [destination.table for destination in self._all_destinations]
         if twice := next((table for table in named if named.count(table) > 1), None):
             raise ValueError(f"destinations names the table {twice} twice")
-        if never := [table for table in named if table not in (*self.tables, OVERFLOW_TABLE)]:
+        if never := [table for table in named if table not in (*self.tables, *COMMON_TABLES)]:
             raise ValueError(
                 f"no row of format {self.format} with normalise: {self.normalise} goes to the table {never[0]}; "
                 f"rows go to {', '.join(self.tables)}"

@@ -130,7 +130,8 @@ def _mlflow(port: int, folder: Path, common: Mapping[str, str]) -> Service:
         (
             *(sys.executable, "-m", "mlflow", "server", "--host", LOOPBACK, "--port", str(port), "--workers", "1"),
             *("--backend-store-uri", f"sqlite:///{folder / 'mlflow.db'}"),
-            *("--artifacts-destination", (folder / "artifacts").as_uri()),
+            # Files, not the server's proxy: commands that use the database without the server find them, too.
+            *("--default-artifact-root", (folder / "artifacts").as_uri(), "--no-serve-artifacts"),
             *("--uvicorn-opts", "--log-level warning --no-access-log"),
         ),
         port,
