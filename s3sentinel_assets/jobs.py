@@ -106,7 +106,8 @@ def sweep_job(source: str) -> dg.JobDefinition:
         _say_again(context, stages, source, judged, listed=look is not None)
         unproved = _this_hours_share(attempt(stages.unproved_hours, []))
         orphans = attempt(lambda _: stages.sweep_store(), [])
-        for sentence in (*settled.problems, *digest_problems):
+        incident_problems = attempt(lambda _: stages.take_incidents(), [])
+        for sentence in (*settled.problems, *digest_problems, *incident_problems):
             context.log.warning(sentence)
         good = 0
         for hour in unproved:

@@ -15,6 +15,7 @@ from s3sentinel_assets.pipeline.summary import StageSummary
 if TYPE_CHECKING:
     from s3sentinel_assets.ledger.accounts import Account, CheckReport, Proof
     from s3sentinel_assets.ledger.shapes import Shape
+    from s3sentinel_assets.pipeline.pattern_reports import PatternReport
     from s3sentinel_assets.pipeline.progress import DeliveryProgress, Figure
     from s3sentinel_assets.pipeline.work import Touched
     from s3sentinel_assets.s3.key_grammar import KeyFilter
@@ -73,6 +74,12 @@ class Stages:
 
         return states.seal_hour(self.runtime, source, hour)
 
+    def close_hour(self, source: str, hour: str) -> int:
+        """Plans the closing rows of a sealed hour's principals; how many."""
+        from s3sentinel_assets.pipeline import hour_rows
+
+        return hour_rows.close_hour(self.runtime, source, hour)
+
     def advance_state(self, source: str, hour: str) -> StageSummary:
         """Makes the entity state of a sealed hour."""
         from s3sentinel_assets.pipeline import states
@@ -84,6 +91,24 @@ class Stages:
         from s3sentinel_assets.pipeline import scoring
 
         return scoring.score_hour(self.runtime, source, hour)
+
+    def pattern_catalogue(self, source: str, day: str) -> StageSummary:
+        """Learns the kinds of events that came on a day."""
+        from s3sentinel_assets.pipeline import patterns
+
+        return patterns.make_catalogue(self.runtime, source, day)
+
+    def catalogue_due(self, source: str, hour: str) -> str | None:
+        """The day before the hour, if it is over and nothing was learnt from it yet."""
+        from s3sentinel_assets.pipeline import patterns
+
+        return patterns.catalogue_due(self.runtime, source, hour)
+
+    def pattern_report(self, source: str, hour: str) -> "PatternReport":
+        """New, vanished and rate-breaking kinds of events of a sealed hour; plans the rows that tell of them."""
+        from s3sentinel_assets.pipeline import pattern_reports
+
+        return pattern_reports.pattern_report(self.runtime, source, hour)
 
     def deliver(self, source: str, hour: str) -> StageSummary:
         """Sends what is not sent yet."""
@@ -194,6 +219,14 @@ class Stages:
         from s3sentinel_assets.pipeline import progress
 
         return progress.hourly_figures(self.runtime, source, what, first, last)
+
+    def take_incidents(self) -> list[str]:
+        """Reads verdicts from closed incidents, if that is asked for; what should be told of it."""
+        if not self.runtime.config.feedback.incidents:
+            return []
+        from s3sentinel_assets.pipeline import incidents
+
+        return incidents.take_incidents(self.runtime).problems
 
     def sweep_store(self) -> list[str]:
         """Deletes stage files that no commit named and no running work can still name."""

@@ -9,6 +9,7 @@ from s3sentinel_assets.config import Config
 from s3sentinel_assets.hours import hour_range
 from s3sentinel_assets.ledger.accounts import Account, Proof
 from s3sentinel_assets.ledger.shapes import Shape
+from s3sentinel_assets.pipeline.pattern_reports import PatternReport
 from s3sentinel_assets.pipeline.progress import DeliveryProgress
 from s3sentinel_assets.pipeline.proofs import CheckReport
 from s3sentinel_assets.pipeline.summary import StageSummary
@@ -81,6 +82,9 @@ class FakeStages(Stages):
         self.digest_problems: list[str] = []
         self.look_problems: list[str] = []
 
+    def take_incidents(self) -> list[str]:
+        return []
+
     def sweep_store(self) -> list[str]:
         self.calls.append(("sweep_store", "", ""))
         return []
@@ -151,6 +155,18 @@ class FakeStages(Stages):
 
     def score(self, source: str, hour: str) -> StageSummary:
         return self._call("score", source, hour)
+
+    def close_hour(self, source: str, hour: str) -> int:
+        return 0
+
+    def catalogue_due(self, source: str, hour: str) -> str | None:
+        return None
+
+    def pattern_catalogue(self, source: str, day: str) -> StageSummary:
+        return self._call("catalogue", source, day)
+
+    def pattern_report(self, source: str, hour: str) -> PatternReport:
+        return PatternReport(CheckReport([], {}), pl.DataFrame(), 0, sealed=False)
 
     def deliver(self, source: str, hour: str) -> StageSummary:
         return self._call("deliver", source, hour)

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
+from s3sentinel_assets.ledger.parts import never_delivered
 from s3sentinel_assets.ledger.schema import claim
 
 __all__ = ["Claim", "claims_of_others", "record_claims"]
@@ -31,17 +32,32 @@ class Claim:
 
 
 def claims_of_others(
-    connection: Connection, table: str, event_hours: Collection[str], part_id: int, after: int = 0
+    connection: Connection,
+    table: str,
+    event_hours: Collection[str],
+    part_id: int,
+    after: int = 0,
+    start: str = "",
 ) -> list[Claim]:
-    """Claims of other parts on these event hours of a table, oldest first; only those with an id above ``after``."""
+    """Claims of other parts on these event hours of a table, oldest first.
+
+    Args:
+        connection: to the ledger.
+        table: the table.
+        event_hours: the hours.
+        part_id: whose claims do not count.
+        after: only claims with an id above this one.
+        start: the first hour that is delivered: what was only learned from before it claims nothing.
+    """
     wanted, found = sorted(event_hours), list[Claim]()
-    for start in range(0, len(wanted), _HOURS_PER_QUERY):
+    for at in range(0, len(wanted), _HOURS_PER_QUERY):
         rows = connection.execute(
             sa.select(claim.c.id, claim.c.event_hour, claim.c.part_id, claim.c.uri).where(
                 claim.c.table_name == table,
-                claim.c.event_hour.in_(wanted[start : start + _HOURS_PER_QUERY]),
+                claim.c.event_hour.in_(wanted[at : at + _HOURS_PER_QUERY]),
                 claim.c.part_id != part_id,
                 claim.c.id > after,
+                ~never_delivered(claim.c.part_id, start),
             )
         )
         found += [Claim(*row) for row in rows]

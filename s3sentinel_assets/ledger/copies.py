@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
+from s3sentinel_assets.ledger.parts import never_delivered
 from s3sentinel_assets.ledger.quarantine import was_retried
 from s3sentinel_assets.ledger.schema import ObjectState, objects, quarantine
 
@@ -96,13 +97,16 @@ def _still_quarantined() -> sa.ColumnElement[int]:
     return sa.case((objects.c.quarantined > 0, now), else_=objects.c.quarantined)  # others need no look
 
 
-def find_copies(connection: Connection, sources: Collection[str], read: Sequence[Candidate]) -> dict[int, int]:
+def find_copies(
+    connection: Connection, sources: Collection[str], read: Sequence[Candidate], start: str = ""
+) -> dict[int, int]:
     """Which of the objects just read repeat another one.
 
     Args:
         connection: to the ledger.
         sources: whose objects count: those that deliver to the same table.
         read: the objects just read, in order; the first of several equal ones is none.
+        start: the first hour that is delivered: what was only learned from before it does not count.
 
     Returns:
         Object id → the id of the object it repeats.
@@ -110,7 +114,7 @@ def find_copies(connection: Connection, sources: Collection[str], read: Sequence
     earlier: dict[str, list[Candidate]] = {}
     hashes = sorted({candidate.sha256 for candidate in read})
     mine = {candidate.object_id for candidate in read}
-    for start in range(0, len(hashes), 400):
+    for at in range(0, len(hashes), 400):
         rows = connection.execute(
             sa.select(
                 objects.c.id,
@@ -121,10 +125,11 @@ def find_copies(connection: Connection, sources: Collection[str], read: Sequence
                 _still_quarantined(),
             )
             .where(
-                objects.c.sha256.in_(hashes[start : start + 400]),
+                objects.c.sha256.in_(hashes[at : at + 400]),
                 objects.c.source.in_(sources),
                 # What was cut off by a limit may be read further the next time.
                 objects.c.state == ObjectState.READ.value,
+                ~never_delivered(objects.c.part_id, start),
             )
             .order_by(objects.c.id)
         )

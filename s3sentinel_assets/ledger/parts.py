@@ -11,7 +11,7 @@ from s3sentinel_assets.ledger.engine import Ledger
 from s3sentinel_assets.ledger.hours import is_sealed
 from s3sentinel_assets.ledger.schema import Stage, objects, part, stage
 
-__all__ = ["Part", "assign_parts", "parts_of_hour", "unlearned_parts"]
+__all__ = ["Part", "assign_parts", "never_delivered", "parts_of_hour", "unlearned_parts"]
 
 
 @dataclass(frozen=True)
@@ -102,6 +102,15 @@ def assign_parts(
             )
             created.append(part_id)
     return created
+
+
+def never_delivered(part_id: sa.ColumnElement[int], start: str) -> sa.ColumnElement[bool]:
+    """Whether a part was only learned from: it lies before the first hour that is delivered, and has no plan.
+
+    What it holds does not stand for events that turn up again later.
+    """
+    planned = sa.exists().where(stage.c.part_id == part.c.id, stage.c.stage == Stage.PLANNED.value)
+    return sa.exists().where(part.c.id == part_id, part.c.hour < start, ~planned)
 
 
 def parts_of_hour(connection: Connection, source: str, hour: str) -> list[Part]:

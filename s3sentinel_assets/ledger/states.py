@@ -1,4 +1,8 @@
-"""Sealed entity states, and the pins that record what a part's scoring read."""
+"""Sealed entity states, and the pins that record what a part's scoring read.
+
+A state is whole, or says what changed since a whole one (``whole_id``). A state whose file housekeeping has given up
+has no ``uri`` any more; its row stays.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,10 +19,13 @@ __all__ = [
     "SealedState",
     "change_pinned_model",
     "commit_state",
+    "forget_states",
     "newest_state",
+    "parts_learned_by",
     "pin_of",
     "record_pin",
     "state_by_id",
+    "states_of",
 ]
 
 
@@ -36,32 +43,48 @@ class SealedState:
     parts: int
     gap_hours: int
     based_on: int | None
+    whole_id: int | None
+    code_version: str
+    sealed_at: int
 
 
 @dataclass(frozen=True)
 class ScorePin:
-    """What a part's scoring reads: a state, the in-hour counters an earlier part left, a model version."""
+    """What a part's scoring reads: a state, counters an earlier part left, a catalogue of texts, a model version."""
 
     state_id: int | None
     counters_uri: str | None
     counters_part_id: int | None
     model_version: str
+    catalogue_id: int | None = None
 
 
 def _state(row: sa.Row[Any] | None) -> SealedState | None:
     if row is None:
         return None
     return SealedState(
-        row.id, row.source, row.hour, row.uri, row.sha256, row.keys, row.events, row.parts, row.gap_hours, row.based_on
+        id=row.id,
+        source=row.source,
+        hour=row.hour,
+        uri=row.uri,
+        sha256=row.sha256,
+        keys=row.keys,
+        events=row.events,
+        parts=row.parts,
+        gap_hours=row.gap_hours,
+        based_on=row.based_on,
+        whole_id=row.whole_id,
+        code_version=row.code_version,
+        sealed_at=row.sealed_at,
     )
 
 
 def newest_state(connection: Connection, source: str, up_to: str) -> SealedState | None:
-    """The newest sealed state of an hour ≤ ``up_to``."""
+    """The newest sealed state of an hour ≤ ``up_to`` whose file is still kept."""
     return _state(
         connection.execute(
             sa.select(state)
-            .where(state.c.source == source, state.c.hour <= up_to)
+            .where(state.c.source == source, state.c.hour <= up_to, state.c.uri != "")
             .order_by(state.c.hour.desc(), state.c.generation.desc())
             .limit(1)
         ).first()
@@ -71,6 +94,27 @@ def newest_state(connection: Connection, source: str, up_to: str) -> SealedState
 def state_by_id(connection: Connection, state_id: int) -> SealedState | None:
     """The state with this id."""
     return _state(connection.execute(sa.select(state).where(state.c.id == state_id)).first())
+
+
+def states_of(connection: Connection, source: str) -> list[SealedState]:
+    """The states of the source whose files are still kept, oldest first."""
+    rows = connection.execute(
+        sa.select(state).where(state.c.source == source, state.c.uri != "").order_by(state.c.hour, state.c.generation)
+    )
+    return [found for row in rows if (found := _state(row)) is not None]
+
+
+def parts_learned_by(connection: Connection, state_id: int) -> list[int]:
+    """The ids of the parts whose events the state counted, in ledger order."""
+    return list(
+        connection.execute(sa.select(part.c.id).where(part.c.learned_by == state_id).order_by(part.c.id)).scalars()
+    )
+
+
+def forget_states(connection: Connection, state_ids: Sequence[int]) -> None:
+    """Notes that the files of these states are given up; the store's sweep then deletes them."""
+    for state_id in state_ids:
+        connection.execute(sa.update(state).where(state.c.id == state_id).values(uri=""))
 
 
 def commit_state(
@@ -102,7 +146,9 @@ def pin_of(connection: Connection, part_id: int, generation: int) -> ScorePin | 
     row = connection.execute(
         sa.select(score_pin).where(score_pin.c.part_id == part_id, score_pin.c.generation == generation)
     ).first()
-    return None if row is None else ScorePin(row.state_id, row.counters_uri, row.counters_part_id, row.model_version)
+    if row is None:
+        return None
+    return ScorePin(row.state_id, row.counters_uri, row.counters_part_id, row.model_version, row.catalogue_id)
 
 
 def record_pin(connection: Connection, held: Lease, part_id: int, generation: int, pin: ScorePin, now: int) -> None:
@@ -115,6 +161,7 @@ def record_pin(connection: Connection, held: Lease, part_id: int, generation: in
             state_id=pin.state_id,
             counters_uri=pin.counters_uri,
             counters_part_id=pin.counters_part_id,
+            catalogue_id=pin.catalogue_id,
             model_version=pin.model_version,
             pinned_at=now,
         )

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 
+from s3sentinel_assets.errors import UserError
 from s3sentinel_assets.hours import utc_now
 from s3sentinel_assets.ledger.batches import batches_of_part, count_batches, delivery_lease
 from s3sentinel_assets.ledger.engine import from_micros
@@ -54,9 +55,33 @@ def deliver_hour(runtime: Runtime, source: str, hour: str) -> StageSummary:
                 summary.busy += 1
                 continue
             _deliver_part(runtime, part, held, summary)
+    if summary.done:
+        _follow_escalations(runtime, parts, summary)
     _describe(runtime, summary, parts)
     summary.seconds = time.monotonic() - began
     return summary
+
+
+def _follow_escalations(runtime: Runtime, parts: list[Part], summary: StageSummary) -> None:
+    """Sends what principals that became urgent did before to its own table, where routing had sent it elsewhere."""
+    from s3sentinel_assets.pipeline.escalation import promote_planned
+    from s3sentinel_assets.sentinel.delivery import deliver_part
+
+    try:
+        promoted = promote_planned(runtime, summary.source, summary.hour)
+    except UserError as error:  # the sweep tries again; what was demoted is delivered all the same
+        summary.problems.append(f"events of escalated principals could not be promoted: {error}")
+        return
+    if not promoted.batches:
+        return
+    summary.counts["promoted by escalation"] = sum(promoted.rows.values())
+    for part in parts:
+        if _settled(runtime, part):
+            continue
+        seconds = runtime.config.limits.lease_seconds
+        with hold_lease(runtime.ledger, delivery_lease(part.id), runtime.worker, seconds) as held:
+            if held is not None:
+                deliver_part(runtime.ledger, runtime.store, runtime.sentinel, held, part.id, runtime.config.sentinel)
 
 
 def _settled(runtime: Runtime, part: Part) -> bool:
@@ -124,8 +149,8 @@ def _describe(runtime: Runtime, summary: StageSummary, parts: list[Part]) -> Non
             .limit(_PREVIEW)
         ).all()
     for plan in plans.values():
-        for name in ("rows", "batches", "raw_bytes", "gzip_bytes", "too_large", "overflow_rows"):
-            if plan.counts.get(name, 0) or name != "overflow_rows":
+        for name in ("rows", "batches", "raw_bytes", "gzip_bytes", "too_large", "overflow_rows", "entity_hour_rows"):
+            if plan.counts.get(name, 0) or name not in ("overflow_rows", "entity_hour_rows"):
                 summary.counts[name] = int(summary.counts.get(name, 0)) + plan.counts.get(name, 0)
     if bodies := int(summary.counts.get("batches", 0)):
         most = bodies * runtime.config.sentinel.max_batch_bytes
@@ -169,10 +194,14 @@ def _preview(batches: Sequence[sa.Row[Any]]) -> "pl.DataFrame":
 
 
 def sweep_unknown(runtime: Runtime, source: str) -> StageSummary:
-    """Asks the workspace about each batch of the source whose outcome is unknown; settles what the answer settles."""
+    """Asks the workspace about each batch of the source whose outcome is unknown; settles what the answer settles.
+
+    Also plans what an interrupted run left undone: closing rows of sealed hours, events of escalated principals.
+    """
     from s3sentinel_assets.sentinel.resolution import resolve_unknown
 
     began = time.monotonic()
+    left = _plan_left_over(runtime, source)
     outcome = resolve_unknown(
         runtime.ledger,
         runtime.store,
@@ -194,5 +223,19 @@ def sweep_unknown(runtime: Runtime, source: str) -> StageSummary:
             "extra_rows": outcome.extra_rows,
         },
         seconds=time.monotonic() - began,
-        problems=outcome.problems,
+        problems=[*left, *outcome.problems],
     )
+
+
+def _plan_left_over(runtime: Runtime, source: str) -> list[str]:
+    """Plans what is missing on top of the hours' events; gives what went wrong. The sensor has it delivered."""
+    from s3sentinel_assets.pipeline.escalation import promote_hours
+    from s3sentinel_assets.pipeline.hour_rows import close_hours
+
+    problems: list[str] = []
+    for plan in (close_hours, promote_hours):
+        try:
+            plan(runtime, source)
+        except UserError as error:
+            problems.append(str(error))
+    return problems

@@ -1,5 +1,7 @@
 """Files of history: the entity states or the in-hour counters of every log family that a source is scored by.
 
+A state's file is whole, or says what changed since a whole one; it is read from two files at most.
+
 Belongs here: how several families share one file, so that the ledger names one file a state and one a pin. Does not
 belong here: what a snapshot holds (``ml``), or when one is made (``states``, ``scoring``).
 
@@ -11,15 +13,29 @@ import hashlib
 import io
 import zipfile
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Protocol, TypeVar
 
 from s3sentinel_assets.config import SourceSettings
+from s3sentinel_assets.ledger.engine import Ledger
+from s3sentinel_assets.ledger.states import SealedState, state_by_id
+from s3sentinel_assets.store import Store
 
 if TYPE_CHECKING:
     from s3sentinel_assets.ml import Counters, EntityState
+    from s3sentinel_assets.ml.history.deltas import StateChanges
 
-__all__ = ["joint_version", "read_counters", "read_states", "scored_families", "suffix_of", "write_histories"]
+__all__ = [
+    "History",
+    "joint_version",
+    "read_counters",
+    "read_history",
+    "read_states",
+    "scored_families",
+    "suffix_of",
+    "write_histories",
+]
 
 _ZIPPED = b"PK"
 _SUFFIX = ".parquet"
@@ -81,6 +97,69 @@ def read_states(path: Path) -> "dict[str, EntityState]":
     from s3sentinel_assets.ml import EntityState
 
     return {state.format: state for _, state in _read(path, EntityState.from_parquet)}
+
+
+@dataclass(frozen=True)
+class History:
+    """A sealed state as it was read.
+
+    Attributes:
+        states: by log family.
+        whole: the whole states that ``states`` were read from, by log family; the same if the file itself is whole.
+    """
+
+    states: "Mapping[str, EntityState]" = field(default_factory=dict)
+    whole: "Mapping[str, EntityState]" = field(default_factory=dict)
+
+
+def read_history(ledger: Ledger, store: Store, sealed: SealedState) -> History:
+    """Reads a sealed state, with the whole one that it builds on.
+
+    Raises:
+        ScoringUnavailable: a file is damaged, something else, or was given up by housekeeping.
+        UserError: a file is missing, or its checksum is not the recorded one.
+    """
+    from s3sentinel_assets.ml.history.deltas import StateChanges, with_changes
+
+    if sealed.whole_id is None:
+        states = read_states(_checked(store, sealed))
+        return History(states, states)
+    with ledger.read() as connection:
+        base = state_by_id(connection, sealed.whole_id)
+    assert base is not None  # noqa: S101 - a foreign key
+    whole = read_states(_checked(store, base))
+    states = {}
+    for _, read in _read(_checked(store, sealed), _state_or_changes):
+        if isinstance(read, StateChanges):
+            if read.format not in whole:
+                raise _damaged(f"the state of {base.hour} lacks the history of {read.format} that {sealed.hour} needs")
+            states[read.format] = with_changes(whole[read.format], read)
+        else:
+            states[read.format] = read
+    return History(states, whole)
+
+
+def _state_or_changes(data: bytes) -> "EntityState | StateChanges":
+    """A family that the whole state does not know yet is whole in a file of changes, too."""
+    from s3sentinel_assets.ml import EntityState, ScoringUnavailable
+    from s3sentinel_assets.ml.history.deltas import StateChanges
+
+    try:
+        return StateChanges.from_parquet(data)
+    except ScoringUnavailable:
+        return EntityState.from_parquet(data)
+
+
+def _checked(store: Store, sealed: SealedState) -> Path:
+    if not sealed.uri:
+        raise _damaged(f"the state of {sealed.hour} was deleted by housekeeping")
+    return store.checked_path(sealed.uri, sealed.sha256)
+
+
+def _damaged(why: str) -> Exception:
+    from s3sentinel_assets.ml import ScoringUnavailable
+
+    return ScoringUnavailable(why)
 
 
 def read_counters(path: Path, families: Sequence[str]) -> "dict[str, Counters]":

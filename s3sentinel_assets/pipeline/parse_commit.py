@@ -11,6 +11,7 @@ import polars as pl
 from sqlalchemy.engine import Connection
 
 from s3sentinel_assets.config import SourceSettings
+from s3sentinel_assets.hours import hour_key
 from s3sentinel_assets.ledger.claims import claims_of_others, record_claims
 from s3sentinel_assets.ledger.copies import Candidate, find_copies
 from s3sentinel_assets.ledger.digests import expected_content, has_digests
@@ -108,7 +109,7 @@ def copies_of(connection: Connection, runtime: Runtime, part: Part, parsed: Pars
         beside.setdefault(tuple(sources), []).append(candidate)
     copies: dict[int, int] = {}
     for sources, candidates in beside.items():
-        copies |= find_copies(connection, sources, candidates)
+        copies |= find_copies(connection, sources, candidates, hour_key(runtime.config.start))
     return copies
 
 
@@ -176,7 +177,8 @@ def commit_parse(
         for table in sorted({*wanted, *(entry.table for entry in parsed.files)}):
             ledger.guard(connection, f"table:{table}")
             hours = wanted.get(table)
-            if hours and claims_of_others(connection, table, hours, part.id, after=parsed.claims_read.get(table, 0)):
+            read, start = parsed.claims_read.get(table, 0), hour_key(runtime.config.start)
+            if hours and claims_of_others(connection, table, hours, part.id, after=read, start=start):
                 raise NewClaimsError
         if copies_of(connection, runtime, part, parsed) != parsed.copies:
             raise NewClaimsError

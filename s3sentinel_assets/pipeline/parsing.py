@@ -14,6 +14,7 @@ import polars as pl
 
 from s3sentinel_assets.config import SourceSettings
 from s3sentinel_assets.errors import UserError
+from s3sentinel_assets.hours import hour_key
 from s3sentinel_assets.ledger.claims import Claim, claims_of_others
 from s3sentinel_assets.ledger.copies import Candidate
 from s3sentinel_assets.ledger.leases import Lease, hold_lease
@@ -304,7 +305,8 @@ def _drop_owned(runtime: Runtime, part: Part, parsed: ParsedPart) -> None:
     with runtime.ledger.read() as connection:
         for table, hours in parsed.hours_by_table().items():
             read = parsed.claims_read.get(table, 0)
-            claims[table] = claims_of_others(connection, table, hours, part.id, after=read)
+            start = hour_key(runtime.config.start)
+            claims[table] = claims_of_others(connection, table, hours, part.id, after=read, start=start)
             parsed.claims_read[table] = max([read, *(claim.id for claim in claims[table])])
     for index, files in enumerate(parsed.files):
         mine = [claim for claim in claims.get(files.table, []) if claim.event_hour in files.event_hours]

@@ -4,6 +4,7 @@ Belongs here: which parts, under which lease. Does not belong here: choosing row
 (``delivery``: the caller runs it).
 """
 
+from collections.abc import Collection
 from dataclasses import dataclass, field
 
 from s3sentinel_assets.ledger.batches import Batch, delivery_lease
@@ -41,6 +42,8 @@ def promote_hour(
     rule: str | None = None,
     requested_by: str,
     dry_run: bool = False,
+    event_ids: Collection[str] | None = None,
+    told: str | None = None,
 ) -> Promoted:
     """Plans demoted rows of an hour for their own tables; `delivery.deliver_hour` sends them.
 
@@ -52,6 +55,8 @@ def promote_hour(
         rule: only rows that this routing rule demoted.
         requested_by: who says so.
         dry_run: only count.
+        event_ids: of these, only rows with one of these ids; None: all.
+        told: what the ledger keeps as the condition; None: ``where``.
 
     Raises:
         UserError: a stage file is missing or damaged, or ``where`` is no condition.
@@ -65,35 +70,37 @@ def promote_hour(
             if held is None:
                 made.busy_parts += 1
                 continue
-            _promote_part(runtime, part, held, where, rule, requested_by, made, dry_run=dry_run)
+            _promote_part(runtime, part, held, _Order(where, rule, requested_by, dry_run, event_ids, told), made)
     return made
 
 
-def _promote_part(
-    runtime: Runtime,
-    part: Part,
-    held: Lease,
-    where: str | None,
-    rule: str | None,
-    requested_by: str,
-    made: Promoted,
-    *,
-    dry_run: bool,
-) -> None:
+@dataclass(frozen=True)
+class _Order:
+    """What `promote_hour` was asked."""
+
+    where: str | None
+    rule: str | None
+    requested_by: str
+    dry_run: bool
+    event_ids: Collection[str] | None
+    told: str | None
+
+
+def _promote_part(runtime: Runtime, part: Part, held: Lease, order: _Order, made: Promoted) -> None:
     from s3sentinel_assets.sentinel.promotion import make_promoted, rows_to_promote
 
     with runtime.ledger.read() as connection:
-        demoted = demoted_batches(connection, part.id, rule)
+        demoted = demoted_batches(connection, part.id, order.rule)
         before = promoted_batches(connection, part.id)
     made.demoted += sum(batch.rows for batch in demoted)
     for home, batches in _by_home(runtime, part.source, demoted).items():
         destination = runtime.source(part.source).destination_for(home)
         mine = [batch for batch in before if batch.table_name == home]
-        tails = rows_to_promote(runtime.store, batches, mine, where)
+        tails = rows_to_promote(runtime.store, batches, mine, order.where, order.event_ids)
         if not tails:
             continue
         made.rows[home] = made.rows.get(home, 0) + len(tails)
-        if dry_run:
+        if order.dry_run:
             continue
         planned = make_promoted(runtime.store, batches, tails, destination, runtime.config.sentinel)
         made.batches += len(planned)
@@ -104,8 +111,8 @@ def _promote_part(
                 part.id,
                 batches[0].stage_id,
                 planned,
-                condition=where,
-                requested_by=requested_by,
+                condition=order.told or order.where,
+                requested_by=order.requested_by,
                 now=runtime.ledger.now(),
             )
 

@@ -7,13 +7,14 @@ here: any work.
 import functools
 import threading
 from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from s3sentinel_assets.config import Config, SourceSettings
 
 if TYPE_CHECKING:
     from s3sentinel_assets.ledger.engine import Ledger
-    from s3sentinel_assets.ml.scoring.model import RarityModel
+    from s3sentinel_assets.ml.scoring.model import ScoringModel
     from s3sentinel_assets.sentinel.client import SentinelClient
     from s3sentinel_assets.sentinel.guards import Guards
     from s3sentinel_assets.sentinel.query import WorkspaceQuery
@@ -102,13 +103,18 @@ class Runtime:
 
         return self._once("_query", build)
 
-    def model(self, log_format: str) -> "RarityModel":
+    @property
+    def champions_dir(self) -> Path:
+        """Where promoted models lie; they win over those of ``models_dir``."""
+        return self.config.data_dir / "champions"
+
+    def model(self, log_format: str) -> "ScoringModel":
         """The scoring model for a log format."""
 
-        def build() -> "RarityModel":
+        def build() -> "ScoringModel":
             from s3sentinel_assets.ml.scoring.model import load_model
 
-            return load_model(self.config.models_dir, log_format)
+            return load_model(self.config.models_dir, log_format, self.champions_dir)
 
         return self._once(f"_model_{log_format}", build)
 

@@ -1,43 +1,39 @@
-"""Scoring a part: pin what it reads, score its entity view, leave counters for the next part of the hour.
+"""Scoring a part: its entity view is scored with what is pinned, and counters are left for the next part of the hour.
 
 A part of a mixed source has entity files of several formats. Each is scored by its own model against its own history;
-those of formats without a model stay without scores.
+those of formats without a model stay without scores. Every format gets patterns (``patterns``); scored events are
+summed up by principal (``roll_up``).
 
 Delivery never waits for this: whatever goes wrong, the events concerned go out unscored, with the reason, and counted.
 """
 
 import time
 from collections import Counter
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import polars as pl
 
 from s3sentinel_assets.errors import UserError
-from s3sentinel_assets.hours import shift_hour
-from s3sentinel_assets.ledger import states as ledger_states
 from s3sentinel_assets.ledger.leases import Lease, hold_lease
 from s3sentinel_assets.ledger.parts import Part, parts_of_hour
 from s3sentinel_assets.ledger.schema import Stage
 from s3sentinel_assets.ledger.stages import StageFile, StageResult, commit_stage, latest_stage, latest_stages
-from s3sentinel_assets.pipeline.histories import (
-    joint_version,
-    read_counters,
-    read_states,
-    scored_families,
-    suffix_of,
-    write_histories,
-)
+from s3sentinel_assets.pipeline.histories import joint_version, scored_families, suffix_of, write_histories
+from s3sentinel_assets.pipeline.patterns import PatternRun
+from s3sentinel_assets.pipeline.pins import pin_part
+from s3sentinel_assets.pipeline.roll_up import RollUp, roll_up_columns
 from s3sentinel_assets.pipeline.runtime import Runtime
 from s3sentinel_assets.pipeline.summary import StageSummary
 from s3sentinel_assets.pipeline.urgent import most_urgent
 
 if TYPE_CHECKING:
     from s3sentinel_assets.ml import Counters, EntityState
-    from s3sentinel_assets.ml.scoring.model import RarityModel
+    from s3sentinel_assets.ml.scoring.model import ScoringModel
     from s3sentinel_assets.store import StoredFile
 
-__all__ = ["score_hour"]
+__all__ = ["score_hour", "score_parts"]
 
 _GENERATION = 1
 #: What counts of unscored events begin with, before the format's name: how many, and the reason.
@@ -48,11 +44,25 @@ _FAILURES = (pl.exceptions.PolarsError, ArithmeticError, LookupError, OSError, T
 
 @dataclass
 class _Run:
-    """What one model made of its files: score files, events by priority, and the counters after them."""
+    """What one model made of its files: scores, what they say of principals, and the counters after them."""
 
     counters: "Counters | None"
-    files: list[StageFile] = field(default_factory=list)
-    classes: Counter[str] = field(default_factory=Counter)
+    scores: list[pl.DataFrame] = field(default_factory=list)
+    summaries: list[pl.DataFrame] = field(default_factory=list)
+
+
+@dataclass
+class _AddOns:
+    """What is made beside the scores, and the part's files of rows by ordinal."""
+
+    rows: dict[int, StageFile]
+    patterns: PatternRun
+    roll_up: RollUp
+
+    def table(self, entities: StageFile) -> str:
+        """The table of the rows that an entity file is about."""
+        rows = self.rows.get(entities.ordinal)
+        return (rows.table if rows else None) or ""
 
 
 @dataclass
@@ -64,12 +74,14 @@ class _Scored:
     versions: list[str] = field(default_factory=list)
     state_hour: str = ""
     left_out: dict[str, tuple[int, str]] = field(default_factory=dict)
+    more: dict[str, int | float | str] = field(default_factory=dict)
+    without_file: int = 0
 
     def add(self, version: str, run: _Run) -> None:
         """Takes in what a model made."""
         self.versions.append(version)
-        self.files += run.files
-        self.classes += run.classes
+        for scores in run.scores:
+            self.classes.update(dict(scores["Priority_CF"].value_counts().iter_rows()))
 
     def leave_out(self, log_format: str, files: list[StageFile], why: str) -> None:
         """Notes that the events of a format go out unscored."""
@@ -82,7 +94,9 @@ class _Scored:
         if self.versions:
             counts |= {"model_version": ", ".join(self.versions), "state_hour": self.state_hour}
         counts |= {"scored": self.classes.total(), "unscored": sum(rows for rows, _ in self.left_out.values())}
-        counts |= dict(sorted(self.classes.items()))
+        counts |= dict(sorted(self.classes.items())) | self.more
+        if self.without_file != counts["unscored"]:
+            counts["without_score_file"] = self.without_file  # others have one, for their patterns
         for log_format, (rows, why) in self.left_out.items():
             counts |= {_UNSCORED + log_format: rows, _WHY + log_format: why}
         return counts
@@ -95,17 +109,8 @@ def score_hour(runtime: Runtime, source: str, hour: str) -> StageSummary:
     with runtime.ledger.read() as connection:
         parts = parts_of_hour(connection, source, hour)
         done = latest_stages(connection, [part.id for part in parts], Stage.SCORED)
-    for part in parts:
-        if part.id in done:
-            summary.kept += 1
-            continue
-        with hold_lease(
-            runtime.ledger, f"score:{part.id}", runtime.worker, runtime.config.limits.lease_seconds
-        ) as held:
-            if held is None:
-                summary.busy += 1
-                continue
-            _score_part(runtime, part, held, summary)
+    summary.kept = sum(part.id in done for part in parts)
+    score_parts(runtime, [part for part in parts if part.id not in done], summary)
     with runtime.ledger.read() as connection:
         results = latest_stages(connection, [part.id for part in parts], Stage.SCORED)
     _add_up(summary, list(results.values()))
@@ -115,6 +120,23 @@ def score_hour(runtime: Runtime, source: str, hour: str) -> StageSummary:
         summary.problems.append(f"no preview: {error}")  # a look must not stop the work
     summary.seconds = time.monotonic() - began
     return summary
+
+
+def score_parts(runtime: Runtime, parts: Iterable[Part], summary: StageSummary) -> None:
+    """Scores parts in the order given, which should be that of the ledger, and counts in ``summary`` what was done.
+
+    Raises:
+        LeaseLostError: another worker took a part over while it was scored.
+        UserError: the ledger cannot be reached.
+    """
+    for part in parts:
+        with hold_lease(
+            runtime.ledger, f"score:{part.id}", runtime.worker, runtime.config.limits.lease_seconds
+        ) as held:
+            if held is None:
+                summary.busy += 1
+                continue
+            _score_part(runtime, part, held, summary)
 
 
 def _score_part(runtime: Runtime, part: Part, held: Lease, summary: StageSummary) -> None:
@@ -154,37 +176,47 @@ def _scored_or_not(runtime: Runtime, part: Part, parsed: StageResult, held: Leas
     for file in parsed.files_of("entities"):
         by_format.setdefault(file.format or "", []).append(file)
     scored = _Scored()
-    models: dict[str, RarityModel] = {}
-    for log_format, files in by_format.items():
+    models: dict[str, ScoringModel] = {}
+    why: dict[str, str] = {}
+    for log_format in by_format:
         try:
             models[log_format] = _model(runtime, part.source, log_format)
         except (ScoringUnavailable, UserError) as reason:
-            scored.leave_out(log_format, files, str(reason))
-    if not models:
-        return scored
+            why[log_format] = str(reason)
     # Trouble with the ledger is not the model's: it ends this run, and the next one scores.
-    pin = _pin(runtime, part, held, joint_version(model.version for model in models.values()))
-    with runtime.ledger.read() as connection:
-        sealed = ledger_states.state_by_id(connection, pin.state_id) if pin.state_id else None
-    try:
-        states, counters = _histories(runtime, part.source, pin, sealed)
-    except (ScoringUnavailable, *_FAILURES) as error:
-        for log_format in models:
-            scored.leave_out(log_format, by_format[log_format], _sentence(error))
-        return scored
-    for log_format, model in models.items():
-        files = by_format[log_format]
+    pinned = pin_part(runtime, part, held, models)
+    rows = {file.ordinal: file for file in parsed.files_of("rows")}
+    add_ons = _AddOns(rows, PatternRun(runtime, part, pinned.catalogue), RollUp(runtime, part, pinned.standing))
+    states: Mapping[str, EntityState] = {}
+    counters: dict[str, Counters] = {}
+    if models:
         try:
-            run = _run_model(runtime, part, files, model, states.get(log_format), counters.get(log_format))
+            states, counters = pinned.histories(runtime, part.source)
         except (ScoringUnavailable, *_FAILURES) as error:
-            scored.leave_out(log_format, files, _sentence(error))
-            continue
-        scored.add(model.version, run)
-        if run.counters is not None:
-            counters[log_format] = run.counters
+            why |= dict.fromkeys(models, _sentence(error))
+    for log_format, files in by_format.items():
+        run, model = None, pinned.models.get(log_format)
+        if model is not None and log_format not in why:
+            try:
+                run = _run_model(runtime, part, files, model, states.get(log_format), counters.get(log_format), add_ons)
+            except (ScoringUnavailable, *_FAILURES) as error:
+                why[log_format] = _sentence(error)
+        if run is None or model is None:
+            scored.leave_out(log_format, files, why[log_format])
+        else:
+            scored.add(model.version, run)
+            add_ons.roll_up.add(run.summaries)
+            if run.counters is not None:
+                counters[log_format] = run.counters
+        written = _write_scores(runtime, part, files, run.scores if run else None, add_ons)
+        scored.files += written
+        scored.without_file += sum(file.rows for file in files) - sum(file.rows for file in written)
+    scored.files += add_ons.patterns.stage_files()
+    scored.more |= add_ons.patterns.counts
     if scored.versions:
-        scored.state_hour = sealed.hour if sealed else ""
-        scored.files += _store_counters(runtime, part, counters)
+        scored.state_hour = pinned.state.hour if pinned.state else ""
+        scored.files += _store_counters(runtime, part, counters) + add_ons.roll_up.stage_files()
+        scored.more |= add_ons.roll_up.counts
     return scored
 
 
@@ -196,7 +228,7 @@ def _sentence(error: Exception) -> str:
     return f"{type(error).__name__}: {error}".splitlines()[0][:300]
 
 
-def _model(runtime: Runtime, source: str, log_format: str) -> "RarityModel":
+def _model(runtime: Runtime, source: str, log_format: str) -> "ScoringModel":
     from s3sentinel_assets.ml.parameters import ScoringUnavailable
 
     if log_format not in scored_families(runtime.source(source)):
@@ -204,65 +236,44 @@ def _model(runtime: Runtime, source: str, log_format: str) -> "RarityModel":
     return runtime.model(log_format)
 
 
-def _pin(runtime: Runtime, part: Part, held: Lease, model_version: str) -> ledger_states.ScorePin:
-    """The recorded pin, or a new one: the newest sealed state before the hour and the last counters left in it."""
-    ledger = runtime.ledger
-    with ledger.write() as connection:
-        pin = ledger_states.pin_of(connection, part.id, _GENERATION)
-        if pin is not None:
-            if pin.model_version != model_version:  # changed before anything was scored: the old one is not to be had
-                ledger_states.change_pinned_model(connection, held, part.id, _GENERATION, model_version)
-            return pin
-        state = ledger_states.newest_state(connection, part.source, shift_hour(part.hour, -1))
-        earlier = [other.id for other in parts_of_hour(connection, part.source, part.hour) if other.id < part.id]
-        scored = latest_stages(connection, earlier, Stage.SCORED)
-        # A part that went out unscored left no counters; the chain goes on from the last one that did.
-        left = [
-            (other, file.uri) for other in earlier if other in scored for file in scored[other].files_of("counters")
-        ]
-        previous, counters_uri = left[-1] if left else (None, None)
-        pin = ledger_states.ScorePin(
-            state_id=state.id if state else None,
-            counters_uri=counters_uri,
-            counters_part_id=previous,
-            model_version=model_version,
-        )
-        ledger_states.record_pin(connection, held, part.id, _GENERATION, pin, ledger.now())
-    return pin
-
-
-def _histories(
-    runtime: Runtime, source: str, pin: ledger_states.ScorePin, sealed: ledger_states.SealedState | None
-) -> "tuple[dict[str, EntityState], dict[str, Counters]]":
-    """The pinned states and counters by log family."""
-    store, families = runtime.store, scored_families(runtime.source(source))
-    states = read_states(store.checked_path(sealed.uri, sealed.sha256)) if sealed else {}
-    counters = read_counters(store.path(pin.counters_uri), families) if pin.counters_uri else {}
-    return states, counters
-
-
 def _run_model(
     runtime: Runtime,
     part: Part,
     files: list[StageFile],
-    model: "RarityModel",
+    model: "ScoringModel",
     state: "EntityState | None",
     counters: "Counters | None",
+    add_ons: "_AddOns",
 ) -> _Run:
-    """Scores the entity files of one format, in order."""
+    """Scores the entity files of one format, in order: all of them, or none."""
     from s3sentinel_assets.ml import score, scored_columns
 
     store, run = runtime.store, _Run(counters=counters)
-    columns = scored_columns(model.format)
+    columns = roll_up_columns(scored_columns(model.format))
     for file in files:
         batch = pl.read_parquet(store.checked_path(file.uri, file.sha256), columns=columns)
         result = score(batch, state, run.counters, model, hour=part.hour)
         run.counters = result.counters
-        with store.create(f"{part.source}/{part.hour}/scored", ".parquet") as writer:
-            result.scores.write_parquet(writer.path, compression="zstd", statistics=False)
-        run.files.append(_file(writer.finished, "scores", result.scores.height, file.ordinal, file.format))
-        run.classes.update(dict(result.scores["Priority_CF"].value_counts().iter_rows()))
+        run.scores.append(result.scores)
+        run.summaries.append(add_ons.roll_up.summary(batch, result.scores, model, add_ons.table(file)))
     return run
+
+
+def _write_scores(
+    runtime: Runtime, part: Part, files: list[StageFile], scores: list[pl.DataFrame] | None, add_ons: "_AddOns"
+) -> list[StageFile]:
+    """Score files with patterns. Events that nobody scored have one if they have patterns at least."""
+    written = []
+    for place, file in enumerate(files):
+        rows, frame = add_ons.rows.get(file.ordinal), scores[place] if scores is not None else None
+        if rows is not None:
+            frame = add_ons.patterns.add_patterns(rows, file, frame)
+        if frame is None:
+            continue
+        with runtime.store.create(f"{part.source}/{part.hour}/scored", ".parquet") as writer:
+            frame.write_parquet(writer.path, compression="zstd", statistics=False)
+        written.append(_file(writer.finished, "scores", frame.height, file.ordinal, file.format))
+    return written
 
 
 def _store_counters(runtime: Runtime, part: Part, counters: "dict[str, Counters]") -> list[StageFile]:

@@ -3,38 +3,47 @@
 A seal records that a listing begun after close and grace saw all there was. The state of a sealed hour counts every
 parsed part up to it that no state has counted, in ledger order; what comes later enters the first state still to come.
 A mixed source has a history for each log family that there is a model for, all of them in one state.
+
+Its parts are scored first, as far as there is a state before them: what went out as urgent is not learned at once
+(``held``). At midnight, after a gap and whenever much has changed, a state is kept whole; in between only what changed
+since the last whole one.
 """
 
+import logging
 import time
-from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-import polars as pl
-
+from s3sentinel_assets.errors import LeaseLostError
 from s3sentinel_assets.hours import hour_end, hour_key, hour_range, hour_start, shift_hour, utc_now
 from s3sentinel_assets.ledger import hours as ledger_hours
 from s3sentinel_assets.ledger import states as ledger_states
 from s3sentinel_assets.ledger.engine import to_micros
-from s3sentinel_assets.ledger.leases import hold_lease
+from s3sentinel_assets.ledger.held import record_held
+from s3sentinel_assets.ledger.leases import Lease, hold_lease
 from s3sentinel_assets.ledger.parts import Part, unlearned_parts
 from s3sentinel_assets.ledger.schema import Stage
-from s3sentinel_assets.ledger.stages import StageFile, latest_stages
+from s3sentinel_assets.ledger.stages import latest_stages
 from s3sentinel_assets.pipeline.discovery import list_into_ledger
-from s3sentinel_assets.pipeline.histories import (
-    joint_version,
-    read_states,
-    scored_families,
-    suffix_of,
-    write_histories,
-)
+from s3sentinel_assets.pipeline.histories import scored_families, suffix_of, write_histories
+from s3sentinel_assets.pipeline.learning import Learned, learn
 from s3sentinel_assets.pipeline.runtime import Runtime
+from s3sentinel_assets.pipeline.scoring import score_parts
 from s3sentinel_assets.pipeline.summary import StageSummary
 
 if TYPE_CHECKING:
     from s3sentinel_assets.ml import EntityState
+    from s3sentinel_assets.ml.history.deltas import StateChanges
+    from s3sentinel_assets.store import StoredFile
 
 __all__ = ["advance_state", "hours_to_seal", "seal_hour"]
+
+_log = logging.getLogger(__name__)
+
+_MIDNIGHT = "-00:00"
+#: From this share of the keys of the whole state on, changes are no saving any more.
+_CHANGED_SHARE = 0.5
 
 
 def hours_to_seal(runtime: Runtime, source: str, now: datetime | None = None) -> list[str]:
@@ -81,48 +90,16 @@ def seal_hour(runtime: Runtime, source: str, hour: str) -> StageSummary:
     return summary
 
 
-def _entity_files(runtime: Runtime, parts: list[Part]) -> list[StageFile]:
-    """The entity files of the parts, in ledger order."""
-    with runtime.ledger.read() as connection:
-        parsed = latest_stages(connection, [part.id for part in parts], Stage.PARSED)
-    return [file for part in parts if part.id in parsed for file in parsed[part.id].files_of("entities")]
-
-
-def _read_each(runtime: Runtime, files: Iterable[StageFile], columns: list[str]) -> Iterator[pl.DataFrame]:
-    """These columns of the files, file by file."""
-    for file in files:
-        yield pl.read_parquet(runtime.store.checked_path(file.uri, file.sha256), columns=columns)
-
-
-def _learn(
-    runtime: Runtime, source: str, hour: str, parts: list[Part], newest: ledger_states.SealedState | None
-) -> "tuple[dict[str, EntityState], list[str]]":
-    """The new states by log family, and the versions of their models.
-
-    A source of one format always has one, a mixed source one for each family that it has had any event of.
-    """
-    from s3sentinel_assets.ml import learned_columns, update
-
-    families = scored_families(runtime.source(source))
-    previous = read_states(runtime.store.checked_path(newest.uri, newest.sha256)) if newest else {}
-    files = _entity_files(runtime, parts)
-    met = {*previous, *(file.format for file in files), *(families if len(families) == 1 else ())}
-    states, versions = {}, []
-    for family in (name for name in families if name in met):
-        model = runtime.model(family)
-        mine = (file for file in files if file.format == family)
-        batches = _read_each(runtime, mine, learned_columns(family))
-        states[family] = update(previous.get(family), batches, hour, format=family, model=model)
-        versions.append(model.version)
-    return states, versions
-
-
 def advance_state(runtime: Runtime, source: str, hour: str) -> StageSummary:
-    """Makes the state of a sealed hour; does nothing when it exists or a later one does."""
+    """Makes the state of a sealed hour; does nothing when it exists or a later one does.
+
+    Raises:
+        ScoringUnavailable: the state before is damaged.
+        UserError: a stage file is missing or damaged, a model is wrong, or the ledger cannot be reached.
+    """
     began, ledger = time.monotonic(), runtime.ledger
     summary = StageSummary(source, hour)
-    settings = runtime.source(source)
-    if not scored_families(settings):
+    if not scored_families(runtime.source(source)):
         summary.counts["no_model"] = 1  # its events go out unscored, and that is counted where they are scored
         return summary
     with hold_lease(ledger, f"state:{source}", runtime.worker, runtime.config.limits.lease_seconds) as held:
@@ -144,35 +121,132 @@ def advance_state(runtime: Runtime, source: str, hour: str) -> StageSummary:
                 f"hour {hour} of {source}: {waiting} parts are not parsed yet; materialise parsed_logs for it first"
             )
             return _describe(runtime, summary, None, began)
-        states, versions = _learn(runtime, source, hour, parts, newest)
-        with runtime.store.create(f"{source}/{hour}/state", suffix_of(settings)) as writer:
-            write_histories(writer.path, settings, states)
-        stored = writer.finished
-        gap = _gap_hours(newest.hour, hour) if newest else 0
-        with ledger.write() as connection:
-            ledger.guard(connection, source)
-            ledger_states.commit_state(
-                connection,
-                held,
-                values={
-                    "source": source,
-                    "hour": hour,
-                    "generation": 1,
-                    "based_on": newest.id if newest else None,
-                    "gap_hours": gap,
-                    "uri": stored.uri,
-                    "sha256": stored.sha256,
-                    "keys": sum(state.keys for state in states.values()),
-                    "events": sum(state.events for state in states.values()),
-                    "parts": len(parts),
-                    "code_version": joint_version(versions),
-                    "sealed_at": ledger.now(),
-                },
-                part_ids=[part.id for part in parts],
-            )
-            made = ledger_states.newest_state(connection, source, hour)
+        if not _score_first(runtime, source, parts, summary):
+            return _describe(runtime, summary, None, began)
+        made = _make(runtime, source, hour, parts, newest, held, summary)
         summary.done = 1
     return _describe(runtime, summary, made, began)
+
+
+def _score_first(runtime: Runtime, source: str, parts: list[Part], summary: StageSummary) -> bool:
+    """Scores what is not scored yet and has a history: only then is it known which events are urgent.
+
+    Returns:
+        False while another worker scores one of the parts: its outcome is about to be known. Whatever else goes wrong
+        is told and keeps no state waiting; what is unscored is learned.
+    """
+    with runtime.ledger.read() as connection:
+        done = latest_stages(connection, [part.id for part in parts], Stage.SCORED)
+        todo = [
+            part
+            for part in parts
+            if part.id not in done
+            and ledger_states.newest_state(connection, source, shift_hour(part.hour, -1)) is not None
+        ]
+    if not todo:
+        return True
+    scored = StageSummary(source, summary.hour)
+    try:
+        score_parts(runtime, todo, scored)
+    except LeaseLostError:
+        scored.busy += 1
+    except Exception as error:  # noqa: BLE001 - told in the problems; no state waits for scores
+        _log.exception("unforeseen while scoring %s before its state", source)
+        summary.problems.append(f"events were learned unscored: {type(error).__name__}: {error}")
+    if scored.busy:
+        summary.busy = 1
+        summary.problems.append(f"{scored.busy} parts of {source} {summary.hour} are being scored by another run")
+    return not scored.busy
+
+
+@dataclass
+class _Kept:
+    """A state's file, and the whole state that it builds on; None if it is whole itself."""
+
+    stored: "StoredFile"
+    whole_id: int | None
+
+
+def _make(
+    runtime: Runtime,
+    source: str,
+    hour: str,
+    parts: list[Part],
+    newest: ledger_states.SealedState | None,
+    held: Lease,
+    summary: StageSummary,
+) -> ledger_states.SealedState | None:
+    """Learns, writes the state, and records it with all that was decided."""
+    ledger = runtime.ledger
+    learned = learn(runtime, source, hour, parts, newest)
+    gap = _gap_hours(newest.hour, hour) if newest else 0
+    kept = _write(runtime, source, hour, learned, newest, gap)
+    with ledger.write() as connection:
+        ledger.guard(connection, source)
+        state_id = ledger_states.commit_state(
+            connection,
+            held,
+            values={
+                "source": source,
+                "hour": hour,
+                "generation": 1,
+                "based_on": newest.id if newest else None,
+                "whole_id": kept.whole_id,
+                "gap_hours": gap,
+                "uri": kept.stored.uri,
+                "sha256": kept.stored.sha256,
+                "keys": sum(state.keys for state in learned.states.values()),
+                "events": sum(state.events for state in learned.states.values()),
+                "parts": len(parts),
+                "code_version": learned.code_version,
+                "sealed_at": ledger.now(),
+            },
+            part_ids=[part.id for part in parts],
+        )
+        record_held(connection, source, hour, state_id, learned.holding.rows)
+        learned.release.commit(connection, state_id)
+        made = ledger_states.newest_state(connection, source, hour)
+    summary.counts |= {"held_events": learned.holding.events} | {
+        f"held_events_{outcome}": events for outcome, events in sorted(learned.release.counts.items())
+    }
+    if crowded_out := sum(state.crowded_out for state in learned.states.values()):
+        summary.counts["keys_dropped"] = crowded_out
+        summary.problems.append(
+            f"the history of {source} has more than limits.state_keys keys; the {crowded_out:,} faintest were dropped"
+        )
+    return made
+
+
+def _write(
+    runtime: Runtime, source: str, hour: str, learned: Learned, newest: ledger_states.SealedState | None, gap: int
+) -> _Kept:
+    """Writes the state, whole or as changes."""
+    settings = runtime.source(source)
+    snapshots: dict[str, EntityState | StateChanges] | None = None
+    if newest is not None and not gap and not hour.endswith(_MIDNIGHT):
+        snapshots = _changes(learned)
+    with runtime.store.create(f"{source}/{hour}/state", suffix_of(settings)) as writer:
+        write_histories(writer.path, settings, snapshots if snapshots is not None else learned.states)
+    if snapshots is None or newest is None:
+        return _Kept(writer.finished, None)
+    return _Kept(writer.finished, newest.id if newest.whole_id is None else newest.whole_id)
+
+
+def _changes(learned: Learned) -> "dict[str, EntityState | StateChanges] | None":
+    """What changed since the whole state; None where a whole one is as good."""
+    from s3sentinel_assets.ml.history.deltas import changes_since
+
+    snapshots: dict[str, EntityState | StateChanges] = {}
+    written = keys = 0
+    for family, state in learned.states.items():
+        whole = learned.previous.whole.get(family)
+        changes = changes_since(state, whole) if whole is not None else None
+        if whole is not None and changes is None:
+            return None
+        snapshots[family] = changes if changes is not None else state
+        written += changes.frame.height if changes is not None else state.keys
+        keys += whole.keys if whole is not None else 0
+    return snapshots if written <= _CHANGED_SHARE * keys else None
 
 
 def _gap_hours(previous: str, hour: str) -> int:
@@ -190,6 +264,7 @@ def _describe(
             "parts": state.parts,
             "gap_hours": state.gap_hours,
             "bytes": runtime.store.path(state.uri).stat().st_size,
+            "whole": int(state.whole_id is None),
         }
     summary.seconds = time.monotonic() - began
     return summary

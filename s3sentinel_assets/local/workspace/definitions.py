@@ -1,7 +1,7 @@
 """Which tables and streams the local workspace has, and the types of their columns.
 
-Belongs here: the shipped tables, tables added by a test, the service's own ``DCRLogErrors``. Does not belong here: how
-values become those types (``rows``) and where they lie (``storage``).
+Belongs here: the shipped tables, tables added by a test, the service's own (``DCRLogErrors``, incidents, alerts). Does
+not belong here: how values become those types (``rows``) and where they lie (``storage``).
 """
 
 import re
@@ -50,12 +50,72 @@ DCR_LOG_ERRORS = TableSchema(
 )
 
 
+#: Sentinel's own: an incident's row is written anew at each change, an alert's custom details are JSON text.
+SECURITY_INCIDENT = TableSchema(
+    name="SecurityIncident",
+    plan="Analytics",
+    columns={
+        "TimeGenerated": "datetime",
+        "IncidentName": "string",
+        "Title": "string",
+        "Description": "string",
+        "Severity": "string",
+        "Status": "string",
+        "Classification": "string",
+        "ClassificationComment": "string",
+        "ClassificationReason": "string",
+        "Owner": "dynamic",
+        "ProviderName": "string",
+        "ProviderIncidentId": "string",
+        "FirstActivityTime": "datetime",
+        "LastActivityTime": "datetime",
+        "FirstModifiedTime": "datetime",
+        "LastModifiedTime": "datetime",
+        "CreatedTime": "datetime",
+        "ClosedTime": "datetime",
+        "IncidentNumber": "int",
+        "RelatedAnalyticRuleIds": "dynamic",
+        "AlertIds": "dynamic",
+        "Labels": "dynamic",
+        "IncidentUrl": "string",
+        "AdditionalData": "dynamic",
+        "ModifiedBy": "string",
+    },
+    own_columns={},
+    system_columns=SYSTEM_COLUMNS,
+)
+SECURITY_ALERT = TableSchema(
+    name="SecurityAlert",
+    plan="Analytics",
+    columns={
+        "TimeGenerated": "datetime",
+        "DisplayName": "string",
+        "AlertName": "string",
+        "AlertSeverity": "string",
+        "Description": "string",
+        "ProviderName": "string",
+        "VendorName": "string",
+        "SystemAlertId": "string",
+        "AlertType": "string",
+        "Status": "string",
+        "Entities": "string",
+        "ExtendedProperties": "string",
+        "Tactics": "string",
+        "Techniques": "string",
+        "StartTime": "datetime",
+        "EndTime": "datetime",
+    },
+    own_columns={},
+    system_columns=SYSTEM_COLUMNS,
+)
+
+
 @dataclass(frozen=True)
 class Catalogue:
     """The tables and the streams that lead to them.
 
     Attributes:
-        tables: table name → schema, ``DCRLogErrors`` included.
+        tables: table name → schema, the service's own included.
         streams: stream name → table name.
     """
 
@@ -82,7 +142,8 @@ class Catalogue:
         missing = sorted(set(routes.values()) - set(tables))
         if missing:
             raise UserError(f"stream leads to a table that does not exist: {', '.join(missing)}; define the table too")
-        return cls(tables | {DCR_LOG_ERRORS.name: DCR_LOG_ERRORS}, routes)
+        own = (DCR_LOG_ERRORS, SECURITY_INCIDENT, SECURITY_ALERT)
+        return cls({table.name: table for table in own} | tables, routes)
 
     def query_schema(self) -> dict[str, list[str]]:
         """Table → every column a query sees."""

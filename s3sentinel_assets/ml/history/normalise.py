@@ -6,12 +6,22 @@ state and scores.
 
 import polars as pl
 
-__all__ = ["agent_family", "networks", "plain_action"]
+__all__ = ["agent_family", "is_private", "networks", "plain_action"]
 
 _VALUE = pl.col("value")
 _IPV4 = r"^(?:::ffff:)?(\d{1,3})\.(\d{1,3})\.(\d{1,3})\.\d{1,3}$"
 _IPV6 = r"^[0-9a-f:]*:[0-9a-f:.]*$"
 _MAX_LENGTH = 96
+#: RFC 1918, shared (RFC 6598), link-local, loopback, unique local (RFC 4193).
+_PRIVATE = (
+    r"^(?:::ffff:)?(?:10\.|127\.|192\.168\.|172\.(?:1[6-9]|2\d|3[01])\.|100\.(?:6[4-9]|[7-9]\d|1[01]\d|12[0-7])\.|"
+    r"169\.254\.)|^(?:f[cd]|fe[89ab])[0-9a-f]*:|^::1$"
+)
+
+
+def is_private(addresses: pl.Series) -> pl.Series:
+    """Boolean per address: it means something only inside the own networks; null for null."""
+    return addresses.to_frame("value").select(_VALUE.str.to_lowercase().str.contains(_PRIVATE)).to_series()
 
 
 def networks(addresses: pl.Series) -> pl.DataFrame:

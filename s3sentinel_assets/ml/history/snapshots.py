@@ -4,6 +4,7 @@ Belongs here: writing and reading them. Does not belong here: where the files li
 """
 
 import io
+from collections.abc import Mapping
 from pathlib import Path
 from typing import IO
 
@@ -31,9 +32,20 @@ def write_snapshot(frame: pl.DataFrame, sink: Sink, kind: str, values: dict[str,
 
 
 def read_snapshot(
-    source: Source, kind: str, schema: dict[str, pl.DataType], names: tuple[str, ...]
+    source: Source,
+    kind: str,
+    schema: dict[str, pl.DataType],
+    names: tuple[str, ...],
+    otherwise: Mapping[str, str] | None = None,
 ) -> tuple[pl.DataFrame, dict[str, str]]:
     """Reads what `write_snapshot` wrote: the frame, and the values called ``names``.
+
+    Args:
+        source: the file.
+        kind: what it must hold.
+        schema: columns and types of the frame.
+        names: of the values.
+        otherwise: further names → the value where an older file has none.
 
     Raises:
         ScoringUnavailable: the file is not Parquet or no snapshot of that kind.
@@ -52,6 +64,8 @@ def read_snapshot(
         if found != kind:
             raise ScoringUnavailable(f"the snapshot holds {found}, not {kind}")
         values = {name: metadata[f"{_PREFIX}{name}"] for name in names}
+        for name, value in (otherwise or {}).items():
+            values[name] = metadata.get(f"{_PREFIX}{name}", value)
         frame = pl.read_parquet(io.BytesIO(data), columns=list(schema)).match_to_schema(pl.Schema(schema))
     except (pl.exceptions.PolarsError, KeyError) as error:
         raise ScoringUnavailable(f"the snapshot cannot be used ({type(error).__name__}: {error})") from None

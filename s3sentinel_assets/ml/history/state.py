@@ -1,6 +1,7 @@
 """Entity state: what each principal, peer group and account has done, as exact counts that fade.
 
-Belongs here: the snapshot, its look-ups and its file form. Does not belong here: how it advances (``update``).
+Belongs here: the snapshot, its look-ups and its file form. Does not belong here: how it advances (``update``), files
+that say only what changed (``deltas``).
 """
 
 from collections.abc import Sequence
@@ -11,6 +12,7 @@ import polars as pl
 
 from s3sentinel_assets.hours import hour_start
 from s3sentinel_assets.ml.history.dimensions import SEPARATOR
+from s3sentinel_assets.ml.history.fading import NEVER, remaining
 from s3sentinel_assets.ml.history.snapshots import Sink, Source, read_snapshot, write_snapshot
 
 __all__ = ["STATE_SCHEMA", "EntityState", "empty_state", "find_sorted", "hour_number"]
@@ -23,6 +25,9 @@ STATE_SCHEMA: dict[str, pl.DataType] = {
     "first_hour": pl.Int32(),
     "last_hour": pl.Int32(),
 }
+_KIND = "entity state"
+#: What files of older versions do not say.
+_OLDER = {"half_life_hours": "", "drop_below": "0x0.0p+0", "crowded_out": "0"}
 
 
 def hour_number(hour: str) -> int:
@@ -47,19 +52,31 @@ class EntityState:
     Attributes:
         hour: the last hour whose events it holds.
         format: log family.
-        frame: see ``STATE_SCHEMA``; counts are as of ``hour``.
+        stored: see ``STATE_SCHEMA``; each count is as of the row's ``last_hour``.
         events: how many events the last update counted.
+        half_life_hours: how fast its counts fade.
+        drop_below: keys of which less than this was left have been dropped.
+        crowded_out: how many keys the last update dropped because there were too many.
     """
 
     hour: str
     format: str
-    frame: pl.DataFrame = field(repr=False)
+    stored: pl.DataFrame = field(repr=False)
     events: int = 0
+    half_life_hours: float = NEVER
+    drop_below: float = 0.0
+    crowded_out: int = 0
+
+    @cached_property
+    def frame(self) -> pl.DataFrame:
+        """``STATE_SCHEMA``, with counts as of ``hour``."""
+        count = remaining(self.stored["count"], self.stored["last_hour"], hour_number(self.hour), self.half_life_hours)
+        return self.stored.with_columns(count.alias("count"))
 
     @property
     def keys(self) -> int:
         """Number of keys."""
-        return self.frame.height
+        return self.stored.height
 
     @cached_property
     def tables(self) -> dict[str, pl.DataFrame]:
@@ -93,10 +110,21 @@ class EntityState:
         values = self.lookup("principal", keys, "count").fill_null(0.0) * decay
         return pl.DataFrame({name: values.slice(place * size, size) for place, name in enumerate(names)})
 
+    @property
+    def values(self) -> dict[str, str]:
+        """What its files say beside the rows; floats exactly."""
+        return {
+            "hour": self.hour,
+            "format": self.format,
+            "events": str(self.events),
+            "half_life_hours": self.half_life_hours.hex(),
+            "drop_below": self.drop_below.hex(),
+            "crowded_out": str(self.crowded_out),
+        }
+
     def to_parquet(self, path: Sink) -> None:
         """Writes the snapshot to a path or binary file."""
-        values = {"hour": self.hour, "format": self.format, "events": str(self.events)}
-        write_snapshot(self.frame, path, "entity state", values)
+        write_snapshot(self.stored, path, _KIND, self.values)
 
     @classmethod
     def from_parquet(cls, path: Source) -> "EntityState":
@@ -105,11 +133,28 @@ class EntityState:
         Raises:
             ScoringUnavailable: it is damaged or something else.
         """
-        frame, values = read_snapshot(path, "entity state", STATE_SCHEMA, ("hour", "format", "events"))
-        return cls(hour=values["hour"], format=values["format"], frame=frame, events=int(values["events"]))
+        stored, values = read_snapshot(path, _KIND, STATE_SCHEMA, ("hour", "format", "events"), _OLDER)
+        if not values["half_life_hours"]:
+            # Written before counts kept their own hour: all are as of the state's.
+            values["half_life_hours"] = NEVER.hex()
+            stored = stored.with_columns(last_hour=pl.lit(hour_number(values["hour"]), pl.Int32()))
+        return cls.of(stored, values)
+
+    @classmethod
+    def of(cls, stored: pl.DataFrame, values: dict[str, str]) -> "EntityState":
+        """The state with these rows and the `values` of its file."""
+        return cls(
+            hour=values["hour"],
+            format=values["format"],
+            stored=stored,
+            events=int(values["events"]),
+            half_life_hours=float.fromhex(values["half_life_hours"]),
+            drop_below=float.fromhex(values["drop_below"]),
+            crowded_out=int(values["crowded_out"]),
+        )
 
 
 def empty_state(source_format: str, hour: str) -> EntityState:
     """The state in which nobody has done anything up to and including ``hour``."""
     hour_start(hour)  # a wrong key fails here, not in the first update
-    return EntityState(hour=hour, format=source_format, frame=pl.DataFrame(schema=STATE_SCHEMA))
+    return EntityState(hour=hour, format=source_format, stored=pl.DataFrame(schema=STATE_SCHEMA))

@@ -8,23 +8,52 @@ batches, rows and threads cannot change a bit of the result.
 """
 
 from collections.abc import Iterable
+from typing import Protocol
 
 import polars as pl
 
 from s3sentinel_assets.ml.history.bits import decay_factor, surprise_bits, without_own_history
 from s3sentinel_assets.ml.history.dimensions import SEPARATOR
-from s3sentinel_assets.ml.history.keys import FACTORS, Events, prepare
-from s3sentinel_assets.ml.history.state import STATE_SCHEMA, EntityState, empty_state, hour_number
+from s3sentinel_assets.ml.history.fading import remaining
+from s3sentinel_assets.ml.history.families import FACTORS, Family, family_of
+from s3sentinel_assets.ml.history.family_counts import (
+    NAMES,
+    count_more,
+    domain_habits,
+    owner_habits,
+    site_counts,
+    with_density_total,
+    within_hourly_bounds,
+    within_owner_bounds,
+)
+from s3sentinel_assets.ml.history.keys import Events, prepare
+from s3sentinel_assets.ml.history.state import EntityState, empty_state, hour_number
 from s3sentinel_assets.ml.parameters import Parameters
-from s3sentinel_assets.ml.scoring.model import RarityModel
 
-__all__ = ["SHARED_TABLES", "update"]
+__all__ = ["SHARED_TABLES", "Learner", "update"]
 
 #: Tables whose owner is not the principal: a count is the sum of what each principal contributes, capped for each.
 SHARED_TABLES = ("peer/action", "global/action", "account/wide_network", "account/agent")
-_OWN = (*FACTORS, "hour", "size")
+_OWN = (*FACTORS, "hour", "size", "density", "name")
 _UNITS = 1 << 16
 _BIT_UNITS = 1 << 7
+_KEY = ["table", "key"]
+# Taken to nine tenths of the limit, so that it is not reached anew every hour.
+_ROOM = 10
+
+
+class Learner(Protocol):
+    """What learning needs of a scoring model."""
+
+    @property
+    def format(self) -> str:
+        """Log family."""
+        ...
+
+    @property
+    def parameters(self) -> Parameters:
+        """Half-life, cap and thresholds."""
+        ...
 
 
 def update(
@@ -33,7 +62,8 @@ def update(
     hour: str,
     *,
     format: str,  # noqa: A002 - the word the whole project uses
-    model: RarityModel,
+    model: Learner,
+    max_keys: int | None = None,
 ) -> EntityState:
     """The state after ``hour``.
 
@@ -43,6 +73,7 @@ def update(
         hour: the hour that is sealed.
         format: log family of the batches.
         model: half-life, cap and thresholds.
+        max_keys: how many keys the state may have; the faintest go first. None: any number.
 
     Raises:
         ValueError: ``state`` is of another format or not earlier than ``hour``.
@@ -53,22 +84,63 @@ def update(
     if previous.hour >= hour:
         raise ValueError(f"the state of {previous.hour} cannot learn the earlier or same hour {hour}")
     parameters = model.parameters
+    family = family_of(format)
     counts = _merge([_count(prepare(batch, format, ordered=False)) for batch in batches])
     events = int(counts["action"]["count"].sum()) if counts else 0
-    gap = hour_number(hour) - hour_number(previous.hour)
-    kept = previous.frame.with_columns(pl.col("count") * decay_factor(gap, parameters))
+    number, stored = hour_number(hour), _as_stored(previous, parameters)
     if events:
-        added = _contributions(counts, previous, decay_factor(gap - 1, parameters), parameters)
-        number = pl.lit(hour_number(hour), dtype=pl.Int32)
-        added = added.with_columns(first_hour=number, last_hour=number).select(list(STATE_SCHEMA))
-        # At most two rows per key, and a + b = b + a: this float sum has no order.
-        kept = (
-            pl.concat([kept, added])
-            .group_by("table", "key")
-            .agg(pl.col("count").sum(), pl.col("first_hour").min(), pl.col("last_hour").max())
-        )
-    frame = kept.filter(pl.col("count") >= parameters.drop_below).sort("table", "key").rechunk()
-    return EntityState(hour=hour, format=format, frame=frame, events=events)
+        gap = number - hour_number(previous.hour)
+        added = _contributions(counts, previous, decay_factor(gap - 1, parameters), parameters, family)
+        stored = _added(stored, added, number, parameters)
+    left = remaining(stored["count"], stored["last_hour"], number, parameters.half_life_hours)
+    alive = left >= parameters.drop_below
+    stored, left = stored.filter(alive), left.filter(alive)
+    height = stored.height
+    if family.bounded and number // 24 != hour_number(previous.hour) // 24:
+        kept = within_owner_bounds(stored, left, family)
+        stored, left = stored.filter(kept), left.filter(kept)
+    if max_keys is not None and stored.height > max_keys:
+        stored = _clearest(stored, left, max_keys - max_keys // _ROOM)
+    return EntityState(
+        hour=hour,
+        format=format,
+        stored=stored.sort(_KEY).rechunk(),
+        events=events,
+        half_life_hours=parameters.half_life_hours,
+        drop_below=parameters.drop_below,
+        crowded_out=height - stored.height,
+    )
+
+
+def _as_stored(previous: EntityState, parameters: Parameters) -> pl.DataFrame:
+    """The rows of the state. With another half-life from now on, all are as of its hour: the past faded as it did."""
+    if previous.half_life_hours == parameters.half_life_hours:
+        return previous.stored
+    return previous.frame.with_columns(last_hour=pl.lit(hour_number(previous.hour), pl.Int32()))
+
+
+def _added(stored: pl.DataFrame, added: pl.DataFrame, number: int, parameters: Parameters) -> pl.DataFrame:
+    """The rows with an hour's counts added; those that the hour does not touch stay as they are, bit for bit."""
+    known = added.join(stored, on=_KEY, how="left", suffix="_before", maintain_order="left")
+    before = remaining(
+        known["count_before"], known["last_hour"].fill_null(number), number, parameters.half_life_hours
+    ).fill_null(0.0)
+    touched = known.select(
+        "table",
+        "key",
+        # a + b = b + a: this float sum of two has no order.
+        (pl.col("count") + before).alias("count"),
+        pl.col("first_hour").fill_null(number),
+        pl.lit(number, pl.Int32()).alias("last_hour"),
+    )
+    return pl.concat([stored.join(touched, on=_KEY, how="anti"), touched])
+
+
+def _clearest(stored: pl.DataFrame, left: pl.Series, keep: int) -> pl.DataFrame:
+    """The rows of which most is left; of equal ones those touched last, then by name."""
+    ranked = stored.with_columns(left.alias("_left"))
+    order = ["_left", "last_hour", *_KEY]
+    return ranked.sort(order, descending=[True, True, False, False]).head(keep).drop("_left")
 
 
 def _count(events: Events) -> dict[str, pl.DataFrame]:
@@ -84,13 +156,13 @@ def _count(events: Events) -> dict[str, pl.DataFrame]:
         text = {name: groups[name].values[sums[name]] for name in names}
         frame = pl.DataFrame(text | {"count": sums["count"]})
         counted[factor] = frame.filter(pl.col(names[-1]) != "").rename({names[-1]: "item"})
-    return counted
+    return counted | count_more(events)
 
 
 def _merge(counted: list[dict[str, pl.DataFrame]]) -> dict[str, pl.DataFrame]:
     """Adds up the batches."""
     merged = {}
-    for factor in _OWN:
+    for factor in dict.fromkeys(name for counts in counted for name in counts):
         frames = [counts[factor] for counts in counted if factor in counts]
         if frames:
             keys = [name for name in frames[0].columns if name != "count"]
@@ -99,7 +171,7 @@ def _merge(counted: list[dict[str, pl.DataFrame]]) -> dict[str, pl.DataFrame]:
 
 
 def _contributions(
-    counts: dict[str, pl.DataFrame], previous: EntityState, decay: float, parameters: Parameters
+    counts: dict[str, pl.DataFrame], previous: EntityState, decay: float, parameters: Parameters, family: Family
 ) -> pl.DataFrame:
     """table, key, count: what this hour adds."""
     totals = counts["action"].group_by("principal").agg(pl.col("count").sum().alias("total"))
@@ -114,7 +186,8 @@ def _contributions(
     )
     capped = {
         factor: frame.join(totals, on="principal", how="left").with_columns(units=units)
-        for factor, frame in counts.items()
+        for factor, frame in within_hourly_bounds(counts, family).items()
+        if factor != NAMES
     }
     principal, account = pl.col("principal"), pl.col("principal").str.split(SEPARATOR).list.first()
     actions = capped["action"]
@@ -125,15 +198,22 @@ def _contributions(
         _summed(actions, "account", account),
         _summed(actions, "global", pl.lit("all")),
     ]
-    for factor, frame in capped.items():
-        if factor == "size":
+    for factor in (name for name in _OWN if name in capped):
+        frame = capped[factor]
+        if factor in ("size", "name"):
             frame = _at_least(frame)
+        if factor == "density":
+            frame = with_density_total(frame)
         tables.append(_summed(frame, f"principal/{factor}", pl.concat_str(principal, "item", separator=SEPARATOR)))
-        if factor in ("wide_network", "agent"):
+        if factor in family.account_factors:
             tables.append(_summed(frame, f"account/{factor}", pl.concat_str(account, "item", separator=SEPARATOR)))
     own = {table["table"][0]: table for table in tables if table.height}
-    statistics = _statistics(capped, own, previous, decay, parameters)
-    return pl.concat([*tables, statistics]).select("table", "key", count=pl.col("units") / _UNITS)
+    statistics = [_statistics(capped, own, previous, decay, parameters, family)]
+    if family.site:
+        statistics += site_counts(capped, previous, decay, parameters, family)
+    if NAMES in counts:
+        statistics.append(domain_habits(counts[NAMES]))
+    return pl.concat([*tables, *statistics]).select("table", "key", count=pl.col("units") / _UNITS)
 
 
 def _summed(frame: pl.DataFrame, table: str, key: pl.Expr) -> pl.DataFrame:
@@ -157,6 +237,7 @@ def _statistics(
     previous: EntityState,
     decay: float,
     parameters: Parameters,
+    family: Family,
 ) -> pl.DataFrame:
     """The table ``principal``: statistics of each principal, keyed by its name and the statistic's.
 
@@ -182,6 +263,7 @@ def _statistics(
         by_principal.select("principal", log_events=log("total"), log_errors=log("errors")),
         warm,
         _surprise(actions.join(warm, on="principal", how="semi"), previous, decay, parameters),
+        *owner_habits(capped, by_principal["principal"], family),
     ]
     for factor in FACTORS:
         table = own.get(f"principal/{factor}")

@@ -1,0 +1,227 @@
+"""``s3sentinel feedback``: what analysts found out about events, as labels for history and models.
+
+Belongs here: options, the form of a CSV file, and what is printed. Does not belong here: what verdicts do
+(`pipeline.held`), incidents (`pipeline.incidents`).
+"""
+
+import contextlib
+import csv
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, replace
+from datetime import UTC, datetime
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from s3sentinel_assets.cli.audit import parse_since
+from s3sentinel_assets.cli.backfill import parse_hour
+from s3sentinel_assets.cli.consoles import table_console
+from s3sentinel_assets.cli.printable import json_line, printable
+from s3sentinel_assets.errors import UserError
+
+if TYPE_CHECKING:
+    from s3sentinel_assets.ledger.verdicts import RecordedVerdict, Verdict
+    from s3sentinel_assets.pipeline.runtime import Runtime
+
+__all__ = ["app"]
+
+app = typer.Typer(
+    no_args_is_help=True, help="Say which events were attacks and which were not, and list what was said."
+)
+
+_COLUMNS = ("verdict", "event_id", "source", "account", "principal", "hour", "technique", "note")
+
+ConfigFile = Annotated[
+    Path | None, typer.Option("--config", "-c", help="The file; default $S3SENTINEL_CONFIG or s3sentinel.yaml.")
+]
+AsJson = Annotated[bool, typer.Option("--json", help="One JSON object a line.")]
+
+
+class _Said(StrEnum):
+    attack = "attack"
+    benign = "benign"
+    unsure = "unsure"
+
+
+@app.command()
+def give(
+    verdict: Annotated[_Said, typer.Argument(help="attack, benign, or unsure, which takes an earlier one back.")],
+    event_id: Annotated[
+        list[str] | None, typer.Option("--event-id", "-e", help="An event's EventId_CF; again for more.")
+    ] = None,
+    principal: Annotated[str | None, typer.Option("--principal", help="Or all that this principal did …")] = None,
+    hour: Annotated[
+        str | None, typer.Option("--hour", help="… in this hour, such as 2026-11-20-07:00 (UTC). Finds events sooner.")
+    ] = None,
+    account: Annotated[str | None, typer.Option("--account", help="The principal's account.")] = None,
+    source: Annotated[str | None, typer.Option("--source", "-s", help="The source. Default: all.")] = None,
+    technique: Annotated[str | None, typer.Option("--technique", help="MITRE ATT&CK ids, separated by commas.")] = None,
+    note: Annotated[str | None, typer.Option("--note", help="Why.")] = None,
+    config: ConfigFile = None,
+    as_json: AsJson = False,
+) -> None:
+    """Say what events were, or what a principal did in an hour. It is recorded with your name in the audit trail.
+
+    Urgent events that you call benign enter the history with its next state; those that you call an attack never do.
+    """
+    if (event_id is None) == (principal is None):
+        raise typer.BadParameter("give either --event-id or --principal with --hour")
+    if principal is not None and hour is None:
+        raise typer.BadParameter("--principal needs --hour: a verdict is about what somebody did in an hour")
+    key = parse_hour(hour) if hour is not None else None
+    with _open(config) as runtime:
+        from s3sentinel_assets.ledger.audit import current_principal
+        from s3sentinel_assets.ledger.verdicts import Verdict, Word
+
+        if source is not None:
+            runtime.source(source)
+        common = {
+            "at": runtime.ledger.now(),
+            "given_by": current_principal(),
+            "verdict": Word(verdict.value),
+            "source": source,
+            "account": account,
+            "hour": key,
+            "technique": technique,
+            "note": note,
+        }
+        given = [Verdict(**common, event_id=one, principal=principal) for one in event_id or [None]]
+        _record(runtime, given, "feedback give", as_json)
+
+
+@app.command("import")
+def import_(
+    file: Annotated[Path, typer.Argument(help=f"CSV with a header; columns: {', '.join(_COLUMNS)}.")],
+    config: ConfigFile = None,
+    as_json: AsJson = False,
+) -> None:
+    """Take verdicts from a CSV file: ``verdict`` and either ``event_id`` or ``principal`` and ``hour`` in each line."""
+    with _open(config) as runtime:
+        from s3sentinel_assets.ledger.audit import current_principal
+
+        given = list(_read_csv(file, runtime.ledger.now(), current_principal()))
+        _record(runtime, given, "feedback import", as_json)
+
+
+@app.command("list")
+def list_(
+    since: Annotated[str, typer.Option("--since", help="How far back: 12h, 7d, 4w, or a day (UTC).")] = "30d",
+    source: Annotated[str | None, typer.Option("--source", "-s", help="About this source.")] = None,
+    config: ConfigFile = None,
+    as_json: AsJson = False,
+) -> None:
+    """Print what was said, the newest last."""
+    with _open(config) as runtime:
+        from s3sentinel_assets.ledger.engine import from_micros, to_micros
+        from s3sentinel_assets.ledger.verdicts import verdicts
+
+        first = to_micros(parse_since(since, datetime.now(UTC)))
+        with runtime.ledger.read() as connection:
+            found = verdicts(connection, since=first, source=source)
+    if as_json:
+        for one in found:
+            at = from_micros(one.at).isoformat().replace("+00:00", "Z")
+            sys.stdout.write(json_line(asdict(one) | {"at": at}) + "\n")
+    elif not found:
+        typer.echo(f"nobody gave a verdict since {from_micros(first):%Y-%m-%d %H:%M} (UTC)")
+    else:
+        _print_table(found)
+
+
+@app.command()
+def incidents(config: ConfigFile = None, as_json: AsJson = False) -> None:
+    """Read verdicts from the workspace's closed incidents. With feedback.incidents the hourly sweep does it, too."""
+    with _open(config) as runtime:
+        from s3sentinel_assets.pipeline.incidents import take_incidents
+
+        taken = take_incidents(runtime)
+    if as_json:
+        typer.echo(json_line(taken.counts | {"problems": taken.problems}))
+        return
+    counts = taken.counts
+    typer.echo(
+        f"{counts['incidents']} closed incidents with a classification, {counts['incidents_about_other_things']} of "
+        f"them about other things: {counts['new_verdicts']} new verdicts"
+    )
+    for problem in taken.problems:
+        typer.echo(f"note: {problem}", err=True)
+
+
+@contextlib.contextmanager
+def _open(config: Path | None) -> "Iterator[Runtime]":
+    from s3sentinel_assets.config import load_config
+    from s3sentinel_assets.pipeline.runtime import Runtime
+
+    with contextlib.closing(Runtime(load_config(config))) as runtime:
+        yield runtime
+
+
+def _record(runtime: "Runtime", given: "Sequence[Verdict]", how: str, as_json: bool) -> None:
+    from s3sentinel_assets.ledger.audit import current_principal
+    from s3sentinel_assets.pipeline.verdicts import LOOK_BACK_DAYS, complete, give_verdicts
+
+    known, unknown = complete(runtime, given)
+    if unknown:
+        raise UserError(
+            f"no event {', '.join(unknown[:3])}{f' and {len(unknown) - 3} more' if len(unknown) > 3 else ''} in the "
+            f"hours looked at; take the id from EventId_CF, and name --hour if it is older than {LOOK_BACK_DAYS} days. "
+            "Nothing was recorded"
+        )
+    ids = give_verdicts(runtime, known, current_principal(), how)
+    if as_json:
+        for number, one in zip(ids, known, strict=True):
+            typer.echo(json_line(asdict(one) | {"id": number}))
+        return
+    for one in known[:20]:
+        about = one.event_id or one.principal or ""
+        who = f" ({one.principal}, {one.hour})" if one.event_id else f" in {one.hour}"
+        typer.echo(printable(f"{one.verdict.value}: {about}{who}"))
+    if len(known) > 20:
+        typer.echo(f"and {len(known) - 20:,} more")
+
+
+def _read_csv(file: Path, now: int, who: str) -> "Iterator[Verdict]":
+    from s3sentinel_assets.ledger.verdicts import Verdict, Word
+
+    try:
+        with file.open(newline="", encoding="utf-8-sig") as text:
+            reader = csv.DictReader(text)
+            names = [str(name).strip().lower() for name in reader.fieldnames or ()]
+            if "verdict" not in names or not {"event_id", "principal"} & set(names):
+                raise UserError(
+                    f"{file}: the first line must name the columns; needed: verdict, and event_id or principal"
+                )
+            if strange := sorted(set(names) - set(_COLUMNS)):
+                raise UserError(f"{file}: unknown column {strange[0]!r}; columns: {', '.join(_COLUMNS)}")
+            for row in reader:
+                line = reader.line_num
+                values = {name: (value or "").strip() or None for name, value in zip(names, row.values(), strict=False)}
+                word = (values.pop("verdict") or "").lower()
+                if word not in set(Word):
+                    raise UserError(f"{file}, line {line}: verdict must be attack, benign or unsure, not {word!r}")
+                if values.get("hour"):
+                    values["hour"] = parse_hour(str(values["hour"]))
+                if not values.get("event_id") and not (values.get("principal") and values.get("hour")):
+                    raise UserError(f"{file}, line {line}: needs event_id, or principal and hour")
+                yield replace(Verdict(at=now, given_by=who, verdict=Word(word)), **values)
+    except OSError as error:
+        raise UserError(f"{file}: cannot be read ({error.strerror})") from None
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise UserError(f"{file}: is no CSV file in UTF-8 ({error})") from None
+
+
+def _print_table(found: "Sequence[RecordedVerdict]") -> None:
+    from rich.table import Table
+    from rich.text import Text
+
+    from s3sentinel_assets.ledger.engine import from_micros
+
+    table = Table("when (UTC)", "who", "verdict", "event", "principal", "hour", "technique", "incident", "note")
+    for one in found:
+        values = (f"{from_micros(one.at):%Y-%m-%d %H:%M:%S}", one.given_by, one.verdict.value, one.event_id)
+        more = (one.principal, one.hour, one.technique, one.incident, one.note)
+        table.add_row(*(Text(printable(value or "")) for value in (*values, *more)))  # not markup
+    table_console().print(table)

@@ -1,0 +1,56 @@
+"""Paths and names of actions without what is different each time: numbers, ids, hashes.
+
+Belongs here: Polars expressions and columns over distinct values. Does not belong here: which column is masked
+(``keys`` and its neighbours).
+
+``https://shop.example.com/users/4711/orders/0af3…`` → ``/users/{n}/orders/{id}``. What is left is bounded by how a site
+is built, not by how many visitors it has; a path that is new is a part of the site that is new.
+"""
+
+import polars as pl
+
+__all__ = ["MAX_DEPTH", "masked_words", "path_templates"]
+
+#: Deeper folders count as one.
+MAX_DEPTH = 6
+_MAX_LENGTH = 120
+_UUID = r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"
+#: Long runs of word characters are tokens, hashes or the titles of articles.
+_LONG = r"[a-z0-9_=+%-]{24,}"
+
+
+def path_templates(targets: pl.Series) -> pl.Series:
+    """Paths, URLs, or host and path → path templates in lower case; "" where there is no path."""
+    value = (
+        pl.col("value")
+        .str.slice(0, 2_000)
+        .str.to_lowercase()
+        # Scheme and host, and whatever a client puts behind the path.
+        .str.replace(r"^[^/?#]*://[^/?#]*", "")
+        .str.replace(r"[?#].*$", "")
+        .str.extract(r"^[^/]*(/.*)$", 1)
+        .str.replace_all(r";[^/]*", "")
+        .str.replace_all(r"/{2,}", "/")
+    )
+    masked = (
+        value.str.replace_all(_UUID, "{id}")
+        .str.replace_all(r"\b[0-9a-f]{8,}\b", "{id}")
+        .str.replace_all(_LONG, "{id}")
+        .str.replace_all(r"/\d+\b", "/{n}")
+        .str.replace_all(r"\d{2,}", "{n}")
+    )
+    deep = masked.str.extract(rf"^((?:/[^/]*){{{MAX_DEPTH}}})/.", 1)
+    whole = pl.when(deep.is_not_null()).then(deep + "/…").otherwise(masked)
+    return targets.to_frame("value").select(whole.str.slice(0, _MAX_LENGTH).fill_null("")).to_series()
+
+
+def masked_words(values: pl.Series) -> pl.Series:
+    """Names of actions without ids and long numbers; short numbers (ports, codes) stay; null stays null."""
+    masked = (
+        pl.col("value")
+        .str.slice(0, 500)
+        .str.replace_all(rf"(?i){_UUID}", "{id}")
+        .str.replace_all(r"(?i)\b[0-9a-f]{12,}\b", "{id}")
+        .str.replace_all(r"\d{6,}", "{n}")
+    )
+    return values.to_frame("value").select(masked.str.slice(0, _MAX_LENGTH)).to_series()

@@ -1,0 +1,198 @@
+"""Verdicts from the workspace: what analysts said when they closed incidents about our events.
+
+Belongs here: asking for closed incidents and their alerts, and turning both into verdicts. Does not belong here: the
+query client (`sentinel.query`), what history does with verdicts (``held``).
+
+``SecurityIncident`` gets a row at each change of an incident; ``Classification`` is TruePositive, BenignPositive,
+FalsePositive or Undetermined, and ``AlertIds`` names rows of ``SecurityAlert`` by ``SystemAlertId`` (table references,
+learn.microsoft.com). An alert's custom details stand as JSON text under ``Custom Details`` in ``ExtendedProperties``,
+each a list of texts. Those that count here, upper and lower case alike: ``EventId`` (or ``EventIds``), and
+``Principal`` with ``Hour``, with ``Account`` and ``Source`` if they are there: an incident about an hour judges the
+events it names and the rest of that hour.
+"""
+
+import json
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from s3sentinel_assets.hours import hour_key, hour_start, utc_now
+from s3sentinel_assets.ledger.engine import from_micros, to_micros
+from s3sentinel_assets.ledger.verdicts import Origin, Verdict, Word, newest_incident, verdicts
+from s3sentinel_assets.pipeline.runtime import Runtime
+from s3sentinel_assets.pipeline.summary import StageSummary
+from s3sentinel_assets.pipeline.verdicts import complete, give_verdicts
+
+__all__ = ["take_incidents"]
+
+_WORDS = {"truepositive": Word.ATTACK, "benignpositive": Word.BENIGN, "falsepositive": Word.BENIGN}
+#: An incident may become visible later than another one that was changed after it.
+_OVERLAP = timedelta(hours=2)
+_ALERTS_PER_QUERY = 200
+_DETAILS = {
+    "event_id": ("eventid", "eventids", "eventid_cf"),
+    "principal": ("principal", "principal_cf"),
+    "hour": ("hour", "hour_cf"),
+    "account": ("account", "accountid", "account_cf"),
+    "source": ("source", "source_cf"),
+}
+
+
+def take_incidents(runtime: Runtime) -> StageSummary:
+    """Reads incidents that were closed since the last time, and records what they say.
+
+    Raises:
+        UserError: the workspace cannot be asked, or has no such tables.
+    """
+    began, summary = time.monotonic(), StageSummary("", "")
+    with runtime.ledger.read() as connection:
+        newest = newest_incident(connection)
+    first = utc_now() - timedelta(days=runtime.config.feedback.incident_days)
+    since = max(from_micros(newest) - _OVERLAP, first) if newest is not None else first
+    incidents = _closed(runtime, since)
+    alerts = _alerts(runtime, {alert for row in incidents for alert in _list(row["AlertIds"])}, first)
+    given = [verdict for row in incidents for verdict in _verdicts(row, alerts)]
+    known, unknown = complete(runtime, _new(runtime, given))
+    if known:
+        give_verdicts(runtime, known, "incidents of the workspace", "feedback incidents")
+    said = {verdict.incident for verdict in given}
+    summary.done = len(known)
+    summary.counts = {
+        "incidents": len(incidents),
+        "incidents_about_other_things": sum(str(row["IncidentNumber"]) not in said for row in incidents),
+        "new_verdicts": len(known),
+        "unknown_events": len(unknown),
+    }
+    if unknown:
+        summary.problems.append(
+            f"{len(unknown)} events that incidents name are not in the stage files, such as {unknown[0]}"
+        )
+    summary.seconds = time.monotonic() - began
+    return summary
+
+
+def _closed(runtime: Runtime, since: datetime) -> list[dict[str, Any]]:
+    """The newest row of each incident that is closed and changed since."""
+    rows = runtime.query.run(
+        "SecurityIncident\n"
+        f"| where LastModifiedTime >= datetime({since.astimezone(UTC):%Y-%m-%dT%H:%M:%S.%fZ})\n"
+        "| project IncidentNumber, Title, Status, Classification, ClassificationComment, LastModifiedTime, AlertIds,"
+        " ModifiedBy\n"
+        "| order by LastModifiedTime asc"
+    )
+    newest = {row["IncidentNumber"]: row for row in rows}
+    return [row for row in newest.values() if row["Status"] == "Closed" and _word(row) is not None]
+
+
+def _word(incident: Mapping[str, Any]) -> Word | None:
+    return _WORDS.get(str(incident["Classification"] or "").lower().replace(" ", ""))
+
+
+def _alerts(runtime: Runtime, ids: Iterable[str], since: datetime) -> dict[str, dict[str, Any]]:
+    """The newest row of each alert by id. An incident may be closed long after its alerts."""
+    ordered, found = sorted(ids), dict[str, dict[str, Any]]()
+    for start in range(0, len(ordered), _ALERTS_PER_QUERY):
+        wanted = ", ".join(json.dumps(name) for name in ordered[start : start + _ALERTS_PER_QUERY])
+        rows = runtime.query.run(
+            "SecurityAlert\n"
+            f"| where TimeGenerated >= datetime({since - timedelta(days=30):%Y-%m-%dT%H:%M:%SZ})\n"
+            f"| where SystemAlertId in ({wanted})\n"
+            "| project TimeGenerated, SystemAlertId, ExtendedProperties, Techniques\n"
+            "| order by TimeGenerated asc"
+        )
+        found |= {row["SystemAlertId"]: row for row in rows}
+    return found
+
+
+def _verdicts(incident: Mapping[str, Any], alerts: Mapping[str, Mapping[str, Any]]) -> list[Verdict]:
+    """What an incident says, once about each event or principal's hour that its alerts name."""
+    word = _word(incident)
+    assert word is not None  # noqa: S101 - chosen so
+    found: dict[tuple[Any, ...], Verdict] = {}
+    for name in _list(incident["AlertIds"]):
+        if name not in alerts:
+            continue
+        details = _details(alerts[name])
+        common = {
+            "at": to_micros(_instant(incident["LastModifiedTime"])),
+            "given_by": str(incident["ModifiedBy"] or "") or "incident",
+            "verdict": word,
+            "origin": Origin.INCIDENT,
+            "incident": str(incident["IncidentNumber"]),
+            "technique": ", ".join(_list(alerts[name].get("Techniques"))) or None,
+            "note": incident["ClassificationComment"] or incident["Title"] or None,
+        }
+        source, account = (next(iter(details[key]), None) for key in ("source", "account"))
+        for event_id in details["event_id"]:
+            verdict = Verdict(**common, event_id=event_id, source=source)
+            found[event_id,] = verdict
+        for principal in details["principal"]:
+            for hour in filter(None, map(_hour, details["hour"])):
+                verdict = Verdict(**common, principal=principal, hour=hour, source=source, account=account)
+                found[principal, hour, source, account] = verdict
+    return list(found.values())
+
+
+def _details(alert: Mapping[str, Any]) -> dict[str, list[str]]:
+    """The custom details that matter."""
+    properties = _json(alert["ExtendedProperties"])
+    custom = _json(properties.get("Custom Details") or properties.get("CustomDetails")) if properties else {}
+    lower = {str(name).lower(): value for name, value in custom.items()}
+    return {key: [text for name in names for text in _list(lower.get(name))] for key, names in _DETAILS.items()}
+
+
+def _json(value: Any) -> dict[str, Any]:
+    if isinstance(value, str):
+        try:
+            value = json.loads(value)
+        except ValueError:
+            return {}
+    return value if isinstance(value, dict) else {}
+
+
+def _list(value: Any) -> list[str]:
+    """A dynamic column or custom detail as texts, whatever form it came in."""
+    if isinstance(value, str):
+        if not value.startswith("["):
+            return [value] if value else []
+        try:
+            value = json.loads(value)
+        except ValueError:
+            return []
+    if not isinstance(value, Sequence):
+        return [] if value is None else [str(value)]
+    return [text for item in value for text in (_list(item) if not isinstance(item, str) else [item]) if text]
+
+
+def _hour(text: str) -> str | None:
+    """The hour key of an hour in a detail: ours, or an instant in it."""
+    try:
+        hour_start(text)
+    except ValueError:
+        try:
+            return hour_key(_instant(text))
+        except ValueError:
+            return None
+    return text
+
+
+def _instant(value: Any) -> datetime:
+    moment = value if isinstance(value, datetime) else datetime.fromisoformat(str(value))
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+
+
+def _new(runtime: Runtime, given: Sequence[Verdict]) -> list[Verdict]:
+    """Those that are not recorded yet: incidents of the overlap are read twice."""
+    if not given:
+        return []
+    with runtime.ledger.read() as connection:
+        known = {
+            _identity(one) for one in verdicts(connection, since=min(one.at for one in given), origin=Origin.INCIDENT)
+        }
+    return [one for one in given if _identity(one) not in known]
+
+
+def _identity(one: Verdict) -> tuple[Any, ...]:
+    about = (one.event_id,) if one.event_id is not None else (one.principal, one.hour)
+    return (one.incident, one.at, one.verdict, *about)

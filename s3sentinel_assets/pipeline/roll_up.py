@@ -1,0 +1,112 @@
+"""What the principals of an hour come to, handed on from part to part beside the counters.
+
+Belongs here: files and their order. Does not belong here: what is summed up and when a row is made
+(`ml.priority.entity_hours`), planning the rows (``sentinel.plan``), the closing rows (``hour_rows``).
+
+Delivery never waits for this: where it fails, the part goes out without rows of its principals, what was known before
+is handed on, and it is counted.
+"""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import polars as pl
+
+from s3sentinel_assets.errors import UserError
+from s3sentinel_assets.ledger.parts import Part
+from s3sentinel_assets.ledger.stages import StageFile
+from s3sentinel_assets.pipeline.runtime import Runtime
+from s3sentinel_assets.tables.entities import ENTITY_SCHEMA
+
+if TYPE_CHECKING:
+    from s3sentinel_assets.ml.scoring.model import ScoringModel
+
+__all__ = ["ENTITY_HOURS", "STANDING_HOURS", "RollUp", "roll_up_columns"]
+
+#: Kinds of stage files: what is known of each principal of the hour, and the rows to send that this part made.
+STANDING_HOURS, ENTITY_HOURS = "standing_hours", "entity_hours"
+_NEEDED = ("account", "principal", "principal_type", "event_id", "time", "action", "source_ip", "user_agent", "service")
+_FAILURES = (pl.exceptions.PolarsError, ArithmeticError, LookupError, OSError, TypeError, UserError, ValueError)
+
+
+def roll_up_columns(scored: Sequence[str]) -> list[str]:
+    """The columns of the entity view that scores or the roll-up need."""
+    return [name for name in ENTITY_SCHEMA if name in scored or name in _NEEDED]
+
+
+class RollUp:
+    """The roll-up of one part."""
+
+    def __init__(self, runtime: Runtime, part: Part, standing: StageFile | None) -> None:
+        """Prepares.
+
+        Args:
+            runtime: connections.
+            part: the part that is scored.
+            standing: what the part before it left; None at the start of an hour.
+        """
+        self._runtime, self._part, self._before = runtime, part, standing
+        self._known: pl.DataFrame | None = None
+        self._rows: list[pl.DataFrame] = []
+        self._why: str | None = None
+
+    def summary(self, batch: pl.DataFrame, scores: pl.DataFrame, model: "ScoringModel", table: str) -> pl.DataFrame:
+        """What one file says of each principal. Never raises for what is in the file: then it says nothing."""
+        from s3sentinel_assets.ml.priority.entity_hours import empty_entity_hours, summarise
+
+        part = self._part
+        try:
+            return summarise(batch, scores, model, source=part.source, source_table=table, hour=part.hour)
+        except _FAILURES as error:
+            self._failed(error)
+            return empty_entity_hours()
+
+    def add(self, summaries: Sequence[pl.DataFrame]) -> None:
+        """Takes in what files of the part say, in order."""
+        from s3sentinel_assets.ml.priority.entity_hours import advance
+
+        try:
+            known = self._standing() if self._known is None else self._known
+            rows = []
+            for summary in summaries:
+                known, risen = advance(known, summary)
+                rows.append(risen)
+        except _FAILURES as error:
+            self._failed(error)
+            return
+        self._known = known
+        self._rows += rows
+
+    def stage_files(self) -> list[StageFile]:
+        """What is known now, and the rows that this part made, written now."""
+        if self._known is None:
+            # Nothing came, or nothing could be made of it: what was known is handed on as it is.
+            return [self._before] if self._before else []
+        files = [self._write(STANDING_HOURS, self._known)]
+        rows = pl.concat(self._rows) if self._rows else None
+        if rows is not None and rows.height:
+            files.append(self._write(ENTITY_HOURS, rows))
+        return files
+
+    @property
+    def counts(self) -> dict[str, int | float | str]:
+        """For the ledger and the UI."""
+        counts: dict[str, int | float | str] = {"entity_hour_rows": sum(frame.height for frame in self._rows)}
+        if self._why is not None:
+            counts["why_without_entity_hours"] = self._why
+        return counts
+
+    def _standing(self) -> pl.DataFrame | None:
+        if self._before is None:
+            return None
+        return pl.read_parquet(self._runtime.store.checked_path(self._before.uri, self._before.sha256))
+
+    def _failed(self, error: Exception) -> None:
+        self._why = f"{type(error).__name__}: {error}".splitlines()[0][:300]
+
+    def _write(self, kind: str, frame: pl.DataFrame) -> StageFile:
+        part = self._part
+        with self._runtime.store.create(f"{part.source}/{part.hour}/scored", ".parquet") as writer:
+            frame.write_parquet(writer.path, compression="zstd", statistics=False)
+        stored = writer.finished
+        return StageFile(kind, stored.uri, stored.sha256, stored.size, frame.height)

@@ -1,0 +1,168 @@
+"""Analysts' verdicts, from the command line, a file and closed incidents: recorded once, with what they are about."""
+
+import json
+from datetime import UTC, timedelta
+
+import pytest
+
+from s3sentinel_assets.hours import hour_start, utc_now
+from s3sentinel_assets.ledger.audit import decisions
+from s3sentinel_assets.ledger.verdicts import Origin, Word, verdicts
+from s3sentinel_assets.pipeline import discovery, incidents, parsing
+from tests.e2e import logs
+
+TRAIL = "cloudtrail"
+
+
+@pytest.fixture
+def hour(world, hours, minute) -> str:
+    """An hour with ten parsed events."""
+    start = hour_start(hours[1])
+    world.put(logs.key(TRAIL, start, "a.json.gz"), logs.cloudtrail(logs.records(start, 10)), minute(hours[1], 5))
+    discovery.discover(world.runtime, TRAIL, [hours[1]])
+    parsing.parse_hour(world.runtime, TRAIL, hours[1])
+    return hours[1]
+
+
+def event_id(hour: str, number: int) -> str:
+    return f"{logs.ACCOUNT}:{logs.records(hour_start(hour), 1, number)[0]['eventID']}"
+
+
+def command(world, capsys, *arguments: str) -> tuple[int, str, str]:
+    from s3sentinel_assets.cli import main
+
+    with pytest.raises(SystemExit) as ended:
+        main(["feedback", *arguments, "--config", str(world.laptop.home / "s3sentinel.yaml")])
+    said = capsys.readouterr()
+    return int(ended.value.code or 0), said.out, said.err
+
+
+def recorded(world):
+    with world.runtime.ledger.read() as connection:
+        return verdicts(connection)
+
+
+def test_a_verdict_names_whose_event_it_is_and_stands_in_the_audit_trail(world, hour, capsys):
+    about = ("--technique", "T1562.008", "--note", "seen in the console")
+    code, out, _ = command(world, capsys, "give", "attack", "-e", event_id(hour, 3), *about)
+    assert (code, out.startswith(f"attack: {event_id(hour, 3)} (")) == (0, True)
+    (one,) = recorded(world)
+    assert (one.verdict, one.source, one.hour, one.technique) == (Word.ATTACK, TRAIL, hour, "T1562.008")
+    assert one.principal.endswith("alice")
+    with world.runtime.ledger.read() as connection:
+        (decision,) = decisions(connection)
+    assert (decision.action, decision.target, decision.reason) == (
+        "feedback give",
+        event_id(hour, 3),
+        "seen in the console",
+    )
+    code, out, _ = command(world, capsys, "list", "--json")
+    assert json.loads(out)["event_id"] == event_id(hour, 3)
+    principal = f"arn:aws:iam::{logs.ACCOUNT}:user/alice"
+    assert command(world, capsys, "give", "benign", "--principal", principal, "--hour", hour)[0] == 0
+    assert (recorded(world)[-1].principal, recorded(world)[-1].event_id) == (principal, None)
+
+
+def test_an_event_that_nobody_knows_gets_one_sentence_and_nothing_is_recorded(world, hour, capsys):
+    code, _, err = command(world, capsys, "give", "attack", "-e", event_id(hour, 1), "-e", "no-such-event")
+    assert code == 1
+    assert "no event no-such-event" in err
+    assert "EventId_CF" in err
+    assert recorded(world) == []
+    assert command(world, capsys, "give", "attack", "--principal", "alice")[0] == 2
+
+
+def test_a_file_of_verdicts_is_taken_whole_or_not_at_all(world, hour, capsys, tmp_path):
+    file = tmp_path / "verdicts.csv"
+    lines = ["verdict,event_id,principal,hour,technique", f"attack,{event_id(hour, 1)},,,T1078"]
+    file.write_text("\n".join([*lines, "benigne,x,,,"]))
+    code, _, err = command(world, capsys, "import", str(file))
+    assert (code, "line 3" in err, recorded(world)) == (1, True, [])
+    file.write_text("\n".join([*lines, f"Benign,,bob,{hour},"]))
+    assert command(world, capsys, "import", str(file))[0] == 0
+    assert [(one.verdict, one.event_id is None, one.principal) for one in recorded(world)][-1] == (
+        Word.BENIGN,
+        True,
+        "bob",
+    )
+    assert len(recorded(world)) == 2
+
+
+class Workspace:
+    """Answers with the rows of incidents and alerts, as the query client gives them."""
+
+    def __init__(self, incidents, alerts) -> None:
+        self.answers, self.asked = {"SecurityIncident": incidents, "SecurityAlert": alerts}, []
+
+    def run(self, kql: str):
+        self.asked.append(kql)
+        return self.answers[kql.split("\n", 1)[0]]
+
+    def close(self) -> None:
+        """Nothing to close."""
+
+
+def incident(number: int, classification: str, alerts: list[str], **more):
+    return {
+        "IncidentNumber": number,
+        "Title": "urgent",
+        "Status": "Closed",
+        "Classification": classification,
+        "ClassificationComment": "looked at",
+        "LastModifiedTime": utc_now().astimezone(UTC) - timedelta(minutes=number),
+        "AlertIds": json.dumps(alerts),
+        "ModifiedBy": "ann@example.com",
+        **more,
+    }
+
+
+def alert(name: str, **details):
+    custom = json.dumps(details)
+    return {
+        "TimeGenerated": utc_now(),
+        "SystemAlertId": name,
+        "ExtendedProperties": json.dumps({"Query": "…", "Custom Details": custom}),
+        "Techniques": '["T1078"]',
+    }
+
+
+def test_closed_incidents_become_verdicts_once(world, hour):
+    workspace = Workspace(
+        [
+            incident(9, "TruePositive", ["a"], Status="Active"),
+            incident(9, "TruePositive", ["a"]),
+            incident(8, "BenignPositive", ["b"]),
+            incident(7, "Undetermined", ["a"]),
+            incident(6, "FalsePositive", ["c", "gone"]),
+        ],
+        [
+            alert("a", EventIds=json.dumps([event_id(hour, 1), "unknown-event"])),
+            alert("b", Principal=["alice"], Hour=[hour_start(hour).isoformat()], Account=[logs.ACCOUNT]),
+            alert("c", Something=["else"]),
+        ],
+    )
+    world.runtime.__dict__["_query"] = workspace
+    taken = incidents.take_incidents(world.runtime)
+    assert taken.counts == {
+        "incidents": 3,
+        "incidents_about_other_things": 1,
+        "new_verdicts": 2,
+        "unknown_events": 1,
+    }
+    found = {one.incident: one for one in recorded(world)}
+    assert (found["9"].verdict, found["9"].event_id, found["9"].hour) == (Word.ATTACK, event_id(hour, 1), hour)
+    assert (found["8"].verdict, found["8"].principal, found["8"].hour) == (Word.BENIGN, "alice", hour)
+    assert {one.origin for one in found.values()} == {Origin.INCIDENT}
+    assert found["8"].technique == "T1078"
+    again = incidents.take_incidents(world.runtime)
+    assert (again.counts["new_verdicts"], len(recorded(world))) == (0, 2)
+    asked = [kql for kql in workspace.asked if kql.startswith("SecurityIncident")]
+    assert asked[0] != asked[1]  # the second time only what changed since
+
+
+def test_the_local_workspace_answers_the_very_queries(world):
+    """Tables are there and empty: the queries are ones that KQL takes."""
+    taken = incidents.take_incidents(world.runtime)
+    assert (taken.counts["incidents"], taken.problems) == (0, [])
+    rows = incidents._alerts(world.runtime, {"x"}, utc_now())
+    assert rows == {}
