@@ -26,6 +26,9 @@ from s3sentinel_assets.store import Store
 
 __all__ = ["DeadRow", "DeadRows"]
 
+#: No row of these kinds is ever without a batch, and their batches may be planned after the plan.
+_NEVER_ALONE = (BatchKind.PROMOTED, BatchKind.ENTITY_HOURS, BatchKind.PATTERNS)
+
 
 @dataclass(frozen=True)
 class DeadRow:
@@ -153,7 +156,7 @@ class DeadRows:
             for one in batches
             if (one.stage_id, one.parent_id) == (plan.id, None)
             and one.uri not in files
-            and one.kind is not BatchKind.PROMOTED
+            and one.kind not in _NEVER_ALONE
         ]
         path = self._store.checked_path(uri, files[uri].sha256)
         lines = _unmended(path, _lines(path, left, mended, plan.counts), mended)

@@ -27,6 +27,7 @@ __all__ = [
     "halve",
     "join_tails",
     "make_batch_id",
+    "most_tail_bytes",
     "restamp",
     "rows_size",
     "tails_of",
@@ -77,6 +78,11 @@ def body_size(tail_bytes: int, rows: int) -> int:
     A first attempt has `ATTEMPT_BYTES` less a row.
     """
     return tail_bytes + rows * _ROW_OVERHEAD + 1
+
+
+def most_tail_bytes(limit: int) -> int:
+    """The longest tail whose row fits a body of ``limit`` bytes alone."""
+    return limit - body_size(0, 1)
 
 
 def rows_size(tail_bytes: pl.Series) -> int:

@@ -24,6 +24,7 @@ from s3sentinel_assets.ledger.leases import Lease
 from s3sentinel_assets.ledger.schema import BatchKind, Stage
 from s3sentinel_assets.ledger.stages import StageFile, StageResult, commit_stage
 from s3sentinel_assets.sentinel import packing
+from s3sentinel_assets.sentinel.hour_rows import HOUR_TABLES, render_hour_rows
 from s3sentinel_assets.sentinel.lanes import Lane, LaneKey, open_lane
 from s3sentinel_assets.sentinel.overflow import render_overflow
 from s3sentinel_assets.sentinel.reject_lines import RowTarget, reject_line
@@ -98,7 +99,8 @@ def plan_part(
         folder: where in the store, such as ``cloudtrail/2026-11-23-13:00/planned``.
         parsed: the part's ``rows`` files, one per table and piece.
         scored: the ``scores`` files, row-aligned by ordinal; files that scoring left out, and counted as
-            ``unscored``, have none and go out unscored. None: the whole part does.
+            ``unscored``, have none and go out unscored. None: the whole part does. ``entity_hours`` files are rows of
+            their own table, which are no events and come on top.
         destination_for: table → the source's destination for its rows.
         settings: DCR and most bytes of a body.
         integrity: object id → what its source says of its integrity, as known now; goes into ``IntegrityStatus_CF``.
@@ -110,6 +112,7 @@ def plan_part(
     """
     row_files = _by_table(parsed.files_of("rows"))
     scores = {file.ordinal: file for file in scored.files_of("scores")} if scored else {}
+    hour_files = [file for file in scored.files_of(BatchKind.ENTITY_HOURS.value) if file.rows] if scored else []
     _check_unscored(row_files, scores, scored)
     basis = f"{parsed.id}.{parsed.generation}/" + (f"{scored.id}.{scored.generation}" if scored else "unscored")
     if integrity:
@@ -120,7 +123,7 @@ def plan_part(
     part = _Part(parsed.part_id, basis, destination_for, router, integrity or {})
     draft = _Draft()
     stored: list[StageFile] = []
-    if any(file.rows for file in row_files):
+    if hour_files or any(file.rows for file in row_files):
         with contextlib.ExitStack() as opened:
             bodies = opened.enter_context(store.create(folder, ".bodies"))
             bodies.file.flush()  # opens it: the file is made even if no row fits a body
@@ -128,6 +131,8 @@ def plan_part(
             planner = _Planner(store, bodies, rejects, draft, part, settings)
             for file in row_files:
                 planner.add_file(file, scores.get(file.ordinal))
+            for file in hour_files:
+                planner.add_hour_rows(file, BatchKind.ENTITY_HOURS)
             planner.finish()
         stored = [_stage_file("bodies", bodies, len(draft.batches))]
         draft.batches = [replace(planned, uri=stored[0].uri) for planned in draft.batches]
@@ -150,6 +155,8 @@ def _counts(draft: _Draft, router: Router | None) -> dict[str, Any]:
     }
     if overflow := sum(planned.rows for planned in draft.batches if planned.kind is BatchKind.OVERFLOW):
         counts["overflow_rows"] = overflow
+    if hours := sum(planned.rows for planned in draft.batches if planned.kind is BatchKind.ENTITY_HOURS):
+        counts["entity_hour_rows"] = hours
     if router is not None and router.reports:
         for planned in events:
             if planned.route is not None:
@@ -226,7 +233,9 @@ def _check_unscored(row_files: list[StageFile], scores: Mapping[int, StageFile],
     if scored is None:
         return
     without = [file for file in row_files if file.ordinal not in scores]
-    rows, expected = sum(file.rows for file in without), scored.counts.get("unscored", 0)
+    # Events that nobody scored may have a file all the same, with their patterns.
+    expected = scored.counts.get("without_score_file", scored.counts.get("unscored", 0))
+    rows = sum(file.rows for file in without)
     if rows != expected:
         named = f": stage file {without[0].uri} has no scores" if without else ""
         raise ValueError(f"{rows} rows of part {scored.part_id} have no scores, scoring left out {expected}{named}")
@@ -269,10 +278,17 @@ class _Planner:
                 if lane.timed:
                     self._write(lane, lane.packer.finish())  # the next file is sorted by itself
 
+    def add_hour_rows(self, file: StageFile, kind: BatchKind) -> None:
+        """Plans rows about an hour, which go to a table of their own whatever the routing rules say."""
+        rows = pl.read_parquet(self._store.checked_path(file.uri, file.sha256))
+        lane = self._lane(Target(self._part.destination_for(HOUR_TABLES[kind])), kind)
+        tails = render_hour_rows(rows, lane.schema.name, self._settings.max_batch_bytes)
+        self._write(lane, lane.packer.add(tails))
+
     def finish(self) -> None:
         """Plans what is left."""
-        self._close(kind=BatchKind.ROWS)
-        self._close(kind=BatchKind.OVERFLOW)
+        for kind in (BatchKind.ROWS, BatchKind.OVERFLOW, BatchKind.ENTITY_HOURS):
+            self._close(kind=kind)
 
     def _timed(self) -> bool:
         tables = self._part.router.tables(self._table) if self._part.router else [self._table]

@@ -28,7 +28,11 @@ __all__ = ["make_promoted", "rows_to_promote"]
 
 
 def rows_to_promote(
-    store: Store, demoted: Collection[Batch], promoted: Collection[Batch], where: str | None
+    store: Store,
+    demoted: Collection[Batch],
+    promoted: Collection[Batch],
+    where: str | None,
+    event_ids: Collection[str] | None = None,
 ) -> list[bytes]:
     """The tails of demoted rows that were not promoted yet.
 
@@ -37,6 +41,7 @@ def rows_to_promote(
         demoted: batches of one part and one table, in order.
         promoted: those that were promoted before.
         where: which rows, as an SQL expression; None: all.
+        event_ids: of these, only rows with one of these ids; None: all.
 
     Raises:
         UserError: a stage file is missing or damaged.
@@ -44,7 +49,8 @@ def rows_to_promote(
     """
     known = (packing.tails_of(load_raw(store, batch), batch.id) for batch in promoted)
     done = {event_id for tails in known for event_id in _event_ids(tails)}
-    return [tail for batch in demoted for tail in _chosen(store, batch, where, done)]
+    wanted = None if event_ids is None else {event_id.encode() for event_id in event_ids}
+    return [tail for batch in demoted for tail in _chosen(store, batch, where, done, wanted)]
 
 
 def make_promoted(
@@ -106,11 +112,13 @@ def make_promoted(
     return [replace(batch, uri=writer.stored.uri) for batch in made]
 
 
-def _chosen(store: Store, batch: Batch, where: str | None, done: Collection[bytes]) -> Iterator[bytes]:
+def _chosen(
+    store: Store, batch: Batch, where: str | None, done: Collection[bytes], wanted: Collection[bytes] | None
+) -> Iterator[bytes]:
     tails = packing.tails_of(load_raw(store, batch), batch.id)
     fits = [True] * len(tails) if where is None else _fitting(tails, where, load_schema(batch.table_name))
     for tail, event_id, fit in zip(tails, _event_ids(tails), fits, strict=True):
-        if fit and event_id not in done:
+        if fit and event_id not in done and (wanted is None or event_id in wanted):
             yield tail
 
 

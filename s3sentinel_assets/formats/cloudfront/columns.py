@@ -105,7 +105,9 @@ _ENTITIES: dict[str, Origin] = {
     "action": derived(
         "method and status: `GET/200`", pl.concat_str("cs-method", "sc-status", separator="/", ignore_nulls=True)
     ),
-    "target": _HOST,
+    "target": derived(
+        "host and `cs-uri-stem`", pl.concat_str(_HOST.value, "cs-uri-stem", ignore_nulls=True).replace("", None)
+    ),
     "source_ip": _CLIENT,
     "user_agent": derived("`cs(User-Agent)`, decoded", pl.col(_AGENT)),
     "error": derived("`sc-status` from 400", status_error("sc-status")),

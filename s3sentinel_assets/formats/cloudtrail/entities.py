@@ -32,6 +32,21 @@ _BYTES = r'"bytesTransferredOut"\s*:\s*(\d{1,18})'
 _INSIGHT_SOURCE = r'"eventSource"\s*:\s*"([^"\\]+)"'
 _INSIGHT_NAME = r'"eventName"\s*:\s*"([^"\\]+)"'
 
+#: Calls that change nothing, whose parameters still say what somebody is after: start scripts, parameters that may hold
+#: secrets.
+_TELLING_READS = ("DescribeInstanceAttribute", "GetParameter", "GetParameters", "GetParametersByPath")
+
+
+def _joined(first: pl.Expr, second: pl.Expr) -> pl.Expr:
+    """Two JSON objects as one; what is no object counts as none."""
+    bodies = [
+        pl.when(one.str.contains(r"^\{.*\S.*\}$")).then(one.str.strip_chars().str.slice(1).str.head(-1))
+        for one in (first, second)
+    ]
+    body = pl.concat_str(*bodies, separator=",", ignore_nulls=True)
+    return pl.when(body != "").then(pl.format("{{{}}}", body))
+
+
 _ACTION = pl.coalesce("eventName", _INSIGHT_ACTION, pl.lit("-"))
 ENTITIES: dict[str, Origin] = {
     "account": derived("`recipientAccountId`, else `userIdentity.accountId`", pl.col(ACCOUNT)),
@@ -56,10 +71,11 @@ ENTITIES: dict[str, Origin] = {
         pl.col("additionalEventData").str.extract(_BYTES).cast(pl.Int64),
     ),
     "detail": derived(
-        "`requestParameters` of a management call that changes something; `additionalEventData` of a sign-in",
+        "`requestParameters` of a management call that changes something or reads what may be secret; "
+        "`additionalEventData` and `responseElements` of a sign-in, as one object",
         pl.when(pl.col(SERVICE) == "signin")
-        .then("additionalEventData")
-        .when(pl.col("managementEvent") & ~pl.col("readOnly"))
+        .then(_joined(pl.col("additionalEventData"), pl.col("responseElements")))
+        .when(pl.col("managementEvent") & (~pl.col("readOnly") | pl.col("eventName").is_in(_TELLING_READS)))
         .then("requestParameters"),
     ),
 }

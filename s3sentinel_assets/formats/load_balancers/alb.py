@@ -27,6 +27,7 @@ from s3sentinel_assets.formats.web.session import (
     TARGET,
     TARGET_IP,
     TARGET_PORT,
+    asked_for,
     request_entities,
     total,
     web_columns,
@@ -68,7 +69,7 @@ ENTITIES = request_entities(
     sent=field("sent_bytes"),
     account=derived("account in `target_group_arn`", pl.col("_account")),
     region=derived("Region in `target_group_arn`", pl.col("_region")),
-    target=derived("`target_group_arn`, else `domain_name`", pl.coalesce("target_group_arn", "domain_name")),
+    target=asked_for("target_group_arn", "domain_name"),
     user_agent=field("user_agent"),
 )
 

@@ -29,6 +29,7 @@ from s3sentinel_assets.formats.web.session import (
     TARGET,
     TARGET_IP,
     TARGET_PORT,
+    asked_for,
     request_entities,
     total,
     web_columns,
@@ -65,7 +66,7 @@ ENTITIES = request_entities(
     peer=field("elb"),
     client=_CLIENT,
     sent=field("_sent", "sent_bytes"),
-    target=derived("host of the URL, else `backend:port`", pl.coalesce("_host", "backend:port")),
+    target=asked_for("backend:port"),
     user_agent=field("user_agent"),
 )
 

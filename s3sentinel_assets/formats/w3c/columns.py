@@ -125,7 +125,14 @@ ASIM = TableMapping(
         "action": derived(
             "method and status: `GET/200`", pl.concat_str("cs-method", "sc-status", separator="/", ignore_nulls=True)
         ),
-        "target": derived("`cs(Host)`, else the server", pl.coalesce("cs-host", "s-computername", "s-ip")),
+        "target": derived(
+            "`cs(Host)`, else the server, and `cs-uri-stem` (or `cs-uri`, without its query)",
+            pl.concat_str(
+                pl.coalesce("cs-host", "s-computername", "s-ip"),
+                _URI.str.splitn("?", 2).struct.field("field_0"),
+                ignore_nulls=True,
+            ).replace("", None),
+        ),
         "source_ip": field("c-ip"),
         "user_agent": derived("`cs(User-Agent)`, with blanks for `+` if it has none", pl.col(_AGENT)),
         "error": derived("`sc-status` from 400", status_error("sc-status")),

@@ -22,6 +22,7 @@ __all__ = [
     "TARGET",
     "TARGET_IP",
     "TARGET_PORT",
+    "asked_for",
     "request_entities",
     "total",
     "web_columns",
@@ -62,6 +63,19 @@ def request_entities(
         ),
         "bytes": sent,
     } | more
+
+
+def asked_for(*otherwise: str) -> Origin:
+    """What a request was for: its URL without the query, which is where secrets and random values are.
+
+    Args:
+        otherwise: raw columns for rows without a request; the first that has a value is taken.
+    """
+    url = pl.col(TARGET).str.splitn("?", 2).struct.field("field_0")
+    return derived(
+        f"URL in `request` without its query, else {' or '.join(f'`{name}`' for name in otherwise)}",
+        pl.coalesce(url, *otherwise),
+    )
 
 
 def web_columns(

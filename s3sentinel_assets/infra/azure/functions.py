@@ -9,8 +9,7 @@ from collections.abc import Mapping
 
 from s3sentinel_assets.infra.azure.expressions import Resource, symbol_of
 from s3sentinel_assets.infra.azure.rules import Plan
-from s3sentinel_assets.sentinel.kql import saved_functions
-from s3sentinel_assets.tables import table_names
+from s3sentinel_assets.sentinel.kql import function_tables, saved_functions
 
 __all__ = ["function_resources"]
 
@@ -29,12 +28,12 @@ def function_resources(plan: Plan, workspace: Resource, tables: Mapping[str, Res
         tables: resources of the tables, which must be there before.
     """
     full = {schema.name for schema in plan.tables if schema.plan == "Analytics"}
-    unneeded = {f"{name}_Once" for name in table_names() if name not in full}
+    of_table = function_tables()
     made: list[Resource] = []
     for name, query in sorted(saved_functions().items()):
-        if name in unneeded:
+        if of_table[name] not in full:
             continue
-        table = tables.get(name.removesuffix("_Once"))
+        table = tables.get(of_table[name])
         made.append(
             Resource(
                 f"function_{symbol_of(name)}",

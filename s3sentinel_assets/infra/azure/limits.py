@@ -2,13 +2,14 @@
 
 Sources, all on learn.microsoft.com: "Azure Monitor service limits" (data collection rules, workspaces), "Add or delete
 tables and columns in Azure Monitor Logs" (names of columns), "Logs Ingestion API in Azure Monitor" (names), template
-reference of ``workspaces/tables`` (names of tables), "Best practices for ARM templates" (template limits).
+reference of ``workspaces/tables`` (names of tables), "Best practices for ARM templates" (template limits), "Service
+limits for Microsoft Sentinel" (analytics rules).
 
 Belongs here: numbers, reserved names, checks. Does not belong here: limits of a request (``sentinel.packing``).
 """
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from s3sentinel_assets.errors import ConfigurationError
 
@@ -25,6 +26,7 @@ __all__ = [
     "TEMPLATE_OUTPUTS",
     "TEMPLATE_RESOURCES",
     "TRANSFORM_LENGTH",
+    "check_alert_rule",
     "check_columns",
     "check_rule_name",
     "check_stream",
@@ -45,6 +47,12 @@ STREAM_PREFIX = "Custom-"
 TEMPLATE_BYTES = 4 << 20
 TEMPLATE_RESOURCES = 800
 TEMPLATE_OUTPUTS = 64
+
+ALERT_QUERY_LENGTH = 10_000
+ALERT_DETAILS = 20
+ALERT_DETAIL_LENGTH = 20
+ALERT_ENTITIES = 10
+ALERT_IDENTIFIERS = 3
 
 #: What no custom column may be called, in small letters.
 RESERVED_COLUMNS = frozenset(
@@ -135,6 +143,32 @@ def check_transform(stream: str, transform: str) -> None:
             f"the transformation of stream {stream} has {len(transform):,} characters; a data collection rule takes "
             f"{TRANSFORM_LENGTH:,} at most"
         )
+
+
+def check_alert_rule(query: str, details: Mapping[str, str], entities: Mapping[str, Mapping[str, str]]) -> None:
+    """Checks a scheduled analytics rule.
+
+    Args:
+        query: its KQL.
+        details: name of a custom detail → column.
+        entities: kind of entity → its identifiers and their columns.
+
+    Raises:
+        ConfigurationError: Sentinel would refuse it.
+    """
+    longest = max((len(name) for name in details), default=0)
+    most = max((len(fields) for fields in entities.values()), default=0)
+    for found, limit, what in (
+        (len(query), ALERT_QUERY_LENGTH, "characters of query"),
+        (len(details), ALERT_DETAILS, "custom details"),
+        (longest, ALERT_DETAIL_LENGTH, "letters in the name of a custom detail"),
+        (len(entities), ALERT_ENTITIES, "entities"),
+        (most, ALERT_IDENTIFIERS, "identifiers of an entity"),
+    ):
+        if found > limit:
+            raise ConfigurationError(f"the analytics rule would have {found:,} {what}, and Sentinel takes {limit:,}")
+    if odd := next((name for name in details if not name.isalnum()), None):
+        raise ConfigurationError(f"no custom detail of an analytics rule can be called {odd!r}; use letters and digits")
 
 
 def check_template(size: int, resources: int, outputs: int) -> None:

@@ -10,7 +10,7 @@ their streams would take them away.
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from s3sentinel_assets.config import OVERFLOW_TABLE, Config, Destination, RouteRule, SourceSettings
+from s3sentinel_assets.config import COMMON_TABLES, Config, Destination, RouteRule, SourceSettings
 from s3sentinel_assets.errors import ConfigurationError
 from s3sentinel_assets.infra.azure.limits import check_columns, check_stream, check_table_name, check_transform
 from s3sentinel_assets.tables import TableSchema, load_schema
@@ -109,7 +109,7 @@ def needed_streams(config: Config, *, split: bool) -> list[Stream]:
 
 
 def _uses_of(source: SourceSettings) -> Iterator[Use]:
-    for table in (*source.tables, OVERFLOW_TABLE):
+    for table in (*source.tables, *COMMON_TABLES):
         yield Use(source.name, None, source.destination_for(table))
     for rule in source.routing.rules:
         if rule.to is not None:

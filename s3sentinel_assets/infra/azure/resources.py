@@ -4,7 +4,7 @@ Sources: template reference of each resource type; "Add or delete tables and col
 of a data collection rule"; "Azure built-in roles" (learn.microsoft.com).
 
 Belongs here: what each resource says. Does not belong here: which streams and rules there are (``needs``, ``rules``),
-functions (``functions``), outputs (``outputs``), syntax (``arm``, ``bicep``).
+functions (``functions``), what analysts get (``analyst``), outputs (``outputs``), syntax (``arm``, ``bicep``).
 
 A table's columns are written whole: Azure takes a column away that a later definition leaves out. ``kept`` are the
 columns that somebody else has added.
@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from s3sentinel_assets.config import Config
+from s3sentinel_assets.infra.azure.analyst import analyst_resources
 from s3sentinel_assets.infra.azure.columns import Columns, listed, output_stream, stream_columns, table_columns
 from s3sentinel_assets.infra.azure.expressions import (
     Call,
@@ -65,6 +66,7 @@ class _Parameters:
     principal_type: Parameter
     retention: Parameter
     total_retention: Parameter
+    analyst: Parameter
 
     @property
     def all(self) -> tuple[Parameter, ...]:
@@ -89,7 +91,9 @@ def build_template(config: Config, plan: Plan, kept: Mapping[str, Columns] | Non
     resources = [workspace, *tables.values(), *filter(None, [endpoint])]
     for rule, resource in rules:
         resources += [resource, _diagnostics(rule, resource, workspace), _publisher(rule, resource, known)]
-    resources += [_reader(workspace, known), *function_resources(plan, workspace, tables)]
+    functions = function_resources(plan, workspace, tables)
+    resources += [_reader(workspace, known), *functions]
+    resources += analyst_resources(plan, workspace, tables, known.location, known.analyst, functions)
     return Template(known.all, tuple(resources), write_outputs(plan, workspace, endpoint, rules))
 
 
@@ -118,6 +122,13 @@ def _parameters(config: Config) -> _Parameters:
         ),
         total_retention=Parameter(
             "totalRetentionInDays", "int", "Of custom tables, with long-term retention; -1: no longer than that.", -1
+        ),
+        analyst=Parameter(
+            "analystContent",
+            "string",
+            "Analytics rule, hunting queries and workbook, for a workspace with Microsoft Sentinel; empty: none.",
+            "sentinel",
+            ("", "sentinel"),
         ),
     )
 

@@ -46,13 +46,15 @@ def own_workspace(functions: Mapping[str, str] | None = None, others: Collection
         ConfigurationError: a shipped schema cannot be read.
     """
     shipped = saved_functions()
+    # Readers know tables behind `_Once` by themselves; the other shipped functions are read like those of others.
+    known = {name: body for name, body in shipped.items() if not name.endswith("_Once")}
     schemas = {name: load_schema(name) for name in table_names()}
     return Workspace(
         tables={
             name: {**dict.fromkeys(schema.system_columns, "system"), **schema.writable}
             for name, schema in schemas.items()
         },
-        functions={name: body for name, body in (functions or {}).items() if shipped.get(name) != body},
+        functions=known | {name: body for name, body in (functions or {}).items() if shipped.get(name) != body},
         others=frozenset(others),
     )
 

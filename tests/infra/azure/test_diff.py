@@ -17,7 +17,7 @@ TRAIL, OVERFLOW = "/tables/AWSCloudTrail", "/tables/S3Overflow_CL"
 def test_what_was_deployed_is_as_it_would_be_written(deployed: Laptop) -> None:
     done = deployed.run("diff")
     assert done.exit_code == 0
-    assert done.stdout == "no difference: 1 data collection rules with 3 streams, 3 tables\n"
+    assert done.stdout == "no difference: 1 data collection rules with 5 streams, 5 tables\n"
     assert deployed.differences() == []
 
 
@@ -150,7 +150,7 @@ def test_each_difference_is_told(deployed: Laptop, name: str) -> None:
     found = deployed.differences()
     assert expected in found
     # A wrong id is told for every place that names it, everything else once.
-    assert len(found) == (4 if expected[0].startswith("sources.") else 1)
+    assert len(found) == (8 if expected[0].startswith("sources.") else 1)
 
 
 def test_the_table_for_people(deployed: Laptop) -> None:

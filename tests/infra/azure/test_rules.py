@@ -10,6 +10,8 @@ from s3sentinel_assets.infra.azure import Options, plan_infrastructure
 from s3sentinel_assets.tables import load_schema, table_names
 from tests.infra.azure.configurations import QUIET, configured, source
 
+#: What every source may send beside its events.
+COMMON = ("AwsEntityHour_CL", "S3Overflow_CL", "S3Patterns_CL")
 PRIORITIES = ["critical", "high", "medium", "low", "unknown", ""]
 
 
@@ -22,14 +24,14 @@ def taken(transform: str, priority: str) -> bool:
     return (priority in re.findall('"([a-z]+)"', match[2])) == (match[1] == "in")
 
 
-def test_only_what_the_sources_write_and_the_overflow() -> None:
+def test_only_what_the_sources_write_and_what_every_source_may_write() -> None:
     plan = plan_infrastructure(configured(trail="cloudtrail", flows="vpc_flow"))
-    assert [schema.name for schema in plan.tables] == ["AWSCloudTrail", "AWSVPCFlow", "S3Overflow_CL"]
+    assert [schema.name for schema in plan.tables] == ["AWSCloudTrail", "AWSVPCFlow", *COMMON]
     (rule,) = plan.rules
     assert [stream.name for stream in rule.streams] == [
         "Custom-AWSCloudTrail",
         "Custom-AWSVPCFlow",
-        "Custom-S3Overflow_CL",
+        *(f"Custom-{name}" for name in COMMON),
     ]
     assert rule.suffix == "-1"
     assert not plan.shares_endpoint
@@ -38,9 +40,9 @@ def test_only_what_the_sources_write_and_the_overflow() -> None:
 def test_auto_is_every_table_of_every_format_ten_a_rule() -> None:
     plan = plan_infrastructure(configured(all="auto"))
     native = {table for tables in FORMATS.values() for table in tables.tables("native")}
-    assert {schema.name for schema in plan.tables} == native | {"S3Overflow_CL"}
+    assert {schema.name for schema in plan.tables} == native | set(COMMON)
     streams = [stream.name for rule in plan.rules for stream in rule.streams]
-    assert streams == sorted(f"Custom-{table}" for table in (*native, "S3Overflow_CL"))
+    assert streams == sorted(f"Custom-{table}" for table in (*native, *COMMON))
     assert len(streams) > 20
     assert [len(rule.streams) for rule in plan.rules[:-1]] == [10] * (len(plan.rules) - 1)
     assert [rule.suffix for rule in plan.rules] == [f"-{number}" for number in range(1, len(plan.rules) + 1)]

@@ -19,6 +19,7 @@ from tests.infra.azure.deployment import Deployment, resource_id
 DCR, DCE = "Microsoft.Insights/dataCollectionRules", "Microsoft.Insights/dataCollectionEndpoints"
 TABLE = "Microsoft.OperationalInsights/workspaces/tables"
 SEARCH = "Microsoft.OperationalInsights/workspaces/savedSearches"
+ALERT_RULE, WORKBOOK = "Microsoft.SecurityInsights/alertRules", "Microsoft.Insights/workbooks"
 ROLE, DIAGNOSTIC = "Microsoft.Authorization/roleAssignments", "Microsoft.Insights/diagnosticSettings"
 
 
@@ -39,6 +40,24 @@ def _columns(types: list[str]) -> dict[str, Any]:
 _EXPRESSION = {"type": "string", "pattern": r"^\[[^\[].*\]$"}
 _TEXT = {"type": "string", "minLength": 1}
 _STREAM = {"type": "string", "pattern": "^Custom-.+"}
+_TRUTH = {"type": "boolean"}
+_AGGREGATIONS = ("AlertPerResult", "SingleAlert")
+_DURATION = {"type": "string", "pattern": r"^P(\d+D)?(T(\d+H)?(\d+M)?)?$"}
+TACTICS = [
+    *("Reconnaissance", "ResourceDevelopment", "InitialAccess", "Execution", "Persistence", "PrivilegeEscalation"),
+    *("DefenseEvasion", "CredentialAccess", "Discovery", "LateralMovement", "Collection", "Exfiltration"),
+    *("CommandAndControl", "Impact", "PreAttack", "ImpairProcessControl", "InhibitResponseFunction"),
+]
+DYNAMIC_PROPERTIES = [
+    *("AlertLink", "ConfidenceLevel", "ConfidenceScore", "ExtendedLinks", "ProductComponentName", "ProductName"),
+    *("ProviderName", "RemediationSteps", "Techniques", "SubTechniques"),
+]
+#: Kind of entity → the identifiers that Sentinel knows of it; only those that AWS logs can fill.
+IDENTIFIERS = {
+    "Account": {"Name", "FullName", "DisplayName", "CloudAppAccountId", "UPNSuffix"},
+    "IP": {"Address"},
+    "CloudApplication": {"AppId", "Name", "InstanceName"},
+}
 _TYPES = ["dynamic", "int", "long", "real", "string"]
 #: What is known of each resource; whatever is not named is refused.
 PROPERTIES: dict[str, dict[str, Any]] = {
@@ -117,6 +136,112 @@ PROPERTIES: dict[str, dict[str, Any]] = {
             **dict.fromkeys(("category", "displayName", "functionAlias", "query"), _TEXT),
             "etag": {"const": "*"},
             "version": {"const": 2},
+            "tags": {
+                "type": "array",
+                "items": {
+                    "type": "object",
+                    "required": ["name", "value"],
+                    "additionalProperties": False,
+                    "properties": {"name": {"enum": ["description", "tactics", "techniques"]}, "value": _TEXT},
+                },
+            },
+        },
+    },
+    ALERT_RULE: {
+        "required": [
+            *("displayName", "enabled", "query", "queryFrequency", "queryPeriod", "severity", "suppressionDuration"),
+            *("suppressionEnabled", "triggerOperator", "triggerThreshold"),
+        ],
+        "properties": {
+            **dict.fromkeys(("displayName", "description"), _TEXT),
+            **dict.fromkeys(("enabled", "suppressionEnabled"), _TRUTH),
+            **dict.fromkeys(("queryFrequency", "queryPeriod", "suppressionDuration"), _DURATION),
+            "query": {"type": "string", "minLength": 1, "maxLength": 10_000},
+            "severity": {"enum": ["High", "Medium", "Low", "Informational"]},
+            "triggerOperator": {"enum": ["Equal", "GreaterThan", "LessThan", "NotEqual"]},
+            "triggerThreshold": {"type": "integer", "minimum": 0, "maximum": 10_000},
+            "tactics": {"type": "array", "uniqueItems": True, "items": {"enum": TACTICS}},
+            "techniques": {"type": "array", "uniqueItems": True, "items": {"type": "string", "pattern": r"^T\d{4}$"}},
+            "eventGroupingSettings": {
+                "enum": [{"aggregationKind": kind} for kind in ("AlertPerResult", "SingleAlert")]
+            },
+            "alertDetailsOverride": {
+                "type": "object",
+                "additionalProperties": False,
+                "properties": {
+                    "alertDisplayNameFormat": {"type": "string", "maxLength": 256},
+                    "alertDescriptionFormat": {"type": "string", "maxLength": 5_000},
+                    **dict.fromkeys(("alertSeverityColumnName", "alertTacticsColumnName"), _TEXT),
+                    "alertDynamicProperties": {
+                        "type": "array",
+                        "items": {
+                            "type": "object",
+                            "required": ["alertProperty", "value"],
+                            "additionalProperties": False,
+                            "properties": {"alertProperty": {"enum": DYNAMIC_PROPERTIES}, "value": _TEXT},
+                        },
+                    },
+                },
+            },
+            "customDetails": {
+                "type": "object",
+                "maxProperties": 20,
+                "propertyNames": {"pattern": "^[A-Za-z][A-Za-z0-9]{0,19}$"},
+                "additionalProperties": _TEXT,
+            },
+            "entityMappings": {
+                "type": "array",
+                "maxItems": 10,
+                "items": {
+                    "type": "object",
+                    "required": ["entityType", "fieldMappings"],
+                    "additionalProperties": False,
+                    "properties": {
+                        "entityType": {"enum": list(IDENTIFIERS)},
+                        "fieldMappings": {
+                            "type": "array",
+                            "minItems": 1,
+                            "maxItems": 3,
+                            "items": {
+                                "type": "object",
+                                "required": ["identifier", "columnName"],
+                                "additionalProperties": False,
+                                "properties": dict.fromkeys(("identifier", "columnName"), _TEXT),
+                            },
+                        },
+                    },
+                },
+            },
+            "incidentConfiguration": {
+                "type": "object",
+                "required": ["createIncident"],
+                "additionalProperties": False,
+                "properties": {
+                    "createIncident": {"type": "boolean"},
+                    "groupingConfiguration": {
+                        "type": "object",
+                        "required": ["enabled", "reopenClosedIncident", "lookbackDuration", "matchingMethod"],
+                        "additionalProperties": False,
+                        "properties": {
+                            **dict.fromkeys(("enabled", "reopenClosedIncident"), _TRUTH),
+                            "lookbackDuration": _DURATION,
+                            "matchingMethod": {"enum": ["AllEntities", "AnyAlert", "Selected"]},
+                            "groupByEntities": {"type": "array", "items": {"enum": list(IDENTIFIERS)}},
+                            "groupByAlertDetails": {"type": "array", "items": {"enum": ["DisplayName", "Severity"]}},
+                            "groupByCustomDetails": {"type": "array", "items": _TEXT},
+                        },
+                    },
+                },
+            },
+        },
+    },
+    WORKBOOK: {
+        "required": ["displayName", "serializedData", "category"],
+        "properties": {
+            **dict.fromkeys(("displayName", "serializedData"), _TEXT),
+            "category": {"const": "sentinel"},
+            "sourceId": _EXPRESSION,
+            "version": {"const": "Notebook/1.0"},
         },
     },
 }
@@ -322,11 +447,18 @@ def test_what_the_configuration_leaves_out_is_asked_for_or_taken_from_the_group(
 
 def test_functions_of_tables_that_are_written_one_after_the_other(everything: Deployment) -> None:
     made = deployed(configured(trail="cloudtrail", flows=source("vpc_flow", routing={"rules": [QUIET]})))
-    once = {body["properties"]["functionAlias"]: body for body in made.of_type(SEARCH)}
+    once = {alias: body for body in made.of_type(SEARCH) if (alias := body["properties"].get("functionAlias"))}
     assert {name for name in once if name.endswith("_Once")} == {
         "AWSCloudTrail_Once",
         "AWSVPCFlow_Once",
+        "AwsEntityHour_CL_Once",
         "S3Overflow_CL_Once",
+        "S3Patterns_CL_Once",
+    }
+    assert set(once) - {name for name in once if name.endswith("_Once")} == {
+        "AWSCloudTrail_Latest",
+        "AWSVPCFlow_Latest",
+        "EntityHours",
     }
     assert "arg_min" in once["AWSVPCFlow_Once"]["properties"]["query"]
     assert resource_id(TABLE, "law-sentinel", "AWSVPCFlow") in once["AWSVPCFlow_Once"]["dependsOn"]

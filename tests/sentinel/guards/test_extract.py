@@ -276,3 +276,8 @@ def test_published_rules(shared_dir: Path) -> None:
         found = extract(query, own_workspace())
         named = {name for name in table_names() if name in query}
         assert named <= set(found), file
+
+
+def test_shipped_functions_need_their_own_tables_and_no_others():
+    assert set(extract("EntityHours | where Priority == 'high'", own_workspace())) == {"AwsEntityHour_CL"}
+    assert set(extract("AWSCloudTrail_Latest | count", own_workspace())) == {"AwsEntityHour_CL", TRAIL}

@@ -1,0 +1,193 @@
+"""The shipped KQL, run on seeded rows in the local workspace: what each text finds, not only that it runs."""
+
+import hashlib
+import json
+from datetime import UTC, timedelta
+
+import pytest
+
+from s3sentinel_assets.hours import utc_now
+from s3sentinel_assets.local.workspace.definitions import Catalogue
+from s3sentinel_assets.local.workspace.query import Query, QueryApi
+from s3sentinel_assets.local.workspace.rows import RowReader
+from s3sentinel_assets.local.workspace.storage import Storage
+from s3sentinel_assets.sentinel.kql import events_query, query_text, saved_functions, write_functions
+
+NOW = utc_now()
+TODAY = NOW.replace(hour=0, minute=0, second=0, microsecond=0)
+ACCOUNT = "111122223333"
+
+
+def text(instant):
+    return instant.astimezone(UTC).isoformat()
+
+
+def roll_up(principal, revision, priority, score, *, hour=None, final=False, events=(), **more):
+    hour = hour or TODAY
+    return {
+        "TimeGenerated": text(NOW),
+        "HourStart": text(hour),
+        "SourceName": "trail",
+        "SourceTable": "AWSCloudTrail",
+        "AccountId": ACCOUNT,
+        "Principal": principal,
+        "PrincipalType": "IAMUser",
+        "Revision": revision,
+        "Final": final,
+        "Priority": priority,
+        "PreviousPriority": "low",
+        "AnomalyScore": score,
+        "ExpectedHoursPerDay": 2.5,
+        "Confidence": 0.8,
+        "Events": 10 * revision,
+        "MediumEvents": 1,
+        "Reasons": "first use of iam:CreateUser",
+        "Techniques": ["T1098", "T1136.003"],
+        "Actions": ["iam:CreateUser"],
+        "SourceIps": ["198.51.100.7", "203.0.113.9"],
+        "EventIds": list(events),
+        "EventId_CF": hashlib.sha256(f"{principal}/{hour}/{revision}".encode()).hexdigest()[:32],
+        **more,
+    }
+
+
+def event(name, priority="low", minutes=5):
+    instant = NOW - timedelta(minutes=minutes)
+    return {"TimeGenerated": text(instant), "EventId_CF": name, "EventName": "CreateUser", "Priority_CF": priority}
+
+
+ODD = '111122223333/o\'neil "x"'
+EVERYTHING = {
+    "AwsEntityHour_CL": [
+        roll_up("alice", 1, "medium", 11.0, events=["a1"]),
+        roll_up("alice", 2, "critical", 19.5, events=["a1", "a2"]),
+        roll_up("alice", 3, "critical", 19.5, events=["a1", "a2"], final=True),
+        roll_up("bob", 1, "high", 14.0, events=["b1"]),
+        roll_up("bob", 1, "medium", 12.0, events=["b0"], hour=TODAY - timedelta(hours=5)),
+        roll_up("carol", 1, "medium", 12.5, events=["c1"]),
+        roll_up(ODD, 1, "high", 15.0, events=["o1"], SourceIps=[]),
+    ],
+    "AWSCloudTrail": [event("a1", "medium"), event("a2", minutes=4), event("b1", "high"), event("quiet")],
+    "AWSVPCFlow": [{"TimeGenerated": text(NOW), "EventId_CF": "a2", "Priority_CF": "low"}],
+    "S3Patterns_CL": [
+        {
+            "TimeGenerated": text(NOW),
+            "HourStart": text(TODAY),
+            "SourceName": "logs",
+            "LogFormat": "syslog",
+            "Pattern": pattern,
+            "Change": change,
+            "Events": count,
+            "Template": "session opened for <*>",
+            "EventId_CF": f"{pattern}{change}",
+        }
+        for pattern, change, count in [("p1", "new", 3), ("p2", "new", 40), ("p3", "vanished", 0), ("p1", "new", 3)]
+    ],
+}
+#: What arrived longer ago than a run of the rule.
+EARLIER = {"AwsEntityHour_CL": [roll_up("dave", 1, "critical", 18.0)]}
+
+
+@pytest.fixture(scope="module")
+def api(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("workspace")
+    write_functions(folder / "functions")
+    catalogue = Catalogue.build()
+    storage = Storage(folder / "w.duckdb", catalogue, "id")
+    for rows, minutes in ((EVERYTHING, 1), (EARLIER, 30)):
+        arrived = NOW.replace(tzinfo=None) - timedelta(minutes=minutes)
+        for table, entries in rows.items():
+            frame = RowReader(catalogue.tables[table]).read(json.dumps(entries).encode(), NOW).frame
+            storage.append(table, frame, arrived)
+    yield QueryApi(storage, catalogue)
+    storage.close()
+
+
+@pytest.fixture
+def ask(api):
+    def asked(kql):
+        result = api.run(Query(kql))
+        return [dict(zip(result.columns, row, strict=True)) for row in result.rows]
+
+    return asked
+
+
+def test_entity_hours_gives_the_newest_revision_of_each_hour(ask):
+    found = {(row["Principal"], row["HourStart"][:13]): row for row in ask("EntityHours")}
+    assert len(found) == 6
+    alice = found["alice", f"{TODAY:%Y-%m-%dT%H}"]
+    assert (alice["Revision"], alice["Priority"], alice["Final"]) == (3, "critical", True)
+    assert json.loads(alice["EventIds"]) == ["a1", "a2"]
+
+
+def test_events_tell_what_is_known_now_of_their_principals_hour(ask):
+    found = {row["EventId_CF"]: row for row in ask("AWSCloudTrail_Latest")}
+    assert {name: row["LatestPriority"] for name, row in found.items()} == {
+        "a1": "critical",
+        "a2": "critical",
+        "b1": "high",
+        "quiet": "low",
+    }
+    assert found["a1"]["Priority_CF"] == "medium"
+    assert (found["a2"]["HourPrincipal"], found["a2"]["HourRevision"]) == ("alice", 3)
+    assert found["quiet"]["HourPrincipal"] in (None, "")
+
+
+@pytest.mark.parametrize("name", ["AWSVPCFlow_Latest", "Syslog_Latest", "S3Patterns_CL_Once", "AwsEntityHour_CL_Once"])
+def test_functions_of_other_tables_run(ask, name):
+    assert name in saved_functions()
+    ask(f"{name} | take 1")
+
+
+def test_the_rule_alerts_once_for_each_principal_that_has_just_become_urgent(ask):
+    found = {row["Principal"]: row for row in ask(query_text("rule_entity_hour"))}
+    # Not medium ones, not what came in before, and not that an hour was closed.
+    assert set(found) == {"alice", "bob", ODD}
+    alice = found["alice"]
+    assert (alice["AlertSeverity"], found["bob"]["AlertSeverity"]) == ("High", "Medium")
+    assert (alice["Revision"], alice["SourceIp"], alice["Application"]) == (2, "198.51.100.7", "Amazon Web Services")
+    assert json.loads(alice["TechniqueIds"]) == ["T1098", "T1136.003"]
+    assert json.loads(alice["NamedEvents"]) == ["a1", "a2"]
+    assert alice["Hour"] == f"{TODAY:%Y-%m-%d %H:%M}"
+    assert found[ODD]["SourceIp"] in (None, "")
+
+
+def test_the_top_anomalies_of_today_come_most_urgent_first(ask):
+    found = [(row["Principal"], row["Priority"]) for row in ask(query_text("hunt_top_anomalies"))]
+    assert found == [
+        ("alice", "critical"),
+        ("dave", "critical"),
+        (ODD, "high"),
+        ("bob", "high"),
+        ("carol", "medium"),
+    ]
+
+
+def test_new_patterns_are_named_once_with_the_most_frequent_first(ask):
+    found = [(row["Pattern"], row["Events"]) for row in ask(query_text("hunt_new_patterns"))]
+    assert found == [("p2", 40), ("p1", 3)]
+
+
+def test_the_workbook_leads_from_principals_to_hours_to_events(ask):
+    principals = ask(query_text("workbook_principals"))
+    assert [row["Principal"] for row in principals] == ["alice", "dave", ODD, "bob", "carol"]
+    bob = next(row for row in principals if row["Principal"] == "bob")
+    assert (bob["Hours"], bob["Priority"]) == (2, "high")
+    hours = ask(query_text("workbook_hours").replace("{PrincipalRow}", bob["Row"]))
+    assert [row["Priority"] for row in hours] == ["high", "medium"]
+    (odd,) = (row for row in principals if row["Principal"] == ODD)
+    assert len(ask(query_text("workbook_hours").replace("{PrincipalRow}", odd["Row"]))) == 1
+    alice = principals[0]
+    (hour,) = ask(query_text("workbook_hours").replace("{PrincipalRow}", alice["Row"]))
+    assert hour["Final"]
+    events = ask(events_query(["AWSCloudTrail", "AWSVPCFlow"]).replace("{HourRow}", hour["Row"]))
+    assert [(row["Table"], row["EventId_CF"]) for row in events] == [
+        ("AWSCloudTrail", "a1"),
+        ("AWSCloudTrail", "a2"),
+        ("AWSVPCFlow", "a2"),
+    ]
+
+
+def test_names_are_left_open_only_where_the_workbook_fills_them():
+    open_ones = [name for name, body in saved_functions().items() if "{table}" in body or "{tables}" in body]
+    assert open_ones == []
