@@ -10,7 +10,9 @@ import dagster as dg
 from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition
 
 from s3sentinel_assets.assets.delivered import delivered_batches
+from s3sentinel_assets.assets.models import model_assets, model_jobs, model_schedules
 from s3sentinel_assets.assets.parsed import parsed_logs
+from s3sentinel_assets.assets.patterns import daily_partitions, pattern_catalogue
 from s3sentinel_assets.assets.progress import delivery_progress, progress_check
 from s3sentinel_assets.assets.raw import raw_logs
 from s3sentinel_assets.assets.scored import scored_logs
@@ -24,12 +26,23 @@ from s3sentinel_assets.resources import Stages
 from s3sentinel_assets.schedules import seal_schedule, sweep_schedule
 from s3sentinel_assets.sensors import listing_sensor
 
-__all__ = ["build_defs", "defs", "source_assets"]
+__all__ = ["build_defs", "defs", "source_assets", "trained_formats"]
 
 
 def source_assets(source: SourceSettings, hours: dg.HourlyPartitionsDefinition) -> Sequence[dg.AssetsDefinition]:
     """The five assets of a source that do work, in pipeline order."""
     return [make(source, hours) for make in (raw_logs, parsed_logs, entity_state, scored_logs, delivered_batches)]
+
+
+def trained_formats(config: Config) -> list[str]:
+    """The formats whose models are trained: those that enabled sources name, and CloudTrail wherever it may come.
+
+    Of all that a source recognises by content most never come; they are scored with what ships.
+    """
+    enabled = [source for source in config.sources.values() if source.enabled]
+    named = {source.formats[0] for source in enabled if len(source.formats) == 1}
+    anywhere = {"cloudtrail"} if any("cloudtrail" in source.formats for source in enabled) else set[str]()
+    return sorted(named | anywhere)
 
 
 def build_defs(config: Config, runtime: Runtime | None = None, *, stages: Stages | None = None) -> dg.Definitions:
@@ -40,7 +53,7 @@ def build_defs(config: Config, runtime: Runtime | None = None, *, stages: Stages
         runtime: connections to share; by default one runtime for the life of the process.
         stages: what to run in place of the pipeline's own stages.
     """
-    hours = hourly_partitions(config)
+    hours, days = hourly_partitions(config), daily_partitions(config)
     assets: list[dg.AssetsDefinition | dg.AssetSpec] = []
     checks: list[dg.AssetChecksDefinition] = []
     jobs: list[dg.JobDefinition | UnresolvedAssetJobDefinition] = []
@@ -50,12 +63,17 @@ def build_defs(config: Config, runtime: Runtime | None = None, *, stages: Stages
         if not source.enabled:
             continue
         live, seal, sweep = live_job(source.name), seal_job(source.name), sweep_job(source.name)
-        assets += [*source_assets(source, hours), delivery_progress(source)]
+        assets += [*source_assets(source, hours), pattern_catalogue(source, days), delivery_progress(source)]
         checks.append(progress_check(source))
         jobs += [live, seal, sweep]
         sensors.append(listing_sensor(source.name, live, config.sensor_interval_seconds, hours))
         schedules.append(seal_schedule(source.name, seal, config.grace_minutes))
         schedules.append(sweep_schedule(source.name, sweep, config.grace_minutes))
+    if formats := trained_formats(config):
+        training = model_jobs(formats)
+        assets += [asset for log_format in formats for asset in model_assets(log_format)]
+        jobs += training.values()
+        schedules += model_schedules(training, formats)
     return dg.Definitions(
         assets=assets,
         asset_checks=checks,

@@ -11,6 +11,7 @@ from s3sentinel_assets.definitions import build_defs
 from s3sentinel_assets.pipeline.runtime import Runtime
 from tests.stages import FakeStages, config_of, hour
 
+HOURLY = {"raw_logs", "parsed_logs", "entity_state", "scored_logs", "delivered_batches"}
 REPOSITORY = Path(__file__).resolve().parent.parent
 
 
@@ -18,7 +19,9 @@ def _mapping(node, parent) -> str:
     mapping = node.partition_mappings.get(parent)
     if node.partitions_def is None:
         return "all hours"
-    return f"{mapping.start_offset}..{mapping.end_offset} hours" if mapping else "same hour"
+    daily = isinstance(node.partitions_def, dg.DailyPartitionsDefinition)
+    unit = "days" if daily else "hours"
+    return f"{mapping.start_offset}..{mapping.end_offset} {unit}" if mapping else f"same {unit[:-1]}"
 
 
 def describe(defs: dg.Definitions) -> dict:
@@ -38,10 +41,12 @@ def describe(defs: dg.Definitions) -> dict:
             "description": node.description,
         }
         if node.is_executable:
+            policy = node.backfill_policy
+            retries = node.assets_def.op.retry_policy
             assets[key.to_user_string()] |= {
                 "pools": sorted(node.pools or ()),
-                "hours a run": node.backfill_policy.max_partitions_per_run,
-                "retries": node.assets_def.op.retry_policy.max_retries,
+                "partitions a run": policy.max_partitions_per_run if policy else None,
+                "retries": retries.max_retries if retries else 0,
             }
     jobs = {
         job.name: sorted(key.to_user_string() for key in job.asset_layer.selected_asset_keys)
@@ -72,7 +77,9 @@ def test_hours_run_in_utc_from_the_start_to_the_open_one():
     from datetime import UTC, datetime
 
     graph = build_defs(config_of(), stages=FakeStages()).resolve_asset_graph()
-    for key in graph.executable_asset_keys:
+    hourly = [key for key in graph.executable_asset_keys if key.path[-1] in HOURLY]
+    assert len(hourly) == 2 * len(HOURLY)
+    for key in hourly:
         partitions = graph.get(key).partitions_def
         keys = partitions.get_partition_keys(current_time=datetime(2026, 11, 20, 2, 30, tzinfo=UTC))
         assert keys == [hour(0), hour(1), hour(2)]
@@ -82,7 +89,8 @@ def test_a_source_that_is_not_enabled_is_left_out():
     config = config_of()
     sources = config.sources | {"vpc_flow": config.sources["vpc_flow"].model_copy(update={"enabled": False})}
     defs = build_defs(config.model_copy(update={"sources": sources}), stages=FakeStages())
-    assert {key.path[0] for key in defs.resolve_asset_graph().get_all_asset_keys()} == {"cloudtrail"}
+    keys = defs.resolve_asset_graph().get_all_asset_keys()
+    assert {key.path[:2][-1] if key.path[0] == "models" else key.path[0] for key in keys} == {"cloudtrail"}
 
 
 def test_building_connects_to_nothing(tmp_path):
@@ -105,7 +113,7 @@ def test_the_module_attribute_reads_the_configuration_when_asked(tmp_path):
         "print(len(defs().resolve_asset_graph().get_all_asset_keys()), len(list(defs().resolve_all_job_defs())))",
         "print(sorted({'boto3', 'moto', 'duckdb', 'azure.identity', 'pyarrow', 'polars'} & set(sys.modules)))",
     )
-    assert (done.stdout.split("\n")[:2], done.stderr) == (["12 7", "[]"], "")
+    assert (done.stdout.split("\n")[:2], done.stderr) == (["20 9", "[]"], "")
 
 
 @pytest.mark.slow

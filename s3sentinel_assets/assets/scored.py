@@ -8,7 +8,7 @@ from s3sentinel_assets.assets.columns import scored_columns
 from s3sentinel_assets.assets.describe import scored_text, tags_of
 from s3sentinel_assets.assets.hourly import RETRY_POLICY, bring_up_to_date
 from s3sentinel_assets.assets.metadata import stage_metadata
-from s3sentinel_assets.checks import check_accounting
+from s3sentinel_assets.checks import check_accounting, check_patterns, pattern_check_specs
 from s3sentinel_assets.config import SourceSettings
 from s3sentinel_assets.partitions import BACKFILL_POLICY, PREVIOUS_HOUR
 from s3sentinel_assets.resources import Stages
@@ -26,6 +26,7 @@ def scored_logs(source: SourceSettings, hours: dg.HourlyPartitionsDefinition) ->
         partitions_def=hours,
         backfill_policy=BACKFILL_POLICY,
         retry_policy=RETRY_POLICY,
+        check_specs=pattern_check_specs(source.name, hours),
         kinds={"polars", "parquet"},
         description=scored_text(source),
         metadata=scored_columns(source.tables),
@@ -40,6 +41,7 @@ def scored_logs(source: SourceSettings, hours: dg.HourlyPartitionsDefinition) ->
         yield from bring_up_to_date(
             context,
             lambda hour: stage_metadata(stages.score(source.name, hour), links, rows="scored"),
+            lambda hour: check_patterns(stages, source.name, hour),
             on_failure=lambda hour, why: [check_accounting(stages, source.name, hour, f"scored_logs failed: {why}")],
         )
 

@@ -5,16 +5,18 @@ one hour that cannot be parsed.
 """
 
 from collections.abc import Iterator
+from itertools import chain
 
 import dagster as dg
 
 from s3sentinel_assets.assets.describe import state_text, tags_of
 from s3sentinel_assets.assets.hourly import RETRY_POLICY, bring_up_to_date, discover_each, found_in
 from s3sentinel_assets.assets.metadata import stage_metadata
+from s3sentinel_assets.assets.patterns import learn_at_seal
 from s3sentinel_assets.assets.progress import report_progress
-from s3sentinel_assets.checks import check_sealed
+from s3sentinel_assets.checks import check_patterns, check_sealed
 from s3sentinel_assets.config import SourceSettings
-from s3sentinel_assets.errors import LeaseLostError
+from s3sentinel_assets.errors import LeaseLostError, UserError
 from s3sentinel_assets.partitions import PREVIOUS_HOUR, STATE_BACKFILL_POLICY
 from s3sentinel_assets.pipeline.summary import StageSummary
 from s3sentinel_assets.resources import S3_POOL, Stages
@@ -62,6 +64,12 @@ def entity_state(source: SourceSettings, hours: dg.HourlyPartitionsDefinition) -
             state.problems[:0] = [sentence for sentence in sealed.problems if sentence not in state.problems]
             state.counts = sealed.counts | state.counts
             state.seconds += sealed.seconds
+            learn_at_seal(context, stages, source.name, hour)
+            if sealed.counts.get("sealed"):
+                try:
+                    state.counts["closing_rows"] = stages.close_hour(source.name, hour)
+                except UserError as error:
+                    state.problems.append(f"closing rows of {hour} wait for the next sweep: {error}")
             return stage_metadata(state, {"previous": parsed}, rows="keys")
 
         try:
@@ -69,7 +77,7 @@ def entity_state(source: SourceSettings, hours: dg.HourlyPartitionsDefinition) -
                 context,
                 seal_and_advance,
                 # "Nothing is pending once the hour is sealed" can be judged from now on, with or without the state.
-                lambda hour: check_sealed(stages, source.name, hour),
+                lambda hour: chain(check_sealed(stages, source.name, hour), check_patterns(stages, source.name, hour)),
                 on_failure=lambda hour, _: check_sealed(stages, source.name, hour),
                 prepare=lambda keys: listed.update(discover_each(stages, source.name, keys)),
                 stands_alone=True,
