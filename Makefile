@@ -8,13 +8,14 @@ PYTHON ?= $(shell for candidate in python3.13 python3.12 python3.11 python3 pyth
             if $$candidate -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; \
             then echo $$candidate; break; fi; done)
 WORKERS ?= 2
+SEEDS  ?= 5
 ARGS   ?=
 
 # Compiled modules make every start a few seconds faster.
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help venv demo dev emit latency local ui rules test bench bench-reading bench-formats conformance chaos lint types contracts tests format clean
+.PHONY: help venv demo dev emit latency local ui rules test bench bench-reading bench-formats conformance chaos evaluate lint types contracts tests format clean
 
 help: ## Lists the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -83,6 +84,10 @@ conformance: $(READY) ## Parses published samples of every format and compares t
 chaos: $(READY) ## Kills workers at random instants of a delivery and counts what is lost or doubled (ARGS="--kills 50")
 	@$(BIN)/python -m chaos $(ARGS)
 
+evaluate: $(READY) ## Measures scores and priorities on attacks put into benign days (SEEDS=5 BACKGROUND=DIR ATTACKS=DIR)
+	@$(BIN)/python -m evaluation --seeds $(SEEDS) --workers $(WORKERS) $(if $(BACKGROUND),--background "$(BACKGROUND)") \
+	  $(if $(ATTACKS),--attacks "$(ATTACKS)") $(ARGS)
+
 test: lint types contracts tests ## Checks everything: style, types, layers, tests
 
 lint: $(READY) ## Checks style and formatting
@@ -104,4 +109,4 @@ format: $(READY) ## Formats the code and mends what can be mended automatically
 
 clean: ## Removes .venv and caches (kept: .s3sentinel and .dagster, which hold data)
 	rm -rf $(VENV) .pytest_cache .ruff_cache .import_linter_cache .hypothesis build dist *.egg-info
-	find s3sentinel_assets tests benchmarks conformance chaos -name __pycache__ -type d -prune -exec rm -rf {} +
+	find s3sentinel_assets tests benchmarks conformance chaos evaluation -name __pycache__ -type d -prune -exec rm -rf {} +
