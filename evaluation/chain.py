@@ -71,7 +71,13 @@ class Chain:
         batch = part.select(_ENTITIES)
         log_format, before = self.model.format, self.counters.for_hour(hour)
         matrix, counters = feature_matrix(
-            batch, self.state, before, self.model.parameters, format=log_format, hour=hour
+            batch,
+            self.state,
+            before,
+            self.model.parameters,
+            format=log_format,
+            hour=hour,
+            sensitivity=self.model.sensitivity,
         )
         judging = _Judging(prepare(batch, log_format), batch, matrix, hour)
         raw, judged = judging.by(self.model, before)

@@ -21,6 +21,7 @@ from s3sentinel_assets.ml.anomaly.fitting import fit_ecod
 from s3sentinel_assets.ml.features.matrix import feature_matrix
 from s3sentinel_assets.ml.history.update import update
 from s3sentinel_assets.ml.parameters import TERMS, Parameters
+from s3sentinel_assets.ml.priority.sensitivity import SensitivityRules, load_sensitivity
 from s3sentinel_assets.ml.scoring.model import load_weights
 
 __all__ = ["SEED", "Learner", "main", "replayed", "training_matrix"]
@@ -51,12 +52,16 @@ def replayed(world: World) -> Iterator[tuple[str, pl.DataFrame]]:
         yield hour, known.filter(arrived)
 
 
-def training_matrix(world: World, parameters: Parameters, *, first_day: int = _FIRST_DAY) -> pl.DataFrame:
+def training_matrix(
+    world: World, parameters: Parameters, sensitivity: SensitivityRules, *, first_day: int = _FIRST_DAY
+) -> pl.DataFrame:
     """``principal``, ``hour`` and the terms of all events from ``first_day`` on, each against the hours before it."""
     matrices, state, learner = [], None, Learner(parameters)
     for number, (hour, batch) in enumerate(replayed(world)):
         if state is not None and number >= 24 * first_day and batch.height:
-            matrix, _ = feature_matrix(batch, state, None, parameters, format=FORMAT, hour=hour)
+            matrix, _ = feature_matrix(
+                batch, state, None, parameters, format=FORMAT, hour=hour, sensitivity=sensitivity
+            )
             matrices.append(matrix.filter(pl.col("principal").is_not_null()).select("principal", "hour", *TERMS))
         state = update(state, [batch], hour, format=FORMAT, model=learner)
     return pl.concat(matrices)
@@ -75,7 +80,8 @@ def main(arguments: list[str] | None = None) -> None:
     if days < 1:
         parser.error(f"--days: must be above {_FIRST_DAY}")
     parameters, _ = load_weights(options.models, FORMAT)
-    matrix = training_matrix(make_world(options.seed, options.days, scale=options.scale), parameters)
+    sensitivity = load_sensitivity(options.models / "sensitivity.json").for_format(FORMAT)
+    matrix = training_matrix(make_world(options.seed, options.days, scale=options.scale), parameters, sensitivity)
     detector = fit_ecod(matrix, format=FORMAT, days=days)
     detector.save(options.output or options.models / f"ecod_{FORMAT}")
     print(

@@ -33,9 +33,9 @@ def run_seeds(plan: Plan, folder: Path, workers: int) -> list[Path]:
         The folders of their outcomes.
     """
     folders = [folder / f"seed-{seed}" for seed in plan.seeds]
-    if workers > 1:
-        # The cores are shared out by seeds.
-        os.environ.setdefault("POLARS_MAX_THREADS", "1")
+    # The cores are shared out by seeds; threads that wait for a core that is busy make fitting ten times slower.
+    for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", *(["POLARS_MAX_THREADS"] if workers > 1 else [])):
+        os.environ.setdefault(name, "1")
     console = Console(stderr=True)
     columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[what]}"), TimeElapsedColumn())
     context = multiprocessing.get_context("spawn")

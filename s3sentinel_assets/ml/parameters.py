@@ -19,6 +19,7 @@ TERMS = (
     "new_agent",
     "new_region",
     "new_error",
+    "new_domain",
     "peers_never",
     "account_new_network",
     "account_new_agent",
@@ -28,6 +29,7 @@ TERMS = (
     "error_burst",
     "many_new",
     "unusual_hour",
+    "sensitive",
 )
 
 

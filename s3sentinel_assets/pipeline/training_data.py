@@ -192,6 +192,7 @@ def matrices(
             model.parameters,
             format=part.state.format,
             hour=part.hour,
+            sensitivity=model.sensitivity,
         )
         matrix = matrix.hstack([part.batch[LABEL], part.batch[URGENT], part.benign])
         # What is left out of history has no principal and no bits.

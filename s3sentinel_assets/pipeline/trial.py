@@ -151,13 +151,15 @@ class _Scorer:
         from s3sentinel_assets.ml.features.matrix import feature_matrix
 
         log_format = part.state.format
+        shipped = self._runtime.model(log_format)
         matrix, counters = feature_matrix(
             batch,
             part.state,
             self._counters.get((part.source, -1)),
-            self._runtime.model(log_format).parameters,
+            shipped.parameters,
             format=log_format,
             hour=part.hour,
+            sensitivity=shipped.sensitivity,
         )
         self._counters[part.source, -1] = counters
         columns = [matrix["cold_start"]]

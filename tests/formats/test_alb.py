@@ -99,7 +99,7 @@ def test_entities():
         "peer": "app/my-lb/50dc6c495c0c9188",
         "service": "https",
         "action": "GET/200",
-        "target": ARN,
+        "target": "https://www.example.com:443/a",
         "source_ip": "192.0.2.39",
         "user_agent": AGENT,
         "read_only": True,
@@ -167,7 +167,7 @@ def test_a_request_that_reached_no_target():
     changed = line(ALB, **none, target_port="-", target_status_code="-", target_group_arn="-", chosen_cert_arn='"-"')
     assert filled(changed)["TargetProcessingTime"] == "-1"
     assert "NetworkDuration" not in filled(changed, asim=True)
-    assert entity(changed)["target"] == "www.example.com"
+    assert entity(changed)["target"] == "https://www.example.com:443/a"
     assert "account" not in entity(changed)
 
 

@@ -124,7 +124,7 @@ def test_entities():
         "peer": "E2ABCDEFGHIJK1",
         "service": "https",
         "action": "GET/404",
-        "target": "www.example.com",
+        "target": "www.example.com/a%20b/index.html",
         "source_ip": "2001:db8::7",
         "user_agent": AGENT.replace("%20", " "),
         "error": "404",

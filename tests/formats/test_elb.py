@@ -65,7 +65,7 @@ def test_a_request_is_a_web_session():
         "peer": "my-loadbalancer",
         "service": "https",
         "action": "GET/404",
-        "target": "www.example.com",
+        "target": "https://www.example.com:443/a",
         "source_ip": "192.0.2.39",
         "user_agent": "curl/7.38.0",
         "error": "404",

@@ -105,8 +105,8 @@ def test_entities():
         "principal", "principal_type", "peer", "action", "target", "error", "read_only", "bytes"
     )
     assert told.rows() == [
-        ("CORP\\alice", "user", "W3SVC1", "POST/401", "mail.example.com:443", "401", False, 1405),
-        ("198.51.100.7", "address", "W3SVC1", "GET/200", "WEB01", None, True, 1405),
+        ("CORP\\alice", "user", "W3SVC1", "POST/401", "mail.example.com:443/owa/auth.owa", "401", False, 1405),
+        ("198.51.100.7", "address", "W3SVC1", "GET/200", "WEB01/owa/auth.owa", None, True, 1405),
     ]
 
 

@@ -5,7 +5,7 @@ belong here: look-ups (``readings``), what terms are worth (``anomaly``), words 
 """
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import polars as pl
 
@@ -65,6 +65,10 @@ class Features:
     handed_on: pl.DataFrame
     so_far: HourSoFar = field(repr=False)
     size_share: tuple[Table, pl.Series] | None = field(repr=False)
+
+    def with_term(self, name: str, term: Term) -> "Features":
+        """These features and a term that follows from more than history."""
+        return replace(self, terms=self.terms | {name: term})
 
     def bits(self, wanted: pl.Series) -> pl.DataFrame:
         """Float64 per term of the ``wanted`` events (UInt32), 0 where a term says nothing."""

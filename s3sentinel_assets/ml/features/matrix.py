@@ -10,6 +10,8 @@ from s3sentinel_assets.ml.history.counters import Counters
 from s3sentinel_assets.ml.history.keys import Events, prepare
 from s3sentinel_assets.ml.history.state import EntityState
 from s3sentinel_assets.ml.parameters import TERMS, Parameters
+from s3sentinel_assets.ml.priority.sensitive_term import sensitive_term
+from s3sentinel_assets.ml.priority.sensitivity import SensitivityRules
 
 __all__ = ["MATRIX_SCHEMA", "cold_start", "feature_matrix", "first_seen"]
 
@@ -33,6 +35,7 @@ def feature_matrix(
     *,
     format: str,  # noqa: A002 - the word the whole project uses
     hour: str,
+    sensitivity: SensitivityRules | None = None,
 ) -> tuple[pl.DataFrame, Counters]:
     """The features of a batch of the entity view.
 
@@ -43,6 +46,7 @@ def feature_matrix(
         parameters: of the model.
         format: log family.
         hour: the hour the batch belongs to.
+        sensitivity: rules for the term ``sensitive``; without them it says nothing.
 
     Returns:
         ``MATRIX_SCHEMA``, one row for each row of the batch, in the batch's order (rows that are left out of history
@@ -51,11 +55,15 @@ def feature_matrix(
     counters = (counters or Counters(hour)).for_hour(hour)
     events = prepare(batch, format)
     features = compute(events, state, counters, parameters, hour=hour)
+    first = first_seen(events, features, parameters)
+    if sensitivity is not None:
+        levels = sensitivity.levels(events, batch["detail"].cast(pl.String)[events.rows])
+        features = features.with_term("sensitive", sensitive_term(levels.level, first, features.action_so_far))
     every = pl.int_range(len(events), dtype=pl.UInt32, eager=True)
     principal = events.groups["what"]["principal"]
     scored = features.bits(every).with_columns(
         principal.values[principal.codes[events.groups["what"].codes]].alias("principal"),
-        first_seen(events, features, parameters).alias("first_seen"),
+        first.alias("first_seen"),
         cold_start(features, parameters)[events.groups["what"].codes].alias("cold_start"),
     )
     row = {**dict.fromkeys(TERMS, 0.0), "principal": None, "first_seen": False, "cold_start": False}

@@ -17,9 +17,9 @@ _MAX_LENGTH = 96
 _SECOND_LEVELS = {
     "ac": "at be cn id il in ir jp ke kr nz rs th tz ug uk za zw",
     "co": "at bw ck cr id il in jp ke kr ls ma mz nz pl th tz ug uk uz ve vi za zm zw",
-    "com": "ag ai al ar au ba bd bh bn bo br bz cn co cu cy do ec eg es et fj ge gh gi gr gt hk hn hr jm jo kh kw ky kz "
-    "lb lk ly mk mm mo mt mx my na nf ng ni np om pa pe pg ph pk pl pr py qa ro ru sa sb sg sl sv tj tn tr tw ua uy vc "
-    "ve vn",
+    "com": "ag ai al ar au ba bd bh bn bo br bz cn co cu cy do ec eg es et fj ge gh gi gr gt hk hn hr jm jo kh kw ky "
+    "kz lb lk ly mk mm mo mt mx my na nf ng ni np om pa pe pg ph pk pl pr py qa ro ru sa sb sg sl sv tj tn tr tw ua uy "
+    "vc ve vn",
     "edu": "ar au br cn co ec eg es gr hk in mx my ng pe ph pk pl sg tr tw ua uy vn",
     "go": "id jp ke kr th tz ug",
     "gob": "ar cl es mx pe ve",

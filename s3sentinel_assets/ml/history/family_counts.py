@@ -3,8 +3,8 @@
 Belongs here: counts of one hour, made from those of owners and items, and the bounds on distinct items. Does not belong
 here: the advance of the state (``update``), which factors a family has (``families``).
 
-Everything is sums of whole numbers, and bounds keep the most frequent items, ties in the order of names: nothing depends
-on the order of rows.
+Everything is sums of whole numbers, and bounds keep the most frequent items, ties in the order of names: nothing
+depends on the order of rows.
 """
 
 import polars as pl
@@ -44,7 +44,9 @@ def count_more(events: Events) -> dict[str, pl.DataFrame]:
         ``site/<factor>`` (principal, site, item, count), the family's spread (principal, item, count) and `NAMES`
         (principal, domain, item, count).
     """
-    wanted = {f"{_SITE}{factor}": ("principal", "site", factor) for factor in events.family.site_factors}
+    wanted: dict[str, tuple[str, ...]] = {
+        f"{_SITE}{factor}": ("principal", "site", factor) for factor in events.family.site_factors
+    }
     if events.family.spread:
         wanted[events.family.spread] = ("principal", events.family.spread)
     if events.family.name == "dns":

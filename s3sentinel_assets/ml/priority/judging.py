@@ -12,7 +12,7 @@ import polars as pl
 from s3sentinel_assets.ml.history.counters import Counters
 from s3sentinel_assets.ml.history.keys import UNKNOWN, Events
 from s3sentinel_assets.ml.priority.rules import FULL_BUDGET_HOURS, PRIORITIES, PriorityRule
-from s3sentinel_assets.ml.priority.sensitivity import SensitivityRules
+from s3sentinel_assets.ml.priority.sensitivity import Levels, SensitivityRules
 from s3sentinel_assets.ml.priority.standing import trailing_hour
 
 __all__ = ["Calibrated", "Judged", "JudgingModel", "Scored", "judge"]
@@ -69,6 +69,7 @@ class Scored:
         cold_start: Boolean: too little history of the principal.
         detail: String: request parameters as JSON text, or null.
         severity: String: the vendor's severity of a finding, or null.
+        levels: how sensitive the calls are, if that is known already.
     """
 
     events: Events
@@ -78,6 +79,7 @@ class Scored:
     cold_start: pl.Series
     detail: pl.Series
     severity: pl.Series
+    levels: Levels | None = None
 
 
 @dataclass(frozen=True)
@@ -114,7 +116,7 @@ def judge(scored: Scored, counters: Counters, model: JudgingModel, hour: str) ->
         hour: the hour the batch belongs to.
     """
     what = scored.events.groups["what"]
-    levels = model.sensitivity.levels(scored.events, scored.detail)
+    levels = scored.levels or model.sensitivity.levels(scored.events, scored.detail)
     rates = _Rates(scored.raw, model.detector)
     floor = max((rule.hours_per_day for rule in model.rules if rule.hours_per_day is not None), default=None)
     loud = scored.events.named[what.codes] & (floor is not None)

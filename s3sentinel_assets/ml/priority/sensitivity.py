@@ -18,7 +18,7 @@ import polars as pl
 from pydantic import BaseModel, ConfigDict, Field
 
 from s3sentinel_assets.errors import ConfigurationError
-from s3sentinel_assets.ml.history.dimensions import SEPARATOR, zeros
+from s3sentinel_assets.ml.history.dimensions import SEPARATOR, collapse, zeros
 from s3sentinel_assets.ml.history.groups import group
 from s3sentinel_assets.ml.history.keys import Events
 from s3sentinel_assets.ml.history.normalise import plain_action
@@ -210,19 +210,17 @@ class SensitivityRules(BaseModel):
 def _callers(events: Events) -> tuple[pl.Series, pl.DataFrame]:
     """The case of each group (UInt32), and action (lower case, no date), principal type and error code of each case."""
     what = events.groups["what"]
-    columns = {"action": what["action"], "peer": what["peer"]}
-    if not events.absent("error"):
-        columns["error"] = what["error"]
-    cases, table = group(columns)
-    action = what["action"].values.to_frame("value").select(plain_action().str.to_lowercase()).to_series()
-    # A peer group is named by account, principal type and the role's family.
+    # A peer group is named by account, principal type and the role's family. The type alone counts here, and of an
+    # error the code: what differs in the rest is one case.
     kind = what["peer"].values.str.splitn("/", 3).struct.field("field_1").fill_null("")
-    words = {"action": action[table["action"]], "kind": kind[table["peer"]]}
-    if "error" in columns:
+    action = what["action"].values.to_frame("value").select(plain_action().str.to_lowercase()).to_series()
+    columns = {"action": collapse(what["action"], action), "kind": collapse(what["peer"], kind)}
+    if not events.absent("error"):
         error = what["error"].values.str.splitn(SEPARATOR, 2).struct.field("field_1").fill_null("")
-        words["error"] = error[table["error"]]
-        return cases, pl.DataFrame(words)
-    return cases, pl.DataFrame(words).with_columns(error=pl.lit(""))
+        columns["error"] = collapse(what["error"], error)
+    cases, table = group(columns)
+    words = pl.DataFrame({name: column.values[table[name]] for name, column in columns.items()})
+    return cases, words if "error" in columns else words.with_columns(error=pl.lit(""))
 
 
 def _levels(rules: SensitivityRules, places: pl.Series, codes: pl.Series, failed: pl.Series) -> Levels:

@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict
 
 from s3sentinel_assets.errors import ConfigurationError
 from s3sentinel_assets.ml.anomaly.detector import Detector, load_detector, plain_rarity
-from s3sentinel_assets.ml.history.keys import FORMATS
+from s3sentinel_assets.ml.history.families import FORMATS, family_of
 from s3sentinel_assets.ml.parameters import CODE_VERSION, TERMS, Parameters
 from s3sentinel_assets.ml.priority.rules import PriorityRule, load_priority, read_data
 from s3sentinel_assets.ml.priority.sensitivity import SensitivityRules, load_sensitivity
@@ -102,12 +102,12 @@ def load_model(
 
 
 def load_weights(models_dir: Path, format: str) -> tuple[Parameters, dict[str, float]]:  # noqa: A002 - the same
-    """Parameters and weights of the rarity sum, from ``rarity_<format>.json``.
+    """Parameters and weights of the rarity sum, from ``rarity_<family>.json``: formats of a family share one.
 
     Raises:
         ConfigurationError: it is missing or wrong.
     """
-    file = Path(models_dir) / f"rarity_{format}.json"
+    file = Path(models_dir) / f"rarity_{family_of(format).model}.json"
     rarity: _RarityFile = read_data(file, _RarityFile)
     if unknown := sorted(set(rarity.weights) - set(TERMS)):
         raise ConfigurationError(f"{file}: weights.{unknown[0]}: unknown term; terms are: {', '.join(TERMS)}")

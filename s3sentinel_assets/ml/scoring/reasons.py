@@ -8,6 +8,7 @@ from collections.abc import Callable
 
 import polars as pl
 
+from s3sentinel_assets.ml.history.dimensions import dense
 from s3sentinel_assets.ml.history.keys import Events
 from s3sentinel_assets.ml.parameters import TERMS
 
@@ -52,6 +53,7 @@ _SENTENCES: dict[str, Callable[[], pl.Expr]] = {
     "new_wide_network": lambda: _new("wide_network", "never used by"),
     "new_agent": lambda: pl.format("client {}", _new("agent", "never used by")),
     "new_region": lambda: pl.format("region {}", _new("region", "never used by")),
+    "new_domain": lambda: pl.format("domain {}", _new("domain", "never asked for by")),
     "new_error": lambda: pl.format("error {}", _new("error", "never met by")),
     "peers_never": lambda: pl.format(
         "{} never done in {} events of its peers", pl.col("action"), _number("peer_events")
@@ -82,6 +84,9 @@ _SENTENCES: dict[str, Callable[[], pl.Expr]] = {
     "unusual_hour": lambda: pl.format(
         "active at {}h UTC: {} of {} events", pl.col("hour"), _number("hour_count"), _number("events")
     ),
+    "sensitive": lambda: pl.format(
+        "{} is sensitive, and never done by this {} in {} events", pl.col("action"), pl.col("kind"), _number("events")
+    ),
 }
 
 
@@ -97,23 +102,15 @@ def explain(wanted: pl.Series, hundredths: pl.DataFrame, context: pl.DataFrame, 
     Returns:
         ``index`` and ``reasons``, for those events that have any.
     """
-    order = pl.DataFrame({"term": hundredths.columns, "rank": [TERMS.index(term) for term in hundredths.columns]})
-    top = (
-        hundredths.with_row_index("at")
-        .unpivot(index="at", variable_name="term", value_name="hundredths")
-        .filter(pl.col("hundredths") > 0)
-        .join(order, on="term", how="left")
-        .sort("at", "hundredths", "rank", descending=[False, True, False])
-        .with_columns(place=pl.int_range(pl.len()).over("at"))
-        .filter(pl.col("place") < REASONS_PER_EVENT)
-    )
+    top = _largest(hundredths)
     if not top.height:
         return pl.DataFrame(schema={"index": pl.UInt32(), "reasons": pl.String()})
+    words = _Words(wanted, context, events)
     sentences = [
-        _context(wanted[part["at"]], context[part["at"]], events)
+        words.of(sentence := _SENTENCES[TERMS[rank]](), part["at"])
         .with_columns(part["at"], part["place"], part["hundredths"])
-        .select("at", "place", text=pl.format("{} ({})", _SENTENCES[term[0]](), _bits()))
-        for term, part in top.partition_by("term", as_dict=True, maintain_order=True).items()
+        .select("at", "place", text=pl.format("{} ({})", sentence, _bits()))
+        for (rank,), part in top.partition_by("rank", as_dict=True, maintain_order=True).items()
     ]
     joined = (
         pl.concat(sentences)
@@ -124,23 +121,58 @@ def explain(wanted: pl.Series, hundredths: pl.DataFrame, context: pl.DataFrame, 
     return joined.select(wanted[joined["at"]].alias("index"), "reasons")
 
 
+def _largest(hundredths: pl.DataFrame) -> pl.DataFrame:
+    """At (row), hundredths, rank (place in `TERMS`) and place (0 is first) of the largest parts of each row."""
+    parts = []
+    for term in sorted(hundredths.columns, key=TERMS.index):
+        at = (hundredths[term] > 0).arg_true()
+        rank = pl.lit(TERMS.index(term), pl.UInt8()).alias("rank")
+        parts.append(pl.DataFrame({"at": at, "hundredths": hundredths[term][at]}).with_columns(rank))
+    # Terms come in their order, so of equal parts the earlier term stays first.
+    ordered = pl.concat(parts).sort("at", "hundredths", descending=[False, True], maintain_order=True)
+    start = ordered["at"].search_sorted(ordered["at"])
+    return (
+        ordered.with_row_index("row")
+        .select("at", "hundredths", "rank", place=pl.col("row").cast(pl.Int64) - pl.lit(start).cast(pl.Int64))
+        .filter(pl.col("place") < REASONS_PER_EVENT)
+    )
+
+
 def _bits() -> pl.Expr:
     """Hundredths as a number with one decimal, in integers: 1,036 → 10.4."""
     tenths = (pl.col("hundredths").cast(pl.Int64) + 5) // 10
     return pl.format("{}.{}", tenths // 10, tenths % 10)
 
 
-def _context(index: pl.Series, context: pl.DataFrame, events: Events) -> pl.DataFrame:
-    """What the sentences may mention, for the events at ``index``."""
-    words = {}
-    for name in ("action", "service", "write", "network", "wide_network", "agent", "region", "error", "hour"):
-        if events.absent(name):
-            continue
-        groups = events.home(name)
-        values = groups[name].values[groups[name].codes[groups.codes[index]]]
+class _Words:
+    """What the sentences may mention of the events to explain, made when the first sentence asks for it."""
+
+    def __init__(self, wanted: pl.Series, context: pl.DataFrame, events: Events) -> None:
+        self._wanted, self._context, self._events = wanted, context, events
+        self._known: dict[str, pl.Series] = {}
+
+    def of(self, sentence: pl.Expr, at: pl.Series) -> pl.DataFrame:
+        """The columns that a sentence needs, for the events at these places."""
+        return pl.DataFrame([self._column(name)[at].alias(name) for name in dict.fromkeys(sentence.meta.root_names())])
+
+    def _column(self, name: str) -> pl.Series:
+        if name not in self._known:
+            if name in self._context.columns:
+                self._known[name] = self._context[name]
+            else:
+                self._known[name] = self._kind() if name == "kind" else self._word(name)
+        return self._known[name]
+
+    def _kind(self) -> pl.Series:
+        kind = pl.col("principal_type").replace_strict(KINDS, default="principal", return_dtype=pl.String)
+        return self._context.select(kind=kind.fill_null("principal"))["kind"]
+
+    def _word(self, name: str) -> pl.Series:
+        groups = self._events.home(name)
+        dimension = groups[name]
+        # Every distinct value is cleaned once.
+        places, distinct = dense(dimension.codes[groups.codes[self._wanted]], dimension.size)
+        values = dimension.values[distinct]
         # Log content is not ours: no control characters, no essays.
-        words[name] = values.str.replace_all(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]+", " ").str.slice(0, _MAX_PIECE)
-    kind = pl.col("principal_type").replace_strict(KINDS, default="principal", return_dtype=pl.String)
-    return context.with_columns(
-        *(series.alias(name) for name, series in words.items()), kind=kind.fill_null("principal")
-    )
+        clean = values.str.replace_all(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]+", " ").str.slice(0, _MAX_PIECE)
+        return clean[places]

@@ -16,6 +16,7 @@ from s3sentinel_assets.ml.history.keys import Events, prepare
 from s3sentinel_assets.ml.history.state import EntityState
 from s3sentinel_assets.ml.parameters import ScoringUnavailable
 from s3sentinel_assets.ml.priority.judging import Judged, Scored, judge
+from s3sentinel_assets.ml.priority.sensitive_term import sensitive_term
 from s3sentinel_assets.ml.scoring.model import ScoringModel
 from s3sentinel_assets.ml.scoring.reasons import explain
 
@@ -86,16 +87,21 @@ def score(
     counters = (counters or Counters(hour)).for_hour(hour)
     events = prepare(batch, model.format)
     features = compute(events, state, counters, model.parameters, hour=hour)
+    first = first_seen(events, features, model.parameters)
+    detail = _text(batch, "detail", events.rows)
+    levels = model.sensitivity.levels(events, detail)
+    features = features.with_term("sensitive", sensitive_term(levels.level, first, features.action_so_far))
     raw = _raw(events, features, model)
     what = events.groups["what"].codes
     scored = Scored(
         events=events,
         times=batch["time"].cast(pl.Datetime("us", "UTC"))[events.rows],
         raw=raw,
-        first_seen=first_seen(events, features, model.parameters),
+        first_seen=first,
         cold_start=cold_start(features, model.parameters)[what],
-        detail=_text(batch, "detail", events.rows),
+        detail=detail,
         severity=_text(batch, "severity", events.rows),
+        levels=levels,
     )
     judged = judge(scored, counters, model, hour)
     scores = _scores(batch, events, features, raw, judged, model)
