@@ -9,18 +9,25 @@ import os
 import pickle
 import shutil
 from pathlib import Path
+from typing import Any
 
-from benchmarks.inputs import HISTORY, Source, code_digest, make_inputs
+from benchmarks.inputs import HISTORY, HOUR, Source, code_digest, make_inputs
 from benchmarks.job import DICTIONARIES, MODELS
 from benchmarks.ours import FileRuntime, bench_config, list_inputs
 from s3sentinel_assets.ledger import hours as ledger_hours
+from s3sentinel_assets.ledger.parts import parts_of_hour
+from s3sentinel_assets.ledger.schema import Stage
+from s3sentinel_assets.ledger.stages import latest_stages
 from s3sentinel_assets.ledger.states import newest_state
+from s3sentinel_assets.ml.history.counters import RECENT, Counters
+from s3sentinel_assets.ml.history.dimensions import SEPARATOR
 from s3sentinel_assets.ml.history.state import EntityState
 from s3sentinel_assets.ml.scoring.model import load_model
 from s3sentinel_assets.pipeline import parsing, states
+from s3sentinel_assets.pipeline.histories import read_counters, read_history
 from s3sentinel_assets.pipeline.runtime import Runtime
 
-__all__ = ["make_history"]
+__all__ = ["as_dictionaries", "make_history"]
 
 
 def make_history(work: Path, source: Source, size: int, *, seed: int = 7) -> Path:
@@ -29,7 +36,7 @@ def make_history(work: Path, source: Source, size: int, *, seed: int = 7) -> Pat
     A change to the model, or to code that the state or the ledger's form depends on, makes it anew.
     """
     version = load_model(MODELS, source).version.rpartition("-")[2]
-    code = code_digest("formats", "ml", "ledger", "tables", "local/generator")
+    code = code_digest("formats", "ml", "ledger", "tables", "pipeline", "local/generator")
     folder = work / "history" / f"{source}-{size}-seed{seed}-{version}-{code}"
     if folder.is_dir():
         return folder
@@ -46,20 +53,40 @@ def make_history(work: Path, source: Source, size: int, *, seed: int = 7) -> Pat
             ledger_hours.seal(runtime.ledger, source, hour)
             states.advance_state(runtime, source, hour)
             if hour == HISTORY[-1]:
-                _as_dictionaries(runtime, source, unfinished / DICTIONARIES)
+                _write_dictionaries(runtime, source, unfinished / DICTIONARIES)
     shutil.rmtree(folder, ignore_errors=True)
     unfinished.rename(folder)
     return folder
 
 
-def _as_dictionaries(runtime: Runtime, source: Source, file: Path) -> None:
+def _write_dictionaries(runtime: Runtime, source: Source, file: Path) -> None:
     with runtime.ledger.read() as connection:
         sealed = newest_state(connection, source, HISTORY[-1])
     if sealed is None:
         raise RuntimeError(f"the history of {source} has no state")
-    state = EntityState.from_parquet(runtime.store.checked_path(sealed.uri, sealed.sha256))
+    state = read_history(runtime.ledger, runtime.store, sealed).states[source]
+    learnt = as_dictionaries(state, _counters(runtime, source), HOUR)
+    with file.open("wb") as sink:
+        pickle.dump(learnt, sink)
+
+
+def _counters(runtime: Runtime, source: Source) -> Counters:
+    """What the last hour of the history left."""
+    with runtime.ledger.read() as connection:
+        parts = [part.id for part in parts_of_hour(connection, source, HISTORY[-1])]
+        scored = latest_stages(connection, parts, Stage.SCORED)
+    files = [file for part in parts if part in scored for file in scored[part].files_of("counters")]
+    return read_counters(runtime.store.checked_path(files[-1].uri, files[-1].sha256), (source,))[source]
+
+
+def as_dictionaries(state: EntityState, counters: Counters, hour: str) -> dict[str, Any]:
+    """A state as the ordinary way keeps it, with who stood out lately, as ``hour`` sees it."""
     tables: dict[str, dict[str, tuple[float, int, int]]] = {}
     for table, key, count, first, last in state.frame.iter_rows():
         tables.setdefault(table, {})[key] = (count, first, last)
-    with file.open("wb") as sink:
-        pickle.dump({"hour": state.hour, "tables": tables}, sink)
+    recent: dict[str, dict[int, int]] = {}
+    rows = counters.for_hour(hour).tables.get(RECENT)
+    for _, key, raw in rows.iter_rows() if rows is not None else ():
+        principal, _, minute = key.rpartition(SEPARATOR)
+        recent.setdefault(principal, {})[int(minute)] = raw
+    return {"hour": state.hour, "tables": tables, "recent": recent}

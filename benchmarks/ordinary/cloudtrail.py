@@ -27,6 +27,9 @@ _RULES = {
 }
 
 
+_TELLING_READS = {"DescribeInstanceAttribute", "GetParameter", "GetParameters", "GetParametersByPath"}
+
+
 def _text(value: Any) -> str | None:
     return None if value is None else json.dumps(value)
 
@@ -140,6 +143,18 @@ def _principal(identity: dict[str, Any], account: str | None, role: str | None) 
     return service or account or "unknown"
 
 
+def _detail(record: dict[str, Any], row: dict[str, Any], service: str) -> str | None:
+    """What a rule about a call's parameters may look at."""
+    if service == "signin":
+        said = (record.get("additionalEventData") or {}) | (record.get("responseElements") or {})
+        return json.dumps(said) if said else None
+    if not record.get("managementEvent"):
+        return None
+    if record.get("readOnly") is False or record["eventName"] in _TELLING_READS:
+        return row.get("RequestParameters")
+    return None
+
+
 def _event(record: dict[str, Any], row: dict[str, Any]) -> Event:
     identity = record.get("userIdentity") or {}
     account = identity.get("accountId") or record.get("recipientAccountId")
@@ -162,6 +177,8 @@ def _event(record: dict[str, Any], row: dict[str, Any]) -> Event:
         agent=record.get("userAgent"),
         error=record.get("errorCode"),
         size=(record.get("additionalEventData") or {}).get("bytesTransferredOut"),
+        read_only=record.get("readOnly"),
+        detail=_detail(record, row, service),
     )
 
 

@@ -24,3 +24,6 @@ class Event:
     agent: str | None
     error: str | None
     size: int | None
+    packets: int | None = None
+    read_only: bool | None = None
+    detail: str | None = None

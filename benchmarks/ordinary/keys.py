@@ -3,18 +3,20 @@
 from dataclasses import dataclass
 
 from benchmarks.ordinary.event import Event
-from benchmarks.ordinary.normalise import agent_family, network, size_step
+from benchmarks.ordinary.normalise import agent_family, density_step, is_outward, network, size_step
 
-__all__ = ["FACTORS", "SEPARATOR", "Keys", "keys_of", "left_out"]
+__all__ = ["FACTORS", "PARTS_OF_ACTION", "SEPARATOR", "Keys", "keys_of", "left_out"]
 
-FACTORS = ("action", "network", "wide_network", "agent", "region", "error")
+FACTORS = ("action", "service", "write", "network", "wide_network", "agent", "region", "error")
+#: Their first times are told, but not counted once more beside the action's.
+PARTS_OF_ACTION = ("service", "write")
 SEPARATOR = "\x1f"
 _UNKNOWN = "(unknown)"
 
 
 @dataclass(slots=True)
 class Keys:
-    """The keys of one event; "" where it has none."""
+    """The keys of one event; "" where it has none. ``remote`` is the address that an interface turned to."""
 
     principal: str
     account: str
@@ -22,6 +24,7 @@ class Keys:
     items: dict[str, str]
     failed: bool
     named: bool
+    remote: str = ""
 
 
 def left_out(event: Event, source: str) -> str | None:
@@ -50,15 +53,17 @@ def keys_of(event: Event, source: str) -> Keys:
     else:
         failed = "reject" in action.lower().split("/")
         error = "REJECT" if failed else None
-    items = {
-        "action": action,
-        "network": network(address, 3),
-        "wide_network": network(address, 2),
-        "agent": agent_family(event.agent) if event.agent else "",
-        "region": (event.region or "") if source == "cloudtrail" else "",
-        "error": f"{service}{SEPARATOR}{error}" if error else "",
-        "hour": event.time[11:13],
-        "size": size_step(action, event.size) if source == "vpc_flow" else "",
-    }
+    items = {"action": action, "network": network(address, 3), "wide_network": network(address, 2)}
+    items |= {"error": f"{service}{SEPARATOR}{error}" if error else "", "hour": event.time[11:13]}
+    remote = ""
+    if source == "cloudtrail":
+        items["service"] = service
+        items["write"] = (event.service or "") if event.read_only is False else ""
+        items["agent"] = agent_family(event.agent) if event.agent else ""
+        items["region"] = event.region or ""
+    else:
+        items["size"] = size_step(action, event.size)
+        items["density"] = density_step(action, event.size, event.packets)
+        remote = address if is_outward(action) else ""
     principal = f"{account}{SEPARATOR}{event.principal if named else _UNKNOWN}"
-    return Keys(principal, account, event.peer or account, items, failed, named)
+    return Keys(principal, account, event.peer or account, items, failed, named, remote)

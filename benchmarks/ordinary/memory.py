@@ -7,12 +7,14 @@ from collections.abc import Iterable
 from benchmarks.ordinary.keys import FACTORS, SEPARATOR, Keys
 from s3sentinel_assets.hours import hour_start
 from s3sentinel_assets.ml.features.readings import STATISTICS
+from s3sentinel_assets.ml.history.families import family_of
 from s3sentinel_assets.ml.parameters import Parameters
 
 __all__ = ["Memory", "surprise"]
 
 _UNITS = 1 << 16
 _BIT_UNITS = 1 << 7
+_HOURLY_ITEMS = family_of("vpc_flow").hourly_items or 0
 
 
 def _number(hour: str) -> int:
@@ -23,9 +25,14 @@ class Memory:
     """Counts by table and key, as of ``hour``; looked up from the hour ``at``."""
 
     def __init__(
-        self, hour: str, tables: dict[str, dict[str, tuple[float, int, int]]], at: str, parameters: Parameters
+        self,
+        source: str,
+        hour: str,
+        tables: dict[str, dict[str, tuple[float, int, int]]],
+        at: str,
+        parameters: Parameters,
     ) -> None:
-        self.hour, self.tables, self.parameters = hour, tables, parameters
+        self.source, self.hour, self.tables, self.parameters = source, hour, tables, parameters
         self.decay = 2.0 ** (-(_number(at) - 1 - _number(hour)) / parameters.half_life_hours)
         self.at = _number(at)
         self._statistics_of: dict[str, dict[str, float]] = {}
@@ -69,12 +76,17 @@ class Memory:
         counts: Counter[tuple[str, str, str, str]] = Counter()
         totals: Counter[str] = Counter()
         errors: Counter[str] = Counter()
+        remotes: defaultdict[str, set[str]] = defaultdict(set)
         for keys in events:
             totals[keys.principal] += 1
             for factor, item in keys.items.items():
                 if item:
                     counts[keys.principal, keys.peer if factor == "action" else "", factor, item] += 1
             errors[keys.principal] += keys.items["error"] != ""
+            if keys.remote:
+                remotes[keys.principal].add(keys.remote)
+        if self.source == "vpc_flow":
+            counts = _most_frequent(counts)
         added: dict[str, Counter[str]] = defaultdict(Counter)
         surprises: Counter[str] = Counter()
         warm = {name for name in totals if self.statistics(name)["events"] >= self.parameters.warm_events}
@@ -84,6 +96,8 @@ class Memory:
             if factor == "action" and principal in warm:
                 surprises[principal] += round(self._surprise(principal, peer, item) * _BIT_UNITS) * units
         self._add_statistics(added, totals, errors, warm, surprises)
+        if self.source == "vpc_flow":
+            self._add_habits(added, totals, counts, remotes)
         return added
 
     def _units(self, count: int, total: int) -> int:
@@ -107,6 +121,8 @@ class Memory:
                 added["principal/size"][f"{principal}{SEPARATOR}{item[:-2]}{step:02d}"] += units
         else:
             added[f"principal/{factor}"][f"{principal}{SEPARATOR}{item}"] += units
+        if factor == "density":
+            added["principal/density"][f"{principal}{SEPARATOR}{item[:-2]}**"] += units
 
     def _add_statistics(
         self,
@@ -134,6 +150,23 @@ class Memory:
                 if principal in warm and not self.past(f"principal/{factor}", key):
                     own[f"{principal}{SEPARATOR}new {factor}"] += _UNITS
 
+    def _add_habits(
+        self,
+        added: dict[str, Counter[str]],
+        totals: Counter[str],
+        counts: Counter[tuple[str, str, str, str]],
+        remotes: dict[str, set[str]],
+    ) -> None:
+        """How many addresses an interface turns to, and how much of what it does is rejected."""
+        own = added["principal"]
+        for (principal, _, factor, _), count in counts.items():
+            if factor == "error":
+                own[f"{principal}{SEPARATOR}errors"] += self._units(count, totals[principal])
+        if remotes:
+            for principal in totals:
+                spread = len(remotes.get(principal, ()))
+                own[f"{principal}{SEPARATOR}log_spread"] += round(math.log2(spread + 1) * _UNITS)
+
     def _surprise(self, principal: str, peer: str, action: str) -> float:
         return surprise(
             self.parameters,
@@ -144,6 +177,21 @@ class Memory:
             everyone=self.past("global/action", action),
             everyone_total=self.past("global", "all"),
         )
+
+
+def _most_frequent(counts: Counter[tuple[str, str, str, str]]) -> Counter[tuple[str, str, str, str]]:
+    """Of each interface and factor the most frequent items of the hour."""
+    by_owner: defaultdict[tuple[str, str], Counter[str]] = defaultdict(Counter)
+    for (principal, _, factor, item), count in counts.items():
+        by_owner[principal, factor][item] += count
+    kept = {
+        owner: {item for _, item in sorted((-count, item) for item, count in items.items())[:_HOURLY_ITEMS]}
+        for owner, items in by_owner.items()
+        if len(items) > _HOURLY_ITEMS
+    }
+    return Counter(
+        {key: count for key, count in counts.items() if (key[0], key[2]) not in kept or key[3] in kept[key[0], key[2]]}
+    )
 
 
 def surprise(

@@ -3,13 +3,14 @@
 import functools
 import re
 
-__all__ = ["agent_family", "network", "plain_action", "size_step"]
+__all__ = ["agent_family", "density_step", "is_outward", "network", "plain_action", "size_step"]
 
 _IPV4 = re.compile(r"^(?:::ffff:)?(\d{1,3})\.(\d{1,3})\.(\d{1,3})\.\d{1,3}$")
 _IPV6 = re.compile(r"^[0-9a-f:]*:[0-9a-f:.]*$")
 _SYSTEM = re.compile(r"\b(kali|parrot|pentoo|windows|macos|mac os|darwin|android|iphone|ipad|linux)")
 _SAME_SYSTEM = {"mac os": "macos", "darwin": "macos", "ipad": "iphone"}
 _DIRECTION = re.compile(r"(?:^|/)(ingress|egress|internal|inbound|outbound|in|out)(?:/|$)")
+_INWARD = re.compile(r"/(?:ingress|inbound|in)/")
 _STEPS = [1 << (2 * exponent) for exponent in range(1, 24)]
 
 
@@ -71,5 +72,22 @@ def size_step(action: str, size: int | None) -> str:
     """Direction and size class of a flow; "" without a size."""
     if not size or size < 0:
         return ""
-    direction = _DIRECTION.search(action.lower())
-    return f"{direction[1] if direction else 'any'} {sum(size >= step for step in _STEPS):02d}"
+    return f"{_direction(action)} {sum(size >= step for step in _STEPS):02d}"
+
+
+def density_step(action: str, size: int | None, packets: int | None) -> str:
+    """Direction and class of the bytes per packet of a flow; "" without them."""
+    each = size // packets if size and packets and size > 0 and packets > 0 else 0
+    return f"{_direction(action)} {min(each.bit_length() - 1, 15):02d}" if each else ""
+
+
+@functools.lru_cache(maxsize=100_000)
+def _direction(action: str) -> str:
+    found = _DIRECTION.search(action.lower())
+    return found[1] if found else "any"
+
+
+@functools.lru_cache(maxsize=100_000)
+def is_outward(action: str) -> bool:
+    """Whether a flow is not one that came in."""
+    return not _INWARD.search(action.lower())

@@ -1,58 +1,33 @@
-"""The rarity score, event by event: the product's model as loops over dictionaries."""
+"""The terms of the score, event by event: the product's model as loops over dictionaries."""
 
 import math
 from collections import Counter
 from typing import Any
 
-from benchmarks.ordinary.event import Event
-from benchmarks.ordinary.keys import FACTORS, SEPARATOR, Keys
+from benchmarks.ordinary.keys import FACTORS, PARTS_OF_ACTION, SEPARATOR, Keys
 from benchmarks.ordinary.memory import Memory, surprise
-from benchmarks.ordinary.normalise import plain_action
-from benchmarks.ordinary.reasons import reasons
-from s3sentinel_assets.ml.scoring.model import PriorityRule, RarityModel
 
-__all__ = ["Scorer"]
+__all__ = ["Terms"]
 
 
 def _bits(value: float, limit: float) -> float:
     return min(max(value, 0.0), limit)
 
 
-class Scorer:
-    """Scores the events of one hour in order; what the hour has shown so far is in ``seen``."""
+class Terms:
+    """The terms of the events of one hour, in order; what the hour has shown so far is in ``seen``."""
 
-    def __init__(self, model: RarityModel, memory: Memory) -> None:
-        self.model, self.memory, self.parameters = model, memory, model.parameters
+    def __init__(self, memory: Memory) -> None:
+        self.memory, self.parameters = memory, memory.parameters
         self.seen: Counter[tuple[str, str]] = Counter()
-
-    def score(self, event: Event, keys: Keys) -> dict[str, Any]:
-        """The score columns of an event."""
-        bits, facts = self._features(keys)
-        hundredths = {
-            term: round(bits.get(term, 0.0) * (self.model.weights[term] * 100.0)) for term in self.model.terms
-        }
-        score = round(sum(hundredths.values()) / 100.0, 2)
-        share = min(facts["events"] / self.parameters.cold_events, facts["days"] / self.parameters.cold_days, 1.0)
-        first = facts["never"] and facts["action_so_far"] < self.parameters.first_seen_occurrences
-        priority = self._priority(score, self._sensitivity(keys), first, share < 1.0)
-        flags = [name for name, is_so in (("cold_start", share < 1.0), ("no_principal", not keys.named)) if is_so]
-        columns: dict[str, Any] = {
-            "AnomalyScore_CF": score,
-            "Confidence_CF": round(math.floor(share * 100.0) / 100.0, 2),
-            "Priority_CF": priority,
-        }
-        if priority != "low" and (text := reasons(hundredths, facts, event, keys)):
-            columns["Reasons_CF"] = text
-        if flags:
-            columns["Flags_CF"] = ",".join(flags)
-        return columns
 
     def _running(self, table: str, key: str) -> int:
         count = self.seen[table, key]
         self.seen[table, key] = count + 1
         return count
 
-    def _features(self, keys: Keys) -> tuple[dict[str, float], dict[str, Any]]:
+    def of(self, keys: Keys) -> tuple[dict[str, float], dict[str, Any]]:
+        """The bits of each term of the next event, and the counts behind them."""
         parameters, memory, principal = self.parameters, self.memory, keys.principal
         own = memory.statistics(principal)
         trials = own["trials"]
@@ -61,8 +36,9 @@ class Scorer:
         firsts, all_new = 0, 0.0
         for factor in FACTORS:
             new = own[f"new {factor}"]
-            all_new += new
-            item = keys.items[factor]
+            if factor not in PARTS_OF_ACTION:
+                all_new += new
+            item = keys.items.get(factor)
             if not item:
                 continue
             table, key = f"principal/{factor}", f"{principal}{SEPARATOR}{item}"
@@ -70,7 +46,7 @@ class Scorer:
             if past == 0.0:
                 rate = (new + parameters.novelty_prior) / (trials + 2 * parameters.novelty_prior)
                 bits[f"new_{factor}"] = _bits(-math.log2(rate), parameters.novelty_max_bits) / (running + 1)
-                firsts += running == 0
+                firsts += running == 0 and factor not in PARTS_OF_ACTION
             if factor == "action":
                 facts |= {"action_count": past, "action_so_far": running, "never": past == 0.0}
         for name, amount in (("events", 1), ("errors", int(keys.failed)), ("new", firsts)):
@@ -83,6 +59,8 @@ class Scorer:
         self._many_new(facts, bits, all_new, trials)
         self._unusual_hour(keys, facts, bits)
         self._unusual_size(keys, facts, bits)
+        if "density" in keys.items:
+            self._flow_terms(keys, facts, bits, own)
         return bits, facts
 
     def _peers(self, keys: Keys, facts: dict[str, Any], bits: dict[str, float]) -> None:
@@ -98,9 +76,9 @@ class Scorer:
     def _account(self, keys: Keys, facts: dict[str, Any], bits: dict[str, float]) -> None:
         facts["account_events"] = self.memory.past("account", keys.account)
         for factor, term in (("wide_network", "account_new_network"), ("agent", "account_new_agent")):
-            if not keys.items[factor]:
+            if not (item := keys.items.get(factor)):
                 continue
-            table, key = f"account/{factor}", f"{keys.account}{SEPARATOR}{keys.items[factor]}"
+            table, key = f"account/{factor}", f"{keys.account}{SEPARATOR}{item}"
             running = self._running(table, key)
             if self.memory.past(table, key) == 0.0 and facts["account_events"] >= self.parameters.warm_events:
                 bits[term] = self.parameters.account_new_bits / (running + 1)
@@ -148,7 +126,7 @@ class Scorer:
         bits["unusual_hour"] = _bits(-math.log2(share * 24.0), 24.0)
 
     def _unusual_size(self, keys: Keys, facts: dict[str, Any], bits: dict[str, float]) -> None:
-        facts["size_share"], label = 1.0, keys.items["size"]
+        facts["size_share"], label = 1.0, keys.items.get("size")
         if not label:
             return
         direction, step = f"{keys.principal}{SEPARATOR}{label[:-2]}", max(int(label[-2:]) - 1, 0)
@@ -158,18 +136,33 @@ class Scorer:
         said = _bits(-math.log2(share) - self.parameters.size_free_bits, self.parameters.size_max_bits)
         bits["unusual_size"] = said / (self._running("principal/size", f"{keys.principal}{SEPARATOR}{label}") + 1)
 
-    def _sensitivity(self, keys: Keys) -> int:
-        if not self.model.sensitive:
-            return 0
-        return max(self.model.sensitive.get(plain_action(keys.items["action"]), 0) - int(keys.failed), 0)
+    def _flow_terms(self, keys: Keys, facts: dict[str, Any], bits: dict[str, float], own: dict[str, float]) -> None:
+        """Rejects among the interface's flows, addresses that it turns to, bytes per packet."""
+        parameters = self.parameters
+        weight = parameters.error_ratio_weight
+        rate = min((own["errors"] + parameters.error_ratio_prior * weight) / (own["events"] + weight), 1.0)
+        facts["error_rate"] = rate * 100.0
+        errors, expected = facts["errors_so_far"], facts["events_so_far"] * rate
+        if keys.failed and errors > expected:
+            beyond = errors * math.log2(errors / expected) - (errors - expected) / math.log(2.0)
+            bits["error_ratio"] = _bits(beyond, parameters.error_ratio_max_bits)
+        hours = parameters.burst_prior_hours
+        usual = (own["log_spread"] + math.log2(1 + parameters.fan_out_prior) * hours) / (own["active_hours"] + hours)
+        facts |= {"fan_out_usual": 2.0**usual - 1.0, "fan_out_count": 0}
+        if keys.remote and not self._running("remote", f"{keys.principal}{SEPARATOR}{keys.remote}"):
+            count = self._running("remotes", keys.principal) + 1
+            facts["fan_out_count"] = count
+            beyond = math.log2(count + 1) - usual - parameters.burst_margin_bits
+            bits["fan_out"] = _bits(beyond, parameters.fan_out_max_bits)
+        self._unusual_density(keys, facts, bits)
 
-    def _priority(self, score: float, sensitivity: int, first: bool, cold: bool) -> str:
-        def applies(rule: PriorityRule) -> bool:
-            return (
-                (rule.min_score is None or score >= rule.min_score)
-                and (rule.min_sensitivity is None or sensitivity >= rule.min_sensitivity)
-                and (rule.first_seen is None or rule.first_seen == first)
-                and (rule.cold_start is None or rule.cold_start == cold)
-            )
-
-        return next(rule.priority for rule in self.model.rules if applies(rule))
+    def _unusual_density(self, keys: Keys, facts: dict[str, Any], bits: dict[str, float]) -> None:
+        facts["density_share"], label = 1.0, keys.items["density"]
+        if not label:
+            return
+        direction, step = f"{keys.principal}{SEPARATOR}{label[:-2]}", int(label[-2:])
+        near = sum(self.memory.past("principal/density", f"{direction}{step + by:02d}") for by in (-1, 0, 1))
+        share = (near + 0.5) / (self.memory.past("principal/density", f"{direction}**") + 1.0)
+        facts["density_share"] = share
+        said = _bits(-math.log2(share) - self.parameters.size_free_bits, self.parameters.size_max_bits)
+        bits["unusual_density"] = said / (self._running("principal/density", f"{keys.principal}{SEPARATOR}{label}") + 1)

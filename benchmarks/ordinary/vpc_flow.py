@@ -85,6 +85,7 @@ def _event(row: dict[str, Any]) -> Event:
         agent=None,
         error=None,
         size=row.get("Bytes"),
+        packets=row.get("Packets"),
     )
 
 

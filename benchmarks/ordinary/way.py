@@ -2,6 +2,7 @@
 
 import hashlib
 import pickle
+from collections import defaultdict
 from collections.abc import Iterator
 from typing import Any
 
@@ -10,9 +11,10 @@ from benchmarks.inputs import InputObject
 from benchmarks.job import DICTIONARIES, MODELS, Job
 from benchmarks.ordinary.cloudtrail import read_cloudtrail
 from benchmarks.ordinary.event import Event
+from benchmarks.ordinary.judging import Recent
 from benchmarks.ordinary.keys import Keys, keys_of, left_out
 from benchmarks.ordinary.memory import Memory
-from benchmarks.ordinary.rarity import Scorer
+from benchmarks.ordinary.scoring import score_events
 from benchmarks.ordinary.vpc_flow import read_vpc_flow
 from s3sentinel_assets.ml.scoring.model import load_model
 
@@ -21,6 +23,7 @@ __all__ = ["run"]
 _BUCKET = "bench"
 _TABLES = {"cloudtrail": "AWSCloudTrail", "vpc_flow": "AWSVPCFlow"}
 _TENANT = "00000000-0000-4000-8000-00000000000a"
+_HELD = ("critical", "high")
 _CLIENT = "00000000-0000-4000-8000-00000000000b"
 
 
@@ -38,27 +41,34 @@ def _read(job: Job) -> Iterator[Event]:
             yield from read_vpc_flow(file, _identity(entry))
 
 
-def _score(job: Job, events: list[Event]) -> tuple[Memory, list[Keys]]:
-    """Puts the score columns into the rows."""
+def _score(job: Job, events: list[Event]) -> tuple[Memory, list[Keys], Recent]:
+    """Puts the score columns into the rows.
+
+    Returns:
+        What was known before, the events to learn (urgent ones are not), and who stood out lately.
+    """
     source = job.inputs.source
     model = load_model(MODELS, source)
     with (job.history_folder / DICTIONARIES).open("rb") as file:
         learnt = pickle.load(file)  # noqa: S301 - our own file
-    memory = Memory(learnt["hour"], learnt["tables"], job.inputs.hour, model.parameters)
-    scorer, counted = Scorer(model, memory), []
+    memory = Memory(source, learnt["hour"], learnt["tables"], job.inputs.hour, model.parameters)
+    recent: Recent = defaultdict(dict, learnt["recent"])
+    wanted, counted = [], []
     for event in sorted(events, key=lambda event: (event.time, event.event_id)):
         if flag := left_out(event, source):
             priority = "unknown" if flag == "no_principal" else "low"
             event.row |= {"AnomalyScore_CF": 0.0, "Confidence_CF": 0.0, "Priority_CF": priority, "Flags_CF": flag}
         else:
-            keys = keys_of(event, source)
-            event.row |= scorer.score(event, keys)
+            wanted.append((event, keys_of(event, source)))
+    for event, keys, columns in score_events(wanted, model, memory, recent):
+        event.row |= columns
+        if columns["Priority_CF"] not in _HELD:
             counted.append(keys)
-    return memory, counted
+    return memory, counted, recent
 
 
-def _learn(job: Job, memory: Memory, counted: list[Keys]) -> None:
-    learnt = {"hour": job.inputs.hour, "tables": memory.after(counted)}
+def _learn(job: Job, memory: Memory, counted: list[Keys], recent: Recent) -> None:
+    learnt = {"hour": job.inputs.hour, "tables": memory.after(counted), "recent": dict(recent)}
     with (job.home / DICTIONARIES).open("wb") as file:
         pickle.dump(learnt, file)
 
@@ -86,9 +96,9 @@ def run(job: Job, clock: StageClock) -> None:
         events = list(_read(job))
     if job.scored:
         with clock.stage("score"):
-            memory, counted = _score(job, events)
+            learning = _score(job, events)
         with clock.stage("state"):
-            _learn(job, memory, counted)
+            _learn(job, *learning)
     else:
         for event in events:
             event.row |= {"Priority_CF": "unknown", "Flags_CF": "unscored"}

@@ -1,13 +1,15 @@
 """``s3sentinel score``: score a folder of logs offline, without any account, bucket or workspace.
 
-Belongs here: the command's options, the result file, the summary. Does not belong here: the work
-(``pipeline.offline``), which files a folder holds (``log_files``).
+Belongs here: the command's options, reading files, the result file. Does not belong here: the work
+(``pipeline.offline``), which files a folder holds (``log_files``), what is printed (``score_summary``).
 """
 
+import hashlib
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -16,13 +18,14 @@ import typer
 if TYPE_CHECKING:
     import polars as pl
 
+    from s3sentinel_assets.formats import ObjectInput, ObjectReport
     from s3sentinel_assets.pipeline.offline import OfflineRun
+    from s3sentinel_assets.pipeline.offline_events import Columns, HourlyEvents
 
-__all__ = ["score"]
+__all__ = ["Scored", "gather", "model_loader", "score", "score_files", "shipped_models"]
 
 _INSTANT = "%Y-%m-%dT%H:%M:%S%.6fZ"
-_TOP = 20
-_ORDER = ("critical", "high", "medium", "low", "unknown")
+_KINDS = ("parquet", "ndjson")
 
 
 def score(
@@ -37,53 +40,174 @@ def score(
     models: Annotated[
         Path | None, typer.Option("--models", help="Folder with models; default: the shipped ones.")
     ] = None,
+    champions: Annotated[
+        Path | None, typer.Option("--champions", help="Folder of promoted models: <data_dir>/champions.")
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the summary as one JSON object.")] = False,
 ) -> None:
     """Score local log files in time order and write one row for each event.
 
-    Nothing is sent anywhere. History begins empty, so the first three days are marked ``cold_start``. Exit code 0 when
-    every file could be read, 1 when any could not.
+    Nothing is sent anywhere. History begins empty, so the first three days are marked ``cold_start``. A file that is
+    there twice counts once. Exit code 0 when every file could be read, 1 when any could not.
     """
-    from s3sentinel_assets.cli.log_files import READABLE, find_files, inputs, progress
-    from s3sentinel_assets.formats import PartParser
-    from s3sentinel_assets.pipeline.offline import OfflineScorer
+    from s3sentinel_assets.cli.score_summary import print_json, print_tables
 
-    parser, paths = PartParser(format), list(find_files(files))
-    with tempfile.TemporaryDirectory(prefix="s3sentinel-score-") as scratch, _result_file(output, write) as rows:
-        scorer = OfflineScorer(Path(scratch), _loader(models), _pattern_ids)
-        with progress(paths, quiet=as_json) as advance:
-            for frame in parser.frames(inputs(paths, advance)):
-                scorer.take(frame)
-        scorer.leave_out(parser.discarded)
-        top: list[pl.DataFrame] = []
-        for frame in _shown(scorer.results(), len(scorer.hours), quiet=as_json):
-            rows(frame)
-            top = [_most_urgent([*top, frame])]
-    unread = [report for report in parser.reports if report.state not in READABLE]
-    rejected = sum(report.rejected for report in parser.reports)
-    path = output / f"scores.{write}"
-    if as_json:
-        _print_json(scorer.done, path, rejected, [report.key for report in unread])
-    else:
-        _print_tables(scorer.done, path, rejected, [(report.key, report.note) for report in unread], top)
-    if unread:
+    scored = score_files(files, output, format, write, models=models, champions=champions, quiet=as_json)
+    (print_json if as_json else print_tables)(scored)
+    if scored.unread:
         raise typer.Exit(1)
 
 
-def _loader(folder: Path | None) -> "Callable[[str], Any]":
-    """Gives the model of a format, or None."""
+@dataclass
+class Scored:
+    """What was done.
+
+    Attributes:
+        file: the result file.
+        run: what the run met.
+        rejected: records that could not be parsed.
+        records: records that were read.
+        reports: of the files, in order.
+        top: the most urgent events, `RESULT_SCHEMA`.
+    """
+
+    file: Path
+    run: "OfflineRun"
+    rejected: int
+    records: int
+    reports: "Sequence[ObjectReport]" = field(repr=False)
+    top: "pl.DataFrame" = field(repr=False)
+
+    @property
+    def unread(self) -> "list[ObjectReport]":
+        """Files that could not be read at all."""
+        from s3sentinel_assets.cli.log_files import READABLE
+
+        return [report for report in self.reports if report.state not in READABLE]
+
+    @property
+    def partly_read(self) -> "list[ObjectReport]":
+        """Files that end or break off before their end."""
+        return [report for report in self.reports if report.state == "partly_read"]
+
+
+def score_files(
+    files: Iterable[Path],
+    output: Path,
+    log_format: str = "auto",
+    write: str = "parquet",
+    *,
+    models: Path | None = None,
+    champions: Path | None = None,
+    quiet: bool = True,
+) -> Scored:
+    """Scores log files; the result file appears only when it is whole and every record is accounted for.
+
+    Args:
+        files: log files and folders.
+        output: folder of the results; what an earlier run wrote there is no log.
+        log_format: their format, or ``auto``.
+        write: ``parquet`` or ``ndjson``.
+        models: folder of models; None: the shipped ones.
+        champions: folder of promoted models, if any.
+        quiet: no progress at a terminal.
+
+    Raises:
+        UserError: a path does not exist, holds no file, or the output cannot be written.
+        ConfigurationError: no such format, or a model file is wrong.
+    """
+    from s3sentinel_assets.cli.score_summary import most_urgent
+    from s3sentinel_assets.config.sections import Limits
+    from s3sentinel_assets.pipeline.offline import RESULT_SCHEMA, OfflineScorer, pattern_columns
+    from s3sentinel_assets.pipeline.offline_events import check_account
+
+    load = model_loader(models, champions)
+    with tempfile.TemporaryDirectory(prefix="s3sentinel-score-") as scratch:
+        earlier = [output / f"scores.{kind}" for kind in _KINDS]
+        events, reports = gather(files, Path(scratch), log_format, pattern_columns, without=earlier, quiet=quiet)
+        scorer = OfflineScorer(events, load, Limits().state_keys)
+        top = _empty(RESULT_SCHEMA)
+        with _result_file(output, write) as rows:
+            for frame in _shown(scorer.results(), len(events.hours), quiet=quiet):
+                rows(frame)
+                top = most_urgent([top, frame])
+            done = scorer.done
+            rejected = check_account(reports, events=done.events, duplicates=done.duplicates)
+    records = sum(report.records for report in reports)
+    return Scored(output / f"scores.{write}", done, rejected, records, reports, top)
+
+
+def gather(
+    files: Iterable[Path],
+    scratch: Path,
+    log_format: str = "auto",
+    more: "Columns | None" = None,
+    *,
+    without: Iterable[Path] = (),
+    quiet: bool = True,
+) -> "tuple[HourlyEvents, list[ObjectReport]]":
+    """Parses log files and puts their events aside by hour.
+
+    Args:
+        files: log files and folders.
+        scratch: an empty folder, which must stay as long as the events are used.
+        log_format: their format, or ``auto``.
+        more: further columns; see `HourlyEvents`.
+        without: files that are left out.
+        quiet: no progress at a terminal.
+
+    Raises:
+        UserError: a path does not exist, or holds no file.
+        ConfigurationError: no such format.
+    """
+    from s3sentinel_assets.cli.log_files import find_files, progress
+    from s3sentinel_assets.errors import UserError
+    from s3sentinel_assets.formats import PartParser
+    from s3sentinel_assets.pipeline.offline_events import HourlyEvents
+
+    asked, left_out = list(files), {path.resolve() for path in without}
+    paths = [path for path in find_files(asked) if path.resolve() not in left_out]
+    if not paths:
+        raise UserError(f"{asked[0]}: holds nothing but earlier results; name a folder of logs")
+    parser, events = PartParser(log_format), HourlyEvents(scratch, more)
+    with progress(paths, quiet=quiet) as advance:
+        for frame in parser.frames(_inputs(paths, advance)):
+            events.take(frame)
+    events.leave_out(parser.discarded)
+    return events, parser.reports
+
+
+def _inputs(paths: list[Path], advance: Callable[[int], None]) -> "Iterator[ObjectInput]":
+    """The files, identified by their content: event ids are then the same wherever a file lies and whatever its name.
+
+    So the events of a copy have the same ids, and are counted as copies.
+    """
+    from s3sentinel_assets.cli.log_files import opener
+    from s3sentinel_assets.formats import ObjectInput
+
+    for number, path in enumerate(paths):
+        try:
+            with path.open("rb") as file:
+                identity = hashlib.file_digest(file, "sha256").hexdigest()[:32]
+        except OSError:  # reading it will say why
+            identity = hashlib.sha256(str(path).encode(errors="surrogateescape")).hexdigest()[:32]
+        yield ObjectInput(number, str(path), identity, opener(path, advance))
+
+
+def shipped_models() -> Path:
+    """The folder of models that ship."""
     import s3sentinel_assets
+
+    return Path(s3sentinel_assets.__path__[0]).parent / "models"
+
+
+def model_loader(models: Path | None = None, champions: Path | None = None) -> "Callable[[str], Any]":
+    """Gives the function that loads the model of a format; None for a format without one."""
     from s3sentinel_assets.ml import load_model
-    from s3sentinel_assets.ml.history.keys import FORMATS
+    from s3sentinel_assets.ml.history.families import FORMATS
 
-    shipped = Path(s3sentinel_assets.__path__[0]).parent / "models"
-    return lambda log_format: load_model(folder or shipped, log_format) if log_format in FORMATS else None
-
-
-def _pattern_ids(frame: Any) -> "pl.Series":
-    import polars as pl
-
-    return pl.Series("pattern", [None], dtype=pl.String).new_from_index(0, frame.rows.height)
+    folder = models or shipped_models()
+    return lambda log_format: load_model(folder, log_format, champions) if log_format in FORMATS else None
 
 
 @contextmanager
@@ -105,7 +229,7 @@ def _result_file(folder: Path, kind: str) -> "Iterator[Callable[[pl.DataFrame], 
         if kind == "parquet":
             import pyarrow.parquet as parquet
 
-            schema = pl.DataFrame(schema=RESULT_SCHEMA).to_arrow().schema
+            schema = _empty(RESULT_SCHEMA).to_arrow().schema
             with parquet.ParquetWriter(part, schema, compression="zstd") as writer:
                 yield lambda frame: writer.write_table(frame.to_arrow().cast(schema))
         else:
@@ -118,6 +242,12 @@ def _result_file(folder: Path, kind: str) -> "Iterator[Callable[[pl.DataFrame], 
         part.unlink(missing_ok=True)
 
 
+def _empty(schema: "dict[str, pl.DataType]") -> "pl.DataFrame":
+    import polars as pl
+
+    return pl.DataFrame(schema=schema)
+
+
 def _shown(frames: "Iterator[pl.DataFrame]", hours: int, *, quiet: bool) -> "Iterator[pl.DataFrame]":
     """The frames, with a progress bar over the hours at a terminal."""
     if quiet or not sys.stderr.isatty():
@@ -127,73 +257,3 @@ def _shown(frames: "Iterator[pl.DataFrame]", hours: int, *, quiet: bool) -> "Ite
     from rich.progress import track
 
     yield from track(frames, "scoring", total=hours, console=Console(stderr=True), transient=True)
-
-
-def _most_urgent(frames: "list[pl.DataFrame]") -> "pl.DataFrame":
-    """The first rows by priority and score, of those that are worth a look."""
-    import polars as pl
-
-    rank = pl.col("priority").replace_strict({name: place for place, name in enumerate(_ORDER)}, return_dtype=pl.Int8)
-    candidates = pl.concat([frame.filter(pl.col("priority").is_in(_ORDER[:3])) for frame in frames])
-    return candidates.sort(rank, -pl.col("score"), "time", "event_id", nulls_last=True).head(_TOP)
-
-
-def _summary(run: "OfflineRun", path: Path, rejected: int) -> dict[str, Any]:
-    return {
-        "output": str(path),
-        "events": run.events,
-        "duplicates": run.duplicates,
-        "rejected": rejected,
-        "hours": run.hours,
-        "formats": dict(sorted(run.formats.items())),
-        "priorities": {name: run.priorities[name] for name in _ORDER if run.priorities[name]},
-        "unscored": {name: count for name, count in sorted(run.unscored.items()) if count},
-    }
-
-
-def _print_json(run: "OfflineRun", path: Path, rejected: int, unread: list[str]) -> None:
-    from s3sentinel_assets.cli.printable import json_line
-
-    print(json_line(_summary(run, path, rejected) | {"unread": unread}))
-
-
-def _print_tables(
-    run: "OfflineRun", path: Path, rejected: int, unread: list[tuple[str, str | None]], top: "list[pl.DataFrame]"
-) -> None:
-    from rich.table import Table
-
-    from s3sentinel_assets.cli.consoles import table_console
-    from s3sentinel_assets.cli.printable import printable
-
-    console = table_console()
-    formats = ", ".join(f"{name} {count:,}" for name, count in sorted(run.formats.items()))
-    console.print(f"{run.events:,} events of {run.hours:,} hours ({formats or 'none'}) → {path}", highlight=False)
-    said = ", ".join(f"{run.priorities[name]:,} {name}" for name in _ORDER if run.priorities[name])
-    console.print(f"priorities: {said or 'none'}", highlight=False)
-    for text, count in (
-        ("copies of other events, left out", run.duplicates),
-        ("records could not be parsed", rejected),
-    ):
-        if count:
-            console.print(f"{count:,} {text}", highlight=False)
-    for name, count in sorted(run.unscored.items()):
-        if count:
-            console.print(f"{count:,} events of {name} have no score", highlight=False)
-    for key, note in unread:
-        console.print(f"could not be read: {printable(key)}: {printable(note or '')}", highlight=False)
-    rows = top[0].to_dicts() if top else []
-    if not rows:
-        return
-    table = Table("time", "priority", "score", "a day", "principal", "action", "why", title="most urgent")
-    for row in rows:
-        expected = row["expected_per_day"]
-        table.add_row(
-            f"{row['time']:%Y-%m-%d %H:%M:%S}",
-            row["priority"],
-            f"{row['score']:.1f}",
-            "" if expected is None else f"{expected:.3g}",
-            printable(row["principal"] or ""),
-            printable(row["action"] or ""),
-            printable(row["reasons"] or ""),
-        )
-    console.print(table)

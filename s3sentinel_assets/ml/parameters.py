@@ -23,10 +23,20 @@ TERMS = (
     "peers_never",
     "account_new_network",
     "account_new_agent",
+    "site_new_path",
+    "site_new_client",
+    "site_new_agent",
+    "site_new_domain",
     "rare_action",
+    "rare_method",
     "unusual_size",
+    "unusual_density",
+    "unusual_name",
     "burst",
     "error_burst",
+    "error_ratio",
+    "fan_out",
+    "subdomains",
     "many_new",
     "unusual_hour",
     "sensitive",
@@ -68,3 +78,11 @@ class Parameters(BaseModel):
     size_free_bits: float = Field(ge=0)
     size_max_bits: float = Field(ge=0)
     first_seen_occurrences: int = Field(ge=1)
+    # Of some families only.
+    error_ratio_prior: float = Field(default=0.05, gt=0, le=1)
+    error_ratio_weight: float = Field(default=20, gt=0)
+    error_ratio_max_bits: float = Field(default=10, ge=0)
+    fan_out_prior: float = Field(default=30, ge=0)
+    fan_out_max_bits: float = Field(default=6, ge=0)
+    subdomains_max_bits: float = Field(default=8, ge=0)
+    method_free_bits: float = Field(default=4, ge=0)

@@ -7,7 +7,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import polars as pl
 import pytest
 
 from benchmarks import ours
@@ -17,10 +16,13 @@ from benchmarks.inputs import SOURCES, InputSet, make_inputs
 from benchmarks.job import Job, Outcome, Way, measured
 from benchmarks.ordinary import way as ordinary
 from benchmarks.sink import LIMIT_BYTES, Counts, running_sink
+from s3sentinel_assets.ledger.states import newest_state
+from s3sentinel_assets.pipeline.histories import read_history
 
 SIZE = 1_500_000
-#: Ours are not the ordinary way's: which body a row travelled with, and times that a native column holds as well.
-OWN_COLUMNS = {"BatchId_CF", "EventTime_CF", "ExtraFields_CF"}
+#: Ours are not the ordinary way's: which body a row travelled with, times that a native column holds as well, and the
+#: pattern of a row, which the ordinary way does not look for.
+OWN_COLUMNS = {"BatchId_CF", "EventTime_CF", "ExtraFields_CF", "Pattern_CF"}
 
 Deliver = Callable[[Way, bool], tuple[Outcome, Counts, dict[str, dict[str, Any]]]]
 
@@ -99,9 +101,13 @@ def test_what_was_learnt_agrees(deliver, world):
     inputs, _, _, work = world
     deliver("ours", True)
     deliver("ordinary", True)
-    (file,) = (work / "ours-True" / "store" / inputs.source).glob(f"{inputs.hour.replace(':', '')}/state/*.parquet")
-    frame = pl.read_parquet(file)
-    mine = {(table, key): count for table, key, count in frame.select("table", "key", "count").iter_rows()}
+    config = ours.bench_config(inputs.source, work / "ours-True", "https://127.0.0.1:1", None, "none")
+    with contextlib.closing(ours.FileRuntime(config, inputs)) as runtime:
+        with runtime.ledger.read() as connection:
+            sealed = newest_state(connection, inputs.source, inputs.hour)
+        state = read_history(runtime.ledger, runtime.store, sealed).states[inputs.source]
+    assert state.hour == inputs.hour
+    mine = {(table, key): count for table, key, count in state.frame.select("table", "key", "count").iter_rows()}
     tables = pickle.loads((work / "ordinary-True" / "state.pickle").read_bytes())["tables"]
     theirs = {(table, key): entry[0] for table, entries in tables.items() for key, entry in entries.items()}
     assert theirs == pytest.approx(mine, rel=1e-9)

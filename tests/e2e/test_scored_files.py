@@ -82,7 +82,7 @@ def test_events_of_a_new_hour_begin_anew(world, hours):
     assert read(world, files(last, "standing_hours")[0])["events"].sum() == 10
 
 
-def test_every_format_has_patterns_and_those_without_a_model_still_go_out(make_world, hours, minute):
+def test_every_format_has_patterns_and_scores(make_world, hours, minute):
     world = make_world(sources={"mixed": FOLDERS})
     for hour in hours[:2]:
         put_each(world, hour, minute)
@@ -93,10 +93,9 @@ def test_every_format_has_patterns_and_those_without_a_model_still_go_out(make_w
     (result,) = stages_of(world, hours[1], "scored")
     assert files(result, "patterns")
     scores = {file["format"]: read(world, file) for file in files(result, "scores")}
-    assert {"cloudtrail", "vpc_flow"} <= set(scores)
-    assert result["counts"]["unscored"] == result["counts"]["unscored_alb"] == 60
-    for log_format, frame in scores.items():
-        if log_format == "alb":
-            assert set(frame["Flags_CF"]) == {"unscored"}
-            assert set(frame["Priority_CF"]) == {"unknown"}
+    assert set(scores) == {"cloudtrail", "vpc_flow", "alb"}
+    assert (result["counts"]["scored"], result["counts"]["unscored"]) == (120, 0)
+    for frame in scores.values():
+        assert not frame["Flags_CF"].fill_null("").str.contains("unscored").any()
+        assert "unknown" not in frame["Priority_CF"]
     assert any(frame["Pattern_CF"].null_count() < frame.height for frame in scores.values())

@@ -141,7 +141,7 @@ def test_features_add_up_to_the_scores():
     features = compute(events, state, Counters(LATER), model.parameters, hour=LATER)
     everything = pl.int_range(len(events), dtype=pl.UInt32, eager=True)
     bits, support = features.bits(everything), features.support(everything)
-    assert (bits.columns, support.columns) == (list(TERMS), list(SUPPORT))
+    assert (bits.columns, support.columns) == (list(TERMS), [*SUPPORT, *features.facts])
     raw = score(batch, state, None, model, hour=LATER).scores["_raw"][events.rows]
     assert raw.equals(model.detector.raw(bits), check_names=False)
     assert sum(total > 0 for total in bits.sum().row(0)) >= 6

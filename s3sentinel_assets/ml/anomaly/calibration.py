@@ -20,6 +20,9 @@ _KNOTS, _EXACT = 768, 128
 #: Bits of rarity per hundredth of a raw score, where there is nothing to measure it with. A fifth of what is printed:
 #: terms overlap, and rare things come together.
 _RULE_OF_THUMB = 0.002
+#: The same beyond the highest raw score, at most: one bit per bit. Where nearly all events are alike, the tail that is
+#: seen says little about what is further out.
+_STEEPEST = 0.01
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,7 +76,7 @@ def fit_calibration(raw: pl.Series, *, days: float) -> Calibration:
         return Calibration(raw.len() / days, np.ones(1, np.int64), np.array([np.log2(raw.len() + 1.0)]), _RULE_OF_THUMB)
     bits = -np.log2(counts / values.size)
     kept = thinned(bits, most=_KNOTS, exact=_EXACT)
-    slope = exponential_slope(values.astype(np.float64)) or _RULE_OF_THUMB
+    slope = min(exponential_slope(values.astype(np.float64)) or _RULE_OF_THUMB, _STEEPEST)
     return Calibration(raw.len() / days, distinct.astype(np.int64)[kept], bits[kept], slope)
 
 

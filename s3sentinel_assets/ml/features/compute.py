@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 import polars as pl
 
 from s3sentinel_assets.ml.features import terms
+from s3sentinel_assets.ml.features.family_terms import Fact, family_terms
 from s3sentinel_assets.ml.features.readings import Readings, Table
 from s3sentinel_assets.ml.features.so_far import First, HourSoFar
 from s3sentinel_assets.ml.features.terms import Term
@@ -65,6 +66,7 @@ class Features:
     handed_on: pl.DataFrame
     so_far: HourSoFar = field(repr=False)
     size_share: tuple[Table, pl.Series] | None = field(repr=False)
+    facts: dict[str, Fact] = field(repr=False)
 
     def with_term(self, name: str, term: Term) -> "Features":
         """These features and a term that follows from more than history."""
@@ -76,7 +78,7 @@ class Features:
         return pl.DataFrame({term: self.terms[term].at(wanted) if term in self.terms else nothing for term in TERMS})
 
     def support(self, wanted: pl.Series) -> pl.DataFrame:
-        """The columns of `SUPPORT` of the ``wanted`` events (UInt32)."""
+        """The columns of `SUPPORT` of the ``wanted`` events (UInt32), and the facts of their family's own terms."""
         share = zeros(wanted.len(), pl.Float64) + 1.0
         if self.size_share:
             table, shares = self.size_share
@@ -88,8 +90,13 @@ class Features:
             "new_so_far": self.so_far.new[wanted],
             "action_so_far": self.action_so_far[wanted],
         }
+        so_far |= {name: fact(wanted) for name, fact in self.facts.items()}
         what = self.so_far.readings.what.codes[wanted]
-        return self.by_what[what].hstack([series.alias(name) for name, series in so_far.items()]).select(SUPPORT)
+        return (
+            self.by_what[what]
+            .hstack([series.alias(name) for name, series in so_far.items()])
+            .select(*SUPPORT, *self.facts)
+        )
 
 
 def compute(events: Events, state: EntityState, counters: Counters, parameters: Parameters, *, hour: str) -> Features:
@@ -128,6 +135,8 @@ def compute(events: Events, state: EntityState, counters: Counters, parameters: 
     size_share = None
     if not events.absent("size"):
         found["unusual_size"], size_share = terms.unusual_size(readings)
+    more = family_terms(readings, so_far)
+    found |= more.terms
     return Features(
         terms=found,
         by_what=by_what,
@@ -135,6 +144,7 @@ def compute(events: Events, state: EntityState, counters: Counters, parameters: 
         handed_on=readings.handed_on(),
         so_far=so_far,
         size_share=size_share,
+        facts=more.facts,
     )
 
 

@@ -27,6 +27,8 @@ STATISTICS = (
     "active_hours",
     "log_events",
     "log_errors",
+    "errors",
+    "log_spread",
     *(f"new {factor}" for factor in FACTORS),
 )
 
@@ -113,6 +115,10 @@ class Readings:
     def history(self, table: str, keys: pl.Series) -> pl.Series:
         """Faded count of any keys."""
         return self.state.history(table, keys, decay=self.decay, drop_below=self.parameters.drop_below)
+
+    def hand_on(self, table: str, keys: pl.Series, counts: pl.Series) -> None:
+        """Adds to what the next part of the hour has to know."""
+        self._handed_on.append((table, keys, counts))
 
     def hour_total(self, name: str, totals: pl.Series) -> pl.Series:
         """Int64 per principal: what the hour counted of it before; ``totals`` of this batch are handed on."""

@@ -131,14 +131,17 @@ def unusual_hour(readings: Readings) -> Term:
     return Term(None, bits[table.codes()])
 
 
-def unusual_size(readings: Readings) -> tuple[Term, tuple[Table, pl.Series]]:
-    """How few of the interface's flows in this direction came near this size; the term, and that share per key."""
-    parameters, table = readings.parameters, readings.table("principal/size")
+def unusual_size(readings: Readings, item: str = "size") -> tuple[Term, tuple[Table, pl.Series]]:
+    """How few of the interface's flows in this direction came near this size; the term, and that share per key.
+
+    With ``name`` for an item, the same of how much the names of an owner's queries say.
+    """
+    parameters, table = readings.parameters, readings.table(f"principal/{item}")
     groups = table.groups
     frame = pl.DataFrame(
         {
             "owner": groups["principal"].values[table.keys.left],
-            "label": groups["size"].values[table.keys.right],
+            "label": groups[item].values[table.keys.right],
         }
     ).select(
         # One step down: a flow a little above a step's edge must not look bigger than all before it.
@@ -153,7 +156,7 @@ def unusual_size(readings: Readings) -> tuple[Term, tuple[Table, pl.Series]]:
         ),
         all=pl.concat_str("owner", pl.lit(SEPARATOR), pl.col("label").str.head(-2), pl.lit("00")),
     )
-    shares = pl.DataFrame({name: readings.history("principal/size", frame[name]) for name in frame.columns}).select(
+    shares = pl.DataFrame({name: readings.history(f"principal/{item}", frame[name]) for name in frame.columns}).select(
         share=(pl.col("near") + 0.5) / (pl.col("all") + 1.0)
     )["share"]
     said = pl.DataFrame({"share": shares, "known": table.keys.values != ""}).select(

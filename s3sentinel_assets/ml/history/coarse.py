@@ -51,7 +51,7 @@ def owners(principals: pl.Series, family: Family) -> pl.Series:
         index = index.filter(~is_private(principals[index]))
     if not index.len():
         return principals
-    return principals.scatter(index, networks(principals[index])["network"])
+    return principals.clone().scatter(index, networks(principals[index])["network"])
 
 
 def _agents(values: pl.Series) -> pl.Series:

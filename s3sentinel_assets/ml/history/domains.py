@@ -10,7 +10,7 @@ import math
 
 import polars as pl
 
-__all__ = ["INFORMATION_STEP", "information", "registered_domains"]
+__all__ = ["INFORMATION_STEP", "domains_and_information"]
 
 _MAX_LENGTH = 96
 # Countries that register below a second level.
@@ -46,7 +46,7 @@ _SUFFIXES = (
 )
 #: Names of addresses: the network they ask about is no domain that anybody owns.
 _REVERSE = r"(?:^|\.)(in-addr|ip6)\.arpa$"
-#: Bits in a step of `information`.
+#: Bits in a step of information.
 INFORMATION_STEP = 16
 _MOST_STEPS = 23
 _CHARACTERS = "abcdefghijklmnopqrstuvwxyz0123456789-_"
@@ -76,26 +76,21 @@ def _labels(names: pl.Series) -> pl.DataFrame:
     )
 
 
-def registered_domains(names: pl.Series) -> pl.Series:
-    """Names → registered domains in lower case: ``a.b.example.co.uk`` → ``example.co.uk``; "" stays ""."""
-    return (
-        _labels(names)
-        .select(pl.col("labels").list.tail(pl.col("owned")).list.join(".").str.slice(0, _MAX_LENGTH))
-        .to_series()
-    )
+def domains_and_information(names: pl.Series) -> pl.DataFrame:
+    """What is counted of names.
 
-
-def information(names: pl.Series) -> pl.Series:
-    """How much the labels below the public suffix say, in steps of `INFORMATION_STEP` bits; null for none.
-
-    Length times entropy of the characters: n · log2 n − Σ c · log2 c over the counts c of each character, after
-    Shannon (1948). Words of a language repeat letters and are short; data squeezed into names does not and is long.
+    The information is length times entropy of the characters below the public suffix: n · log2 n − Σ c · log2 c over
+    the counts c of each character, after Shannon (1948). Words of a language repeat letters and are short; data that is
+    squeezed into names does not and is long.
 
     Returns:
-        Int64, 0 to 23.
+        ``domain``: the registered domain in lower case (``a.b.example.co.uk`` → ``example.co.uk``), "" for "" and null.
+        ``step``: Int64, 0 to 23: the information in steps of `INFORMATION_STEP` bits; null where there is none.
     """
+    labels = pl.col("labels")
     plain = _labels(names).select(
-        text=pl.col("labels").list.head(pl.col("labels").list.len() - pl.col("owned") + 1).list.join(""),
+        domain=labels.list.tail(pl.col("owned")).list.join(".").str.slice(0, _MAX_LENGTH),
+        text=labels.list.head(labels.list.len() - pl.col("owned") + 1).list.join(""),
         reverse=pl.col("name").str.contains(_REVERSE),
     )
     counts = plain.select(
@@ -109,5 +104,6 @@ def information(names: pl.Series) -> pl.Series:
         [_WEIGHTS[counts[name].clip(0, _MOST).cast(pl.UInt32)].alias(name) for name in counts.columns]
     )
     bits = (pl.col("all") - pl.sum_horizontal(*_CHARACTERS, "other")) // (1024 * INFORMATION_STEP)
-    steps = weighed.select(bits.clip(0, _MOST_STEPS)).to_series()
-    return steps.zip_with(~plain["reverse"] & (plain["text"] != ""), pl.Series([None], dtype=pl.Int64))
+    step = weighed.select(step=bits.clip(0, _MOST_STEPS))["step"]
+    known = ~plain["reverse"] & (plain["text"] != "")
+    return plain.select("domain").with_columns(step=step.zip_with(known, pl.Series([None], dtype=pl.Int64)))

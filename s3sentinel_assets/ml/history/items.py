@@ -7,7 +7,7 @@ Belongs here: dimensions and groups made of their columns. Does not belong here:
 import polars as pl
 
 from s3sentinel_assets.ml.history.dimensions import Dimension, collapse, dense, encode, encode_raw
-from s3sentinel_assets.ml.history.domains import information, registered_domains
+from s3sentinel_assets.ml.history.domains import domains_and_information
 from s3sentinel_assets.ml.history.groups import Groups, group
 
 __all__ = ["DENSITY_ALL", "SIZE_BASE_BITS", "SIZE_STEPS", "name_groups", "request_words", "size_groups"]
@@ -75,18 +75,15 @@ def name_groups(who: Dimension, names: pl.Series) -> Groups:
     places, used = dense(queried["name"], raw.size)
     distinct = raw.values[used].str.slice(0, _NAME_LENGTH).str.to_lowercase().str.strip_chars(". ").fill_null("")
     plain = Dimension(distinct, places)
-    steps = information(distinct)
-    labels = steps.to_frame("step").select(
-        pl.when(pl.col("step").is_not_null()).then(pl.format("name {}", pl.col("step").cast(pl.String).str.zfill(2)))
-    )
-    domain = collapse(plain, registered_domains(distinct))
+    said = domains_and_information(distinct)
+    label = pl.format("name {}", pl.col("step").cast(pl.String).str.zfill(2))
     return Groups(
         codes,
         queried.height,
         {
             "who": Dimension(queried["who"], queried["who"]),
-            "domain": domain,
-            "name": collapse(plain, labels.to_series()),
+            "domain": collapse(plain, said["domain"]),
+            "name": collapse(plain, said.select(label).to_series()),
             "fqdn": collapse(plain, distinct),
         },
     )

@@ -9,6 +9,8 @@ is built, not by how many visitors it has; a path that is new is a part of the s
 
 import polars as pl
 
+from s3sentinel_assets.ml.history.dimensions import encode
+
 __all__ = ["MAX_DEPTH", "masked_words", "path_templates"]
 
 #: Deeper folders count as one.
@@ -21,27 +23,33 @@ _LONG = r"[a-z0-9_=+%-]{24,}"
 
 def path_templates(targets: pl.Series) -> pl.Series:
     """Paths, URLs, or host and path → path templates in lower case; "" where there is no path."""
-    value = (
+    path = (
         pl.col("value")
         .str.slice(0, 2_000)
         .str.to_lowercase()
-        # Scheme and host, and whatever a client puts behind the path.
-        .str.replace(r"^[^/?#]*://[^/?#]*", "")
-        .str.replace(r"[?#].*$", "")
-        .str.extract(r"^[^/]*(/.*)$", 1)
+        # Without the query, scheme and host.
+        .str.splitn("?", 2)
+        .struct.field("field_0")
+        .str.replace(r"^(?:[^/#]*://)?[^/#]*", "")
+        # Plain numbers are most of what differs: without them few distinct paths are left for the rest.
+        .str.replace_all(r"/\d+/", "/{n}/")
+        .str.replace(r"/\d+$", "/{n}")
+    )
+    plain = encode(targets.to_frame("value").select(path).to_series())
+    masked = (
+        pl.col("value")
+        .str.replace(r"#.*$", "")
         .str.replace_all(r";[^/]*", "")
         .str.replace_all(r"/{2,}", "/")
-    )
-    masked = (
-        value.str.replace_all(_UUID, "{id}")
+        .str.replace_all(_UUID, "{id}")
         .str.replace_all(r"\b[0-9a-f]{8,}\b", "{id}")
         .str.replace_all(_LONG, "{id}")
         .str.replace_all(r"/\d+\b", "/{n}")
         .str.replace_all(r"\d{2,}", "{n}")
     )
     deep = masked.str.extract(rf"^((?:/[^/]*){{{MAX_DEPTH}}})/.", 1)
-    whole = pl.when(deep.is_not_null()).then(deep + "/…").otherwise(masked)
-    return targets.to_frame("value").select(whole.str.slice(0, _MAX_LENGTH).fill_null("")).to_series()
+    whole = pl.when(deep.is_not_null()).then(deep + "/…").otherwise(masked).str.slice(0, _MAX_LENGTH)
+    return plain.values.to_frame("value").select(whole).to_series()[plain.codes]
 
 
 def masked_words(values: pl.Series) -> pl.Series:

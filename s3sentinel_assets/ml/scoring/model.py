@@ -155,7 +155,8 @@ def _bundle(
     data = {
         "code": CODE_VERSION,
         "format": log_format,
-        "parameters": parameters.model_dump(),
+        # Numbers with a default count only where a file changes them: other families' terms change no model.
+        "parameters": parameters.model_dump(exclude_defaults=True),
         "detector": detector.version,
         "rules": [rule.model_dump(mode="json", exclude={"why"}) for rule in rules],
         "sensitivity": [rule.model_dump(mode="json", exclude={"why"}) for rule in sensitivity.rules],

@@ -29,7 +29,15 @@ KINDS = {
     "AWSService": "service",
     "AWSAccount": "account",
     "eni": "interface",
+    "address": "address",
+    "client": "address",
+    "instance": "instance",
+    "host": "host",
+    "user": "user",
+    "database_user": "user",
 }
+#: What is counted by the spread of an owner.
+_SPREADS = {"remote": "remote addresses", "template": "paths"}
 
 
 def _number(name: str) -> pl.Expr:
@@ -42,6 +50,14 @@ def _small(name: str) -> pl.Expr:
 
 def _new(piece: str, text: str) -> pl.Expr:
     return pl.format("{} " + text + " this {} in {} events", pl.col(piece), pl.col("kind"), _number("events"))
+
+
+def _percent(name: str) -> pl.Expr:
+    return (pl.col(name) * 100).round(2).cast(pl.String)
+
+
+def _new_to_site(kind: str, piece: str) -> pl.Expr:
+    return pl.format(kind + " {} never seen on {} in {} events", pl.col(piece), pl.col("site"), _number("site_events"))
 
 
 # Each sentence, without its bits. A function, because building an expression is only needed for the terms that occur.
@@ -71,14 +87,49 @@ _SENTENCES: dict[str, Callable[[], pl.Expr]] = {
         _number("action_count"),
         _number("events"),
     ),
+    "site_new_path": lambda: _new_to_site("path", "path"),
+    "site_new_client": lambda: _new_to_site("network", "client"),
+    "site_new_agent": lambda: _new_to_site("client", "agent"),
+    "site_new_domain": lambda: _new_to_site("domain", "domain"),
+    "rare_method": lambda: pl.format(
+        "{} rare on {}: {} of {} events",
+        pl.col("method"),
+        pl.col("site"),
+        _number("method_count"),
+        _number("site_events"),
+    ),
+    "unusual_density": lambda: pl.format(
+        "{} bytes in {} packets: only {} % of its flows come near",
+        pl.col("bytes"),
+        pl.col("packets"),
+        _percent("density_share"),
+    ),
+    "unusual_name": lambda: pl.format(
+        "name below {} says more than all but {} % of its queries do", pl.col("domain"), _percent("name_share")
+    ),
     "unusual_size": lambda: pl.format(
         "{} bytes: only {} % of its flows come near",
         pl.col("bytes"),
-        (pl.col("size_share") * 100).round(2).cast(pl.String),
+        _percent("size_share"),
     ),
     "burst": lambda: pl.format("{} events this hour, usually {}", _number("events_so_far"), _small("usual_events")),
     "error_burst": lambda: pl.format(
         "{} errors this hour, usually {}", _number("errors_so_far"), _small("usual_errors")
+    ),
+    "error_ratio": lambda: pl.format(
+        "{} of {} events failed this hour, usually {} %",
+        _number("errors_so_far"),
+        _number("events_so_far"),
+        _small("error_rate"),
+    ),
+    "fan_out": lambda: pl.format(
+        "{} different {} this hour, usually {}", _number("fan_out_count"), pl.col("spread"), _small("fan_out_usual")
+    ),
+    "subdomains": lambda: pl.format(
+        "{} different names below {} this hour, usually {}",
+        _number("subdomains_count"),
+        pl.col("domain"),
+        _small("subdomains_usual"),
     ),
     "many_new": lambda: pl.format("{} first times this hour", _number("new_so_far")),
     "unusual_hour": lambda: pl.format(
@@ -96,7 +147,7 @@ def explain(wanted: pl.Series, hundredths: pl.DataFrame, context: pl.DataFrame, 
     Args:
         wanted: UInt32, the events to explain, in ascending order.
         hundredths: of each of them and for each term its part of the score, in hundredths of a bit.
-        context: the counts behind the terms, ``principal_type`` and ``bytes``, of each of them.
+        context: the counts behind the terms, ``principal_type``, ``bytes`` and ``packets``, of each of them.
         events: the prepared events, for the words.
 
     Returns:
@@ -160,12 +211,17 @@ class _Words:
             if name in self._context.columns:
                 self._known[name] = self._context[name]
             else:
-                self._known[name] = self._kind() if name == "kind" else self._word(name)
+                made = {"kind": self._kind, "spread": self._spread}.get(name)
+                self._known[name] = made() if made else self._word(name)
         return self._known[name]
 
     def _kind(self) -> pl.Series:
         kind = pl.col("principal_type").replace_strict(KINDS, default="principal", return_dtype=pl.String)
         return self._context.select(kind=kind.fill_null("principal"))["kind"]
+
+    def _spread(self) -> pl.Series:
+        what = _SPREADS.get(self._events.family.spread, "things")
+        return pl.Series("spread", [what]).new_from_index(0, self._wanted.len())
 
     def _word(self, name: str) -> pl.Series:
         groups = self._events.home(name)

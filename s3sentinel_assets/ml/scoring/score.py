@@ -227,7 +227,10 @@ def _reasons(
     rows = events.rows[wanted]
     context = features.support(wanted).with_columns(
         batch["principal_type"].cast(pl.String)[rows].alias("principal_type"),
-        (batch["bytes"].cast(pl.Int64)[rows] if "bytes" in batch.columns else zeros(wanted.len())).alias("bytes"),
+        *(
+            (batch[name].cast(pl.Int64)[rows] if name in batch.columns else zeros(wanted.len())).alias(name)
+            for name in ("bytes", "packets")
+        ),
     )
     reasons = explain(wanted, hundredths, context, events)
     if not reasons.height:
