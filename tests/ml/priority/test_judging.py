@@ -14,8 +14,8 @@ from tests.ml.worlds import MODELS, call, hours
 
 HOUR = hours(0, 1)[9]
 ADMIN = json.dumps({"policyArn": "arn:aws:iam::aws:policy/AdministratorAccess"})
-#: Raw scores that `Halving` expects in 4, 16, 64 and 256 principal-hours a day.
-H4, H16, H64, H256 = 800, 600, 400, 200
+#: Raw scores that `Halving` expects in 4, 16, 60, 64 and 256 principal-hours a day.
+H4, H16, H60, H64, H256 = 800, 600, 410, 400, 200
 FINDINGS = Model(rules=TABLES.rules("guardduty"), sensitivity=SensitivityRules())
 
 
@@ -38,8 +38,9 @@ def priority(*rows: dict, model: Model | None = None) -> list[str]:
         ({"raw": H4}, "critical"),
         ({"action": "iam:CreateUser"}, "low"),
         ({"action": "iam:CreateUser", "first_seen": True}, "medium"),
-        ({"action": "iam:CreateUser", "first_seen": True, "raw": H64}, "high"),
-        ({"action": "iam:CreateUser", "first_seen": True, "raw": H64, "error": "AccessDenied"}, "medium"),
+        ({"action": "iam:CreateUser", "first_seen": True, "raw": H64}, "medium"),
+        ({"action": "iam:CreateUser", "first_seen": True, "raw": H60}, "high"),
+        ({"action": "iam:CreateUser", "first_seen": True, "raw": H60, "error": "AccessDenied"}, "medium"),
         ({"action": "iam:AttachRolePolicy", "first_seen": True, "detail": ADMIN}, "high"),
         ({"action": "iam:AttachRolePolicy", "first_seen": True, "detail": ADMIN, "raw": H4}, "critical"),
         # Little history: the call leads, an anomaly by itself is capped.
@@ -47,6 +48,7 @@ def priority(*rows: dict, model: Model | None = None) -> list[str]:
         ({"cold_start": True, "raw": H4}, "medium"),
         ({"cold_start": True, "raw": 3_000}, "medium"),
         ({"cold_start": True, "action": "iam:CreateUser", "first_seen": True}, "medium"),
+        ({"cold_start": True, "action": "iam:CreateUser", "first_seen": True, "raw": H60}, "high"),
         ({"cold_start": True, "action": "cloudtrail:StopLogging", "first_seen": True, "raw": H4}, "high"),
     ],
 )

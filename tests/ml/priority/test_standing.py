@@ -14,8 +14,8 @@ from tests.ml.priority.judged import Halving, Model, judged
 from tests.ml.worlds import call, hours
 
 HOUR = hours(0, 1)[9]
-#: The highest ``hours_per_day`` of the table is 120: with ``Halving`` that is 1,024 / 120 = 2 ** 3.09…
-LOUD = 310
+#: The highest ``hours_per_day`` of the table is 60: with ``Halving`` that is 1,024 / 60 = 2 ** 4.09…
+LOUD = 410
 
 
 def event(serial: int, principal: str, minute: float, raw: int, hour: str = HOUR, **more) -> dict:
@@ -99,7 +99,7 @@ def test_quiet_scores_and_nameless_callers_are_not_handed_on():
     assert by_row["standing"].to_list() == [LOUD - 1, LOUD, 2_000, 0]
     assert (
         float(Halving().expected_hours(pl.Series([LOUD]))[0])
-        <= 120
+        <= 60
         < Halving().expected_hours(pl.Series([LOUD - 1]))[0]
     )
 
