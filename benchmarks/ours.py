@@ -106,12 +106,16 @@ def _stages_timed(clock: StageClock) -> Iterator[None]:
 
     from s3sentinel_assets.ledger.engine import Ledger
     from s3sentinel_assets.ml.scoring import score as scoring
+    from s3sentinel_assets.pipeline.patterns import PatternRun
+    from s3sentinel_assets.pipeline.roll_up import RollUp
     from s3sentinel_assets.sentinel import delivery as sending
     from s3sentinel_assets.sentinel import plan
     from s3sentinel_assets.store import Store, files
 
     functions: dict[str, list[tuple[Any, str]]] = {
         "model": [(scoring, "score")],
+        "patterns": [(PatternRun, "add_patterns"), (PatternRun, "stage_files")],
+        "roll_up": [(RollUp, "summary"), (RollUp, "add"), (RollUp, "stage_files")],
         "pack": [(plan, "plan_part")],
         "upload": [(sending, "deliver_part")],
         "files": [
@@ -132,7 +136,7 @@ def _all_seen(clock: StageClock, job: Job) -> None:
     Raises:
         RuntimeError: such a stage.
     """
-    wanted = {"pack", "upload", "files", "ledger"} | ({"model"} if job.scored else set())
+    wanted = {"pack", "upload", "files", "ledger", "patterns"} | ({"model", "roll_up"} if job.scored else set())
     if missed := sorted(wanted - clock.entries.keys()):
         raise RuntimeError(f"the stages {', '.join(missed)} were not seen; adapt benchmarks/ours.py to the code")
 

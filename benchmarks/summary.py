@@ -12,8 +12,8 @@ from benchmarks.inputs import InputSet, Source
 __all__ = ["STAGES", "Target", "summarise", "targets"]
 
 #: The stages of the report, in the order of the work. ``upload`` of the ordinary way is all that the SDK does.
-STAGES: tuple[str, ...] = ("parse", "score", "state", "pack", "upload", "ledger", "files", "other")
-_STAGE_OF = {"model": "score", "send": "upload", "list": "ledger"}
+STAGES: tuple[str, ...] = ("parse", "score", "patterns", "state", "pack", "upload", "ledger", "files", "other")
+_STAGE_OF = {"model": "score", "roll_up": "score", "send": "upload", "list": "ledger"}
 _MODEL_ROWS = 4_096
 _OUTPUT_BYTES = 330
 _GIB = 1 << 30

@@ -19,7 +19,16 @@ if TYPE_CHECKING:
     from s3sentinel_assets.ml import ScoringModel
     from s3sentinel_assets.ml.registry.tracking import Tracking
 
-__all__ = ["agreement", "changes", "figures", "hour_budget", "log_figures", "per_technique", "recall_curve"]
+__all__ = [
+    "agreement",
+    "changes",
+    "figures",
+    "hour_budget",
+    "log_figures",
+    "per_technique",
+    "recall_curve",
+    "technique_costs",
+]
 
 _HIGH, _MEDIUM = RANKS["high"], RANKS["medium"]
 
@@ -38,8 +47,9 @@ def figures(said: Said) -> pl.DataFrame:
         ``model``; ``alerts_per_day`` and ``critical_per_day`` (benign principal-hours with an event at high or above,
         at critical); ``events_per_day`` (benign ones at high or above); ``medium_share`` (of benign events at medium or
         above); ``incidents``; ``recall`` (of incidents, at `hour_budget`, by the score) with ``low`` and ``high``
-        (95 %, by technique); ``found_high`` and ``found_medium`` (share of incidents with such an event); ``auc`` of
-        the score. Null where there are no incidents.
+        (95 %, by technique); ``recall_at_one`` (at one benign principal-hour a day); ``found_high`` and
+        ``found_medium`` (share of incidents with such an event); ``auc`` of the score. Null where there are no
+        incidents.
     """
     budget, rows = hour_budget(said), []
     for name, model in said.models.items():
@@ -59,6 +69,7 @@ def figures(said: Said) -> pl.DataFrame:
                 "medium_share": int((clear & (ranks >= _MEDIUM)).sum()) / max(int(clear.sum()), 1),
                 "incidents": costs.height,
                 "recall": interval.value if interval else None,
+                "recall_at_one": recall_at(costs["hours_per_day"], 1.0),
                 "low": interval.low if interval else None,
                 "high": interval.high if interval else None,
                 "found_high": int((found["rank"] >= _HIGH).sum()) / costs.height if some else None,
@@ -66,7 +77,9 @@ def figures(said: Said) -> pl.DataFrame:
                 "auc": roc_auc(model["raw"].filter(benign), model["raw"].filter(said.events["kind"] == "attack")),
             }
         )
-    optional = dict.fromkeys(("recall", "low", "high", "found_high", "found_medium", "auc"), pl.Float64())
+    optional: dict[str, pl.DataType] = dict.fromkeys(
+        ("recall", "recall_at_one", "low", "high", "found_high", "found_medium", "auc"), pl.Float64()
+    )
     return pl.DataFrame(rows, schema_overrides=optional, infer_schema_length=None)
 
 
@@ -98,6 +111,19 @@ def per_technique(said: Said) -> pl.DataFrame:
     if whole is None:
         return pl.DataFrame(schema={"technique": pl.String(), "incidents": pl.Int64()})
     return whole.sort(*models, "technique")
+
+
+def technique_costs(said: Said) -> pl.DataFrame:
+    """``technique``, ``incidents``, and for each model what finding one of them costs; the dearest ones first.
+
+    The cost is the median number of benign principal-hours a day that rank as high as the incident, or higher.
+    """
+    models = list(said.models)
+    whole = per_technique(said).select("technique", "incidents")
+    for name in models:
+        costs = _costs(said, name).group_by("technique").agg(pl.col("hours_per_day").median().alias(name))
+        whole = whole.join(costs, on="technique", how="left")
+    return whole.sort(*models, "technique", descending=[*(True for _ in models), False])
 
 
 def agreement(said: Said, first: str, second: str) -> pl.DataFrame:

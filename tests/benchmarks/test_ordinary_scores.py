@@ -107,7 +107,7 @@ def story_events(hour: str, known: pl.DataFrame) -> pl.DataFrame:
 
 
 def test_calls_have_the_same_scores_priorities_and_reasons():
-    world, source = make_world(41, 5, scale=0.3), "cloudtrail"
+    world, source = make_world(41, 5, scale=0.2), "cloudtrail"
     model, state = load_model(MODELS, source), None
     *before, first, second = world.hours[: 24 * 4 + 14]
     for hour in before:
@@ -126,7 +126,7 @@ def test_calls_have_the_same_scores_priorities_and_reasons():
 
 def test_flows_have_the_same_scores_priorities_and_reasons():
     source, start = "vpc_flow", "2026-06-01-00:00"
-    model, state, generator = load_model(MODELS, source), None, Generator(43, 0.4)
+    model, state, generator = load_model(MODELS, source), None, Generator(43, 0.3)
     last = shift_hour(start, 24 * 4)
     objects = ((hour, list(generator.objects(source, hour))) for hour in hour_range(start, last))
     *before, first, second = flow_hours(

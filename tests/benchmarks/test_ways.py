@@ -127,7 +127,7 @@ def test_a_stage_that_is_not_found_ends_the_job(world, monkeypatch):
     inputs, history, sink, work = world
     monkeypatch.setattr(StageClock, "attached", lambda *_args, **_more: contextlib.nullcontext())
     job = Job("ours", inputs, history, work / "unseen", sink.endpoint, sink.ca_file, "unseen")
-    with pytest.raises(RuntimeError, match="files, model, pack, upload were not seen"):
+    with pytest.raises(RuntimeError, match="files, model, pack, patterns, roll_up, upload were not seen"):
         measured(job, ours.run, ours.prepare)
 
 
