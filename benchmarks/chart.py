@@ -13,6 +13,7 @@ __all__ = ["draw"]
 _COLOURS = {
     "parse": "#4477aa",
     "score": "#aa3377",
+    "patterns": "#882255",
     "state": "#cc6699",
     "pack": "#228833",
     "upload": "#66ccee",

@@ -106,6 +106,7 @@ def story_events(hour: str, known: pl.DataFrame) -> pl.DataFrame:
     return pl.concat(frames)
 
 
+@pytest.mark.slow
 def test_calls_have_the_same_scores_priorities_and_reasons():
     world, source = make_world(41, 5, scale=0.2), "cloudtrail"
     model, state = load_model(MODELS, source), None
