@@ -87,15 +87,15 @@ def test_the_same_novelty_means_more_for_who_never_changes(history, model):
     assert user["_raw"] > scanner["_raw"] + 300
 
 
-def test_a_joiner_is_capped_at_medium_and_flagged(history, model):
+def test_an_anomaly_of_a_joiner_is_capped_at_medium_and_flagged(history, model):
     world = history[0]
     rows = [world.call(NOON, i, "joiner", f"new{i}:Create{i}", **KALI) for i in range(30)]
-    rows += [world.call(NOON, 40, "joiner", "iam:AttachUserPolicy", **KALI)]
     judged = judge(history, model, rows)
     assert max(RANK[row["Priority_CF"]] for row in judged) <= RANK["medium"]
     assert {row["Flags_CF"] for row in judged} == {"cold_start"}
     assert max(row["Confidence_CF"] for row in judged) == 0.0
-    assert judged[-1]["Priority_CF"] == "medium", "sensitivity drives"
+    sensitive = [*rows, world.call(NOON, 40, "joiner", "iam:AttachUserPolicy", **KALI)]
+    assert judge(history, model, sensitive)[-1]["Priority_CF"] == "high", "sensitivity drives"
 
 
 def test_sensitivity_alone_speaks_in_a_cold_start(history, model):
