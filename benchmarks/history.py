@@ -29,6 +29,9 @@ from s3sentinel_assets.pipeline.runtime import Runtime
 
 __all__ = ["as_dictionaries", "make_history"]
 
+#: To be raised with the form of the dictionaries, so that kept ones are made anew.
+_VERSION = 2
+
 
 def make_history(work: Path, source: Source, size: int, *, seed: int = 7) -> Path:
     """The folder of a history of ``size`` raw bytes an hour, from the cache where it was made before.
@@ -37,7 +40,7 @@ def make_history(work: Path, source: Source, size: int, *, seed: int = 7) -> Pat
     """
     version = load_model(MODELS, source).version.rpartition("-")[2]
     code = code_digest("formats", "ml", "ledger", "tables", "pipeline", "local/generator")
-    folder = work / "history" / f"{source}-{size}-seed{seed}-{version}-{code}"
+    folder = work / "history" / f"{source}-{size}-seed{seed}-v{_VERSION}-{version}-{code}"
     if folder.is_dir():
         return folder
     unfinished = folder.with_name(f"{folder.name}.{os.getpid()}.unfinished")
@@ -80,13 +83,16 @@ def _counters(runtime: Runtime, source: Source) -> Counters:
 
 
 def as_dictionaries(state: EntityState, counters: Counters, hour: str) -> dict[str, Any]:
-    """A state as the ordinary way keeps it, with who stood out lately, as ``hour`` sees it."""
+    """A state as the ordinary way keeps it, with who stood out lately, as ``hour`` sees it.
+
+    Each count is as of the hour that touched it last, which is the last number beside it.
+    """
     tables: dict[str, dict[str, tuple[float, int, int]]] = {}
-    for table, key, count, first, last in state.frame.iter_rows():
+    for table, key, count, first, last in state.stored.iter_rows():
         tables.setdefault(table, {})[key] = (count, first, last)
     recent: dict[str, dict[int, int]] = {}
     rows = counters.for_hour(hour).tables.get(RECENT)
     for _, key, raw in rows.iter_rows() if rows is not None else ():
         principal, _, minute = key.rpartition(SEPARATOR)
         recent.setdefault(principal, {})[int(minute)] = raw
-    return {"hour": state.hour, "tables": tables, "recent": recent}
+    return {"tables": tables, "recent": recent}

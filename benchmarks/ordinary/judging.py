@@ -75,9 +75,7 @@ class Judge:
                 (rule.cold_start is None or rule.cold_start == cold)
                 and (rule.first_seen is None or rule.first_seen == first)
                 and (rule.min_sensitivity is None or sensitivity >= rule.min_sensitivity)
-                and (
-                    rule.events_per_day is None or self.worth.expected_events(raw) <= rule.events_per_day * self._share
-                )
+                and self._events_fit(rule.events_per_day, raw)
                 and self._hours_fit(rule.event_hours_per_day, raw)
                 and self._hours_fit(rule.hours_per_day, standing)
                 and rule.vendor_severity is None

@@ -21,26 +21,38 @@ def _number(hour: str) -> int:
     return int(hour_start(hour).timestamp()) // 3_600
 
 
+class _Left(dict[int, float]):
+    """Age in hours → what is left of a count."""
+
+    def __init__(self, half_life_hours: float) -> None:
+        super().__init__()
+        self.half_life_hours = half_life_hours
+
+    def __missing__(self, age: int) -> float:
+        left = self[age] = 2.0 ** (-age / self.half_life_hours)
+        return left
+
+
 class Memory:
-    """Counts by table and key, as of ``hour``; looked up from the hour ``at``."""
+    """Counts by table and key, each as of the hour that touched it last; looked up from the hour ``at``."""
 
     def __init__(
         self,
         source: str,
-        hour: str,
         tables: dict[str, dict[str, tuple[float, int, int]]],
         at: str,
         parameters: Parameters,
     ) -> None:
-        self.source, self.hour, self.tables, self.parameters = source, hour, tables, parameters
-        self.decay = 2.0 ** (-(_number(at) - 1 - _number(hour)) / parameters.half_life_hours)
+        self.source, self.tables, self.parameters = source, tables, parameters
         self.at = _number(at)
+        # What is known is from before the hour began.
+        self._known, self._left = self.at - 1, _Left(parameters.half_life_hours)
         self._statistics_of: dict[str, dict[str, float]] = {}
 
     def past(self, table: str, key: str) -> float:
         """The faded count; 0 where it is unknown or forgotten."""
         entry = self.tables.get(table, {}).get(key)
-        faded = entry[0] * self.decay if entry else 0.0
+        faded = entry[0] * self._left[self._known - entry[2]] if entry else 0.0
         return faded if faded >= self.parameters.drop_below else 0.0
 
     def statistics(self, principal: str) -> dict[str, float]:
@@ -49,7 +61,7 @@ class Memory:
             table, values = self.tables.get("principal", {}), {}
             for name in STATISTICS:
                 entry = table.get(f"{principal}{SEPARATOR}{name}")
-                values[name] = entry[0] * self.decay if entry else 0.0
+                values[name] = entry[0] * self._left[self._known - entry[2]] if entry else 0.0
             first = table.get(f"{principal}{SEPARATOR}events")
             values["days"] = (self.at - first[1]) / 24.0 if first else 0.0
             self._statistics_of[principal] = values
@@ -58,18 +70,16 @@ class Memory:
     def after(self, events: Iterable[Keys]) -> dict[str, dict[str, tuple[float, int, int]]]:
         """The tables once the hour's events are learnt."""
         added = self._contributions(events)
-        parameters = self.parameters
-        decay = 2.0 ** (-(self.at - _number(self.hour)) / parameters.half_life_hours)
+        at, left, least = self.at, self._left, self.parameters.drop_below
         tables: dict[str, dict[str, tuple[float, int, int]]] = defaultdict(dict)
         for table, entries in self.tables.items():
-            for key, (count, first, last) in entries.items():
-                if (faded := count * decay) >= parameters.drop_below or key in added.get(table, ()):
-                    tables[table][key] = (faded, first, last)
+            tables[table] = {key: entry for key, entry in entries.items() if entry[0] * left[at - entry[2]] >= least}
         for table, entries in added.items():
+            known, after = self.tables.get(table, {}), tables[table]
             for key, units in entries.items():
-                count, first, _ = tables[table].get(key, (0.0, self.at, 0))
-                if (total := count + units / _UNITS) >= parameters.drop_below:
-                    tables[table][key] = (total, first, self.at)
+                count, first, last = known.get(key, (0.0, at, at))
+                if (total := count * left[at - last] + units / _UNITS) >= least:
+                    after[key] = (total, first, at)
         return tables
 
     def _contributions(self, events: Iterable[Keys]) -> dict[str, Counter[str]]:

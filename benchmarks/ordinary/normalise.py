@@ -2,6 +2,7 @@
 
 import functools
 import re
+from bisect import bisect_right
 
 __all__ = ["agent_family", "density_step", "is_outward", "network", "plain_action", "size_step"]
 
@@ -63,6 +64,7 @@ def _browser(value: str) -> str:
     return "safari" if "safari/" in value else "browser"
 
 
+@functools.lru_cache(maxsize=100_000)
 def plain_action(action: str) -> str:
     """The action without its API date."""
     return re.sub(r"\d{8}(v\d+)?$", "", action)
@@ -72,7 +74,7 @@ def size_step(action: str, size: int | None) -> str:
     """Direction and size class of a flow; "" without a size."""
     if not size or size < 0:
         return ""
-    return f"{_direction(action)} {sum(size >= step for step in _STEPS):02d}"
+    return f"{_direction(action)} {bisect_right(_STEPS, size):02d}"
 
 
 def density_step(action: str, size: int | None, packets: int | None) -> str:

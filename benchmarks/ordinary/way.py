@@ -51,7 +51,7 @@ def _score(job: Job, events: list[Event]) -> tuple[Memory, list[Keys], Recent]:
     model = load_model(MODELS, source)
     with (job.history_folder / DICTIONARIES).open("rb") as file:
         learnt = pickle.load(file)  # noqa: S301 - our own file
-    memory = Memory(source, learnt["hour"], learnt["tables"], job.inputs.hour, model.parameters)
+    memory = Memory(source, learnt["tables"], job.inputs.hour, model.parameters)
     recent: Recent = defaultdict(dict, learnt["recent"])
     wanted, counted = [], []
     for event in sorted(events, key=lambda event: (event.time, event.event_id)):
@@ -68,7 +68,7 @@ def _score(job: Job, events: list[Event]) -> tuple[Memory, list[Keys], Recent]:
 
 
 def _learn(job: Job, memory: Memory, counted: list[Keys], recent: Recent) -> None:
-    learnt = {"hour": job.inputs.hour, "tables": memory.after(counted), "recent": dict(recent)}
+    learnt = {"tables": memory.after(counted), "recent": dict(recent)}
     with (job.home / DICTIONARIES).open("wb") as file:
         pickle.dump(learnt, file)
 

@@ -98,9 +98,7 @@ def test_quiet_scores_and_nameless_callers_are_not_handed_on():
     assert found.recent["count"].to_list() == [LOUD]
     assert by_row["standing"].to_list() == [LOUD - 1, LOUD, 2_000, 0]
     assert (
-        float(Halving().expected_hours(pl.Series([LOUD]))[0])
-        <= 60
-        < Halving().expected_hours(pl.Series([LOUD - 1]))[0]
+        float(Halving().expected_hours(pl.Series([LOUD]))[0]) <= 60 < Halving().expected_hours(pl.Series([LOUD - 1]))[0]
     )
 
 
