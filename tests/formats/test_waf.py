@@ -144,6 +144,8 @@ def test_every_column_is_filled_from_its_field():
         "read_only": True,
         "bytes": 20,
         "packets": None,
+        "detail": None,
+        "severity": None,
     }
 
 

@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from datetime import UTC, timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -88,14 +88,15 @@ EVERYTHING = {
 EARLIER = {"AwsEntityHour_CL": [roll_up("dave", 1, "critical", 18.0)]}
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def api(tmp_path_factory):
     folder = tmp_path_factory.mktemp("workspace")
     write_functions(folder / "functions")
     catalogue = Catalogue.build()
     storage = Storage(folder / "w.duckdb", catalogue, "id")
     for rows, minutes in ((EVERYTHING, 1), (EARLIER, 30)):
-        arrived = NOW.replace(tzinfo=None) - timedelta(minutes=minutes)
+        # By the clock: other tests may have taken long since this file was read.
+        arrived = datetime.now(UTC).replace(tzinfo=None) - timedelta(minutes=minutes)
         for table, entries in rows.items():
             frame = RowReader(catalogue.tables[table]).read(json.dumps(entries).encode(), NOW).frame
             storage.append(table, frame, arrived)
