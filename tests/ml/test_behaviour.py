@@ -95,7 +95,7 @@ def test_an_anomaly_of_a_joiner_is_capped_at_medium_and_flagged(history, model):
     assert {row["Flags_CF"] for row in judged} == {"cold_start"}
     assert max(row["Confidence_CF"] for row in judged) == 0.0
     sensitive = [*rows, world.call(NOON, 40, "joiner", "iam:AttachUserPolicy", **KALI)]
-    assert judge(history, model, sensitive)[-1]["Priority_CF"] == "medium", "sensitivity drives"
+    assert judge(history, model, sensitive)[-1]["Priority_CF"] == "high", "sensitivity drives"
 
 
 def test_sensitivity_alone_speaks_in_a_cold_start(history, model):

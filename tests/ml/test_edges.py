@@ -124,7 +124,7 @@ def test_reasons_hold_no_control_characters_and_stay_short():
         "error": None,
     }
     scores = score(frame([row]), empty_state("cloudtrail", BEFORE), None, CLOUDTRAIL, hour=HOUR).scores
-    assert scores["Priority_CF"][0] == "medium"
+    assert scores["Priority_CF"][0] == "high"
     assert len(scores["Reasons_CF"][0]) < 600
     assert scores["Reasons_CF"][0].isprintable()
 

@@ -49,6 +49,7 @@ def priority(*rows: dict, model: Model | None = None) -> list[str]:
         ({"cold_start": True, "raw": 3_000}, "medium"),
         ({"cold_start": True, "action": "iam:CreateUser", "first_seen": True}, "medium"),
         ({"cold_start": True, "action": "iam:CreateUser", "first_seen": True, "raw": H16}, "medium"),
+        ({"cold_start": True, "action": "iam:CreateUser", "first_seen": True, "raw": H4}, "high"),
         ({"cold_start": True, "action": "cloudtrail:StopLogging", "first_seen": True, "raw": H4}, "high"),
     ],
 )
