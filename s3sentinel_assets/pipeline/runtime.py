@@ -109,14 +109,20 @@ class Runtime:
         return self.config.data_dir / "champions"
 
     def model(self, log_format: str) -> "ScoringModel":
-        """The scoring model for a log format."""
+        """The scoring model for a log format, as its files are now: a new champion counts from the next part on."""
+        with self._lock:
+            name, files = f"_model_{log_format}", self._model_files()
+            if self.__dict__.get(name, (None,))[0] != files:
+                from s3sentinel_assets.ml.scoring.model import load_model
 
-        def build() -> "ScoringModel":
-            from s3sentinel_assets.ml.scoring.model import load_model
+                self.__dict__[name] = files, load_model(self.config.models_dir, log_format, self.champions_dir)
+            return self.__dict__[name][1]
 
-            return load_model(self.config.models_dir, log_format, self.champions_dir)
-
-        return self._once(f"_model_{log_format}", build)
+    def _model_files(self) -> list[tuple[str, int, int, int]]:
+        """What tells one state of the model files from another; a champion's folder never changes under its name."""
+        found = [*self.config.models_dir.glob("*.json"), *self.champions_dir.glob("*.json")]
+        stats = [(str(file), file.stat()) for file in found]
+        return sorted((name, stat.st_mtime_ns, stat.st_size, stat.st_ino) for name, stat in stats)
 
     def guards(self, source: SourceSettings) -> "Guards | None":
         """The rows that analytics rules need; None where no list is named and none lies with the models.

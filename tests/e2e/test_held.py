@@ -286,7 +286,6 @@ def test_a_pinned_model_is_used_again_though_another_one_is_champion_now(world, 
     table = json.loads((models / "priority.json").read_text())
     table["tables"]["cloudtrail"] = [{"priority": "critical"}]
     (models / "priority.json").write_text(json.dumps(table))
-    world.runtime.__dict__.pop(f"_model_{TRAIL}")
     assert world.runtime.model(TRAIL).version != version
     scoring.score_hour(world.runtime, TRAIL, shift_hour(first, 1))
     after = scored_of(world, part_id)

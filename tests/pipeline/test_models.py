@@ -95,10 +95,13 @@ def span(runtime):
 
 def test_a_promoted_version_scores_and_is_on_record(template, runtime):
     shipped = scored_by(runtime)
+    assert runtime.model("cloudtrail").detector.version == shipped
     assert [result.champion for result in champions.sync_champions(runtime)] == [None]  # no alias yet
     result = champions.promote(runtime, "cloudtrail", 1, reason="better")
     assert (result.champion, result.changed) == (template[1][0].version, True)
     assert scored_by(runtime) == template[1][0].version != shipped
+    # A process that goes on for long takes it over as well.
+    assert runtime.model("cloudtrail").detector.version == template[1][0].version
     assert not champions.sync_champions(runtime)[0].changed
     with runtime.ledger.read() as connection:
         last = decisions(connection)[-1]
