@@ -34,6 +34,7 @@ __all__ = [
     "PlannedBatch",
     "accepted_since",
     "batches_by_id",
+    "batches_of_kind",
     "batches_of_part",
     "begin_sending",
     "count_batches",
@@ -142,6 +143,17 @@ def batches_of_part(connection: Connection, part_id: int, states: Collection[Bat
     if states is not None:
         query = query.where(batch.c.state.in_([state.value for state in states]))
     return [_batch(row) for row in connection.execute(query.order_by(batch.c.row_start, batch.c.position, batch.c.id))]
+
+
+def batches_of_kind(connection: Connection, source: str, first: str, last: str, kind: BatchKind) -> list[Batch]:
+    """The batches of a kind that parts of the hours from ``first`` to ``last`` carry, in ledger order."""
+    query = (
+        sa.select(batch)
+        .join(part, part.c.id == batch.c.part_id)
+        .where(part.c.source == source, part.c.hour.between(first, last), batch.c.kind == kind.value)
+        .order_by(part.c.id, batch.c.row_start, batch.c.position, batch.c.id)
+    )
+    return [_batch(row) for row in connection.execute(query)]
 
 
 def batches_by_id(connection: Connection, batch_ids: Collection[str]) -> list[Batch]:

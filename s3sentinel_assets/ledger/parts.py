@@ -119,6 +119,13 @@ def parts_of_hour(connection: Connection, source: str, hour: str) -> list[Part]:
     return [_part(row) for row in rows]
 
 
+def newest_planned_parts(connection: Connection, source: str, first: str, last: str, most: int) -> list[int]:
+    """Ids of planned parts of the hours from ``first`` to ``last``, the newest first."""
+    planned = sa.exists().where(stage.c.part_id == part.c.id, stage.c.stage == Stage.PLANNED.value)
+    query = sa.select(part.c.id).where(part.c.source == source, part.c.hour.between(first, last), planned)
+    return list(connection.execute(query.order_by(part.c.hour.desc(), part.c.id.desc()).limit(most)).scalars())
+
+
 def unlearned_parts(connection: Connection, source: str, hour: str) -> tuple[list[Part], int]:
     """Parts up to and including ``hour`` that no state has counted.
 

@@ -1,5 +1,8 @@
 """Rows about a whole hour: planned for the hour's last planned part, sent by the ordinary delivery.
 
+An hour in which nothing came has no part, and that is just what its patterns have to tell: their rows go with the
+newest planned part before it.
+
 Belongs here: which part carries them, under which lease, and that none is planned twice. Does not belong here: making
 the rows (``ml``), bodies (``sentinel.hour_bodies``), sending (`delivery`).
 
@@ -13,9 +16,10 @@ from typing import TYPE_CHECKING
 
 import sqlalchemy as sa
 
-from s3sentinel_assets.ledger.batches import Batch, batches_of_part, delivery_lease, insert_batches
+from s3sentinel_assets.hours import shift_hour
+from s3sentinel_assets.ledger.batches import Batch, batches_of_kind, delivery_lease, insert_batches
 from s3sentinel_assets.ledger.leases import Lease, check_lease, hold_lease
-from s3sentinel_assets.ledger.parts import parts_of_hour
+from s3sentinel_assets.ledger.parts import newest_planned_parts, parts_of_hour
 from s3sentinel_assets.ledger.schema import BatchKind, BatchState, HourState, Stage, part, stage
 from s3sentinel_assets.ledger.schema import hour as hour_table
 from s3sentinel_assets.ledger.stages import StageFile, StageResult, latest_stages
@@ -30,6 +34,8 @@ __all__ = ["STANDING_HOURS", "close_hour", "close_hours", "plan_hour_rows"]
 STANDING_HOURS = "standing_hours"
 #: Hours with a part scored longer ago are closed, or were never asked for.
 _LOOK_BACK = timedelta(days=3)
+#: What carries the patterns of an hour may lie so many hours before it; so many parts are tried if others hold them.
+_CARRIED_HOURS, _CARRIERS = 72, 4
 
 
 def plan_hour_rows(runtime: Runtime, source: str, hour: str, kind: BatchKind, rows: "pl.DataFrame") -> int:
@@ -56,13 +62,13 @@ def plan_hour_rows(runtime: Runtime, source: str, hour: str, kind: BatchKind, ro
     # Over all parts: a new last part must not carry what another worker is just planning for the one before it.
     name = f"hour_rows:{source}:{hour}:{kind.value}"
     with hold_lease(ledger, name, runtime.worker, seconds) as of_hour:
-        plan = _last_plan(runtime, source, hour)
-        if of_hour is None or plan is None:
+        if of_hour is None:
             return 0
-        with hold_lease(ledger, delivery_lease(plan.part_id), runtime.worker, seconds) as held:
-            if held is None:
-                return 0
-            return _plan(runtime, source, hour, kind, rows, plan, (of_hour, held))
+        for plan in _carriers(runtime, source, hour, kind):
+            with hold_lease(ledger, delivery_lease(plan.part_id), runtime.worker, seconds) as held:
+                if held is not None:
+                    return _plan(runtime, source, hour, kind, rows, plan, (of_hour, held))
+    return 0
 
 
 def close_hour(runtime: Runtime, source: str, hour: str) -> int:
@@ -132,12 +138,13 @@ def _read(runtime: Runtime, file: StageFile) -> "pl.DataFrame":
     return pl.read_parquet(runtime.store.checked_path(file.uri, file.sha256))
 
 
-def _last_plan(runtime: Runtime, source: str, hour: str) -> StageResult | None:
-    """The plan of the last part that has one."""
+def _carriers(runtime: Runtime, source: str, hour: str, kind: BatchKind) -> list[StageResult]:
+    """The plans of the parts that may carry the rows, the newest first."""
+    first, most = (shift_hour(hour, -_CARRIED_HOURS), _CARRIERS) if kind is BatchKind.PATTERNS else (hour, 1)
     with runtime.ledger.read() as connection:
-        parts = [part.id for part in parts_of_hour(connection, source, hour)]
+        parts = newest_planned_parts(connection, source, first, hour, most)
         plans = latest_stages(connection, parts, Stage.PLANNED)
-    return plans[max(plans)] if plans else None
+    return [plans[part_id] for part_id in parts]
 
 
 def _plan(
@@ -177,11 +184,8 @@ def _plan(
 
 
 def _batches(runtime: Runtime, source: str, hour: str, kind: BatchKind) -> list[Batch]:
-    """Batches of the kind, whatever has become of them; not those that others took the place of."""
+    """Batches of the kind that may hold rows of the hour, whatever has become of them; not those that were replaced."""
+    first = shift_hour(hour, -_CARRIED_HOURS) if kind is BatchKind.PATTERNS else hour
     with runtime.ledger.read() as connection:
-        return [
-            one
-            for each in parts_of_hour(connection, source, hour)
-            for one in batches_of_part(connection, each.id)
-            if one.kind is kind and one.state is not BatchState.SUPERSEDED
-        ]
+        found = batches_of_kind(connection, source, first, hour, kind)
+    return [one for one in found if one.state is not BatchState.SUPERSEDED]

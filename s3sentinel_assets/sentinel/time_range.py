@@ -13,6 +13,7 @@ that was older when it was sent, and a batch would seem absent.
 from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 
+from s3sentinel_assets.config import ENTITY_HOURS_TABLE, PATTERNS_TABLE
 from s3sentinel_assets.errors import UserError
 from s3sentinel_assets.ledger.stages import StageFile, StageResult
 from s3sentinel_assets.store import Store
@@ -27,6 +28,7 @@ _OLDEST = timedelta(days=2)
 _NEWEST = timedelta(days=1)
 #: The clocks of sender and service may differ by this much, and a request may last as long.
 MARGIN = timedelta(hours=1)
+_ABOUT_HOURS = (ENTITY_HOURS_TABLE, PATTERNS_TABLE)
 #: Ranges that lie nearer than this cost less as one.
 _NEAR = timedelta(hours=1)
 
@@ -45,7 +47,8 @@ def time_range(
         last_sent: when the last one was.
     """
     oldest, newest = first_sent - _OLDEST - MARGIN, last_sent + _NEWEST + MARGIN
-    files = parsed.files_of("rows") if parsed else []
+    # Rows about a whole hour are not among the part's own, and may go with the part of another hour.
+    files = parsed.files_of("rows") if parsed and table not in _ABOUT_HOURS else []
     origins = {table, *base_of(table)}
     times = _times(store, [file for file in files if file.table in origins] or files, oldest, newest)
     # What lies outside, or has no time, gets the time of receipt.

@@ -11,6 +11,7 @@ import sqlalchemy as sa
 from isal import igzip
 
 from s3sentinel_assets.config import SentinelSettings, SourceSettings
+from s3sentinel_assets.hours import shift_hour
 from s3sentinel_assets.ledger.accounts import accepted_batches, account_of_hour
 from s3sentinel_assets.ledger.batches import delivery_lease
 from s3sentinel_assets.ledger.hours import mark_listed, seal
@@ -196,7 +197,7 @@ def test_rows_are_planned_once_and_only_new_ones_the_next_time(world, runtime):
     more = pl.concat([two, frame(roll_up("carol"))])
     assert hour_rows.plan_hour_rows(runtime, SOURCE, HOUR, KIND, more) == 1
     made = [one for one in world.batches(last) if one.kind is KIND]
-    assert [row["Principal"] for row in rows_of(world, made)] == ["alice", "bob", "carol"]
+    assert sorted(row["Principal"] for row in rows_of(world, made)) == ["alice", "bob", "carol"]
     # The ordinary delivery takes them up although all else of the part is settled.
     assert {one.state for one in made} == {BatchState.PLANNED}
     assert not [one for one in world.batches(first) if one.kind is KIND]
@@ -228,6 +229,35 @@ def test_patterns_have_a_table_and_ids_of_their_own(world, runtime):
     assert hour_rows.plan_hour_rows(runtime, SOURCE, HOUR, BatchKind.PATTERNS, rows) == 1
     tables = {one.kind: one.table_name for one in world.batches(part_id)}
     assert tables[BatchKind.PATTERNS] == "S3Patterns_CL"
+
+
+def changes(*ids):
+    return pl.DataFrame(
+        [{"TimeGenerated": START, "Pattern": "p", "Change": "vanished", "EventId_CF": one} for one in ids]
+    )
+
+
+def told(world, part_id):
+    return [row["EventId_CF"] for row in rows_of(world, world.batches(part_id), BatchKind.PATTERNS)]
+
+
+def test_what_a_silent_hour_has_to_tell_goes_with_the_part_before_it_once(world, runtime):
+    before, kind = world.part(), BatchKind.PATTERNS
+    plan(world, runtime, before)
+    silent = shift_hour(HOUR, 2)
+    assert hour_rows.plan_hour_rows(runtime, SOURCE, silent, kind, changes("one")) == 1
+    # A late object gives the hour between a part: what is planned is known all the same.
+    between = world.part(shift_hour(HOUR, 1))
+    plan(world, runtime, between)
+    assert hour_rows.plan_hour_rows(runtime, SOURCE, silent, kind, changes("one", "two")) == 1
+    assert (told(world, before), told(world, between)) == (["one"], ["two"])
+    # The newest part is somebody else's: the one before it will do.
+    assert take_lease(world.ledger, delivery_lease(between), "another", 60)
+    assert hour_rows.plan_hour_rows(runtime, SOURCE, silent, kind, changes("three")) == 1
+    assert sorted(told(world, before)) == ["one", "three"]
+    # Nothing carries what is told after three days of silence, nor rows of principals of an hour that had none.
+    assert hour_rows.plan_hour_rows(runtime, SOURCE, shift_hour(HOUR, 80), kind, changes("four")) == 0
+    assert hour_rows.plan_hour_rows(runtime, SOURCE, silent, KIND, frame(roll_up("alice"))) == 0
 
 
 def test_an_unknown_column_is_refused(world, runtime):

@@ -9,9 +9,11 @@ import polars as pl
 import pytest
 import sqlalchemy as sa
 
+from s3sentinel_assets.config import SentinelSettings, SourceSettings
 from s3sentinel_assets.errors import UserError
 from s3sentinel_assets.formats.frames import conform
 from s3sentinel_assets.hours import hour_range, hour_start, shift_hour
+from s3sentinel_assets.ledger.batches import batches_of_part
 from s3sentinel_assets.ledger.catalogues import newest_catalogue
 from s3sentinel_assets.ledger.engine import Ledger
 from s3sentinel_assets.ledger.hours import mark_listed, seal
@@ -22,10 +24,12 @@ from s3sentinel_assets.ledger.stages import StageFile, commit_stage
 from s3sentinel_assets.ml.scoring.score import SCORE_SCHEMA
 from s3sentinel_assets.pipeline import pattern_reports, patterns
 from s3sentinel_assets.pipeline.patterns import NO_PATTERN, PatternRun, catalogue_due, hour_counts, make_catalogue
+from s3sentinel_assets.sentinel.bodies import load_raw
 from s3sentinel_assets.sentinel.hour_rows import render_hour_rows
 from s3sentinel_assets.store import Store
 from s3sentinel_assets.tables.entities import ENTITY_SCHEMA
 
+SETTINGS = SentinelSettings(ingestion_endpoint="https://x", workspace_id="w", dcr_id="dcr-1")
 DAYS = ["2026-10-05", "2026-10-06", "2026-10-07", "2026-10-08"]
 _numbers = itertools.count(1)
 
@@ -36,9 +40,10 @@ class World:
     def __init__(self, ledger, folder):
         self.name = f"source{next(_numbers)}"
         self.ledger, self.store = ledger, Store(folder)
-        limits = SimpleNamespace(lease_seconds=60)
+        source = SourceSettings(name=self.name, bucket="bucket", prefix="x/", format="syslog")
+        config = SimpleNamespace(limits=SimpleNamespace(lease_seconds=60), sentinel=SETTINGS)
         self.runtime = SimpleNamespace(
-            ledger=ledger, store=self.store, worker="me", config=SimpleNamespace(limits=limits)
+            ledger=ledger, store=self.store, worker="me", config=config, source=lambda _name: source
         )
 
     def part(self, hour):
@@ -82,14 +87,14 @@ class World:
             named.append(StageFile(kind, done.uri, done.sha256, done.size, frame.height, 0, log_format, table))
         return named
 
-    def commit(self, of: Part, files):
-        held = take_lease(self.ledger, f"score:{of.id}", "me", 60)
+    def commit(self, of: Part, files, which=Stage.SCORED):
+        held = take_lease(self.ledger, f"{which.value}:{of.id}", "me", 60)
         with self.ledger.write() as connection:
             commit_stage(
                 connection,
                 held,
                 part_id=of.id,
-                which=Stage.SCORED,
+                which=which,
                 generation=1,
                 code_version="1",
                 files=files,
@@ -298,3 +303,16 @@ def test_a_silent_hour_is_told(learnt):
     told = pattern_reports.pattern_report(learnt.runtime, learnt.name, hour)
     assert "nothing came at all" in told.report.problems[0]
     assert told.rows["Change"].to_list() == ["vanished"] * 2
+    # Nothing is planned yet that could carry the rows; with the part before it in delivery they go out, once.
+    assert told.planned == 0
+    with learnt.ledger.read() as connection:
+        (last,) = parts_of_hour(connection, learnt.name, shift_hour(hour, -1))
+    learnt.commit(last, [], Stage.PLANNED)
+    assert [pattern_reports.pattern_report(learnt.runtime, learnt.name, hour).planned for _ in range(2)] == [2, 0]
+    with learnt.ledger.read() as connection:
+        (made,) = batches_of_part(connection, last.id)
+    body = json.loads(load_raw(learnt.store, made))
+    assert made.table_name == "S3Patterns_CL"
+    assert [(row["Change"], row["HourStart"], row["Events"]) for row in body] == [
+        ("vanished", hour_start(hour).strftime("%Y-%m-%dT%H:%M:%SZ"), 0)
+    ] * 2

@@ -83,7 +83,7 @@ class World:
         assert result is not None
         return result
 
-    def part(self) -> int:
+    def part(self, hour: str = HOUR) -> int:
         """A new part."""
         part_id = next(part_ids)
         with self.ledger.write() as connection:
@@ -91,7 +91,7 @@ class World:
                 sa.insert(part).values(
                     id=part_id,
                     source="cloudtrail",
-                    hour=HOUR,
+                    hour=hour,
                     created_at=self.ledger.now(),
                     late=False,
                     objects=1,
