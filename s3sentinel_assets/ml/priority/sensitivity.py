@@ -155,9 +155,9 @@ class SensitivityRules(BaseModel):
             return _levels(self, zeros(len(events), pl.UInt32), what.codes, events.failed)
         cases, table = _callers(events)
         places, undecided = [], []
-        for action, kind, error in table.iter_rows():
-            rule, open_ = self._without_parameters(action, Caller(type=kind, error=error))
-            places.append(self._places[rule.id] if rule else 0)
+        for case in table.iter_rows():
+            place, open_ = self._without_parameters(*case)
+            places.append(place)
             undecided.append(open_)
         decided = pl.Series(places, dtype=pl.UInt32)[cases][what.codes]
         index = pl.Series(undecided, dtype=pl.Boolean)[cases][what.codes].arg_true()
@@ -175,12 +175,22 @@ class SensitivityRules(BaseModel):
             decided = decided.scatter(index, self._with_parameters(rows, table, names))
         return _levels(self, decided, what.codes, events.failed)
 
-    def _without_parameters(self, action: str, caller: Caller) -> tuple[SensitivityRule | None, bool]:
-        """The rule that decides, or that there is one whose parameters have to be looked at first."""
-        for rule in self.candidates(action):
-            if rule.possible(caller):
-                return (None, True) if rule.needs_parameters else (rule, False)
-        return None, False
+    @functools.cached_property
+    def _by_case(self) -> dict[tuple[str, str, str], tuple[int, bool]]:
+        return {}
+
+    def _without_parameters(self, action: str, kind: str, error: str) -> tuple[int, bool]:
+        """The place of the rule that decides (0: none), or that parameters have to be looked at first."""
+        known = self._by_case.get((action, kind, error))
+        if known is None:
+            if len(self._by_case) >= _CACHED_ACTIONS:
+                self._by_case.clear()
+            caller = Caller(type=kind, error=error)
+            rule = next((rule for rule in self.candidates(action) if rule.possible(caller)), None)
+            open_ = rule is not None and rule.needs_parameters
+            known = (0 if rule is None or open_ else self._places[rule.id], open_)
+            self._by_case[action, kind, error] = known
+        return known
 
     def _with_parameters(self, rows: pl.DataFrame, table: pl.DataFrame, names: dict[str, pl.Series]) -> pl.Series:
         """UInt32 per row: the place of the rule that decides."""

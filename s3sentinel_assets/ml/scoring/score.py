@@ -18,7 +18,7 @@ from s3sentinel_assets.ml.parameters import ScoringUnavailable
 from s3sentinel_assets.ml.priority.judging import Judged, Scored, judge
 from s3sentinel_assets.ml.priority.sensitive_term import sensitive_term
 from s3sentinel_assets.ml.scoring.model import ScoringModel
-from s3sentinel_assets.ml.scoring.reasons import explain
+from s3sentinel_assets.ml.scoring.reasons import Part, explain
 
 __all__ = ["INTERNAL_SCHEMA", "SCORE_SCHEMA", "ScoreResult", "score"]
 
@@ -91,7 +91,8 @@ def score(
     detail = _text(batch, "detail", events.rows)
     levels = model.sensitivity.levels(events, detail)
     features = features.with_term("sensitive", sensitive_term(levels.level, first, features.action_so_far))
-    raw = _raw(events, features, model)
+    parts = _parts(features, model)
+    raw = _raw(parts, len(events))
     what = events.groups["what"].codes
     scored = Scored(
         events=events,
@@ -104,7 +105,7 @@ def score(
         levels=levels,
     )
     judged = judge(scored, counters, model, hour)
-    scores = _scores(batch, events, features, raw, judged, model)
+    scores = _scores(batch, events, features, parts, raw, judged, model)
     added = pl.concat([each.select(list(COUNTER_SCHEMA)) for each in (features.handed_on, judged.recent)])
     return ScoreResult(scores, counters.plus(hour, added))
 
@@ -114,16 +115,18 @@ def _text(batch: pl.DataFrame, name: str, rows: pl.Series) -> pl.Series:
     return column.head(1).clear(rows.len()) if column.null_count() == column.len() else column[rows]
 
 
-def _raw(events: Events, features: Features, model: ScoringModel) -> pl.Series:
+def _parts(features: Features, model: ScoringModel) -> dict[str, Part]:
+    """What each term that says anything adds to the scores."""
+    found = {name: term for name in model.terms if (term := features.terms.get(name)) and term.bits.len()}
+    return {name: (term.index, model.detector.contributions(name, term.bits)) for name, term in found.items()}
+
+
+def _raw(parts: dict[str, Part], size: int) -> pl.Series:
     """Int64 per event: the raw score in hundredths of a bit."""
     # As integers the printed parts add up to the raw score exactly, whatever the order.
-    total = zeros(len(events))
-    for name in model.terms:
-        term = features.terms.get(name)
-        if term is None or not term.bits.len():
-            continue
-        part = model.detector.contributions(name, term.bits)
-        total = total + part if term.index is None else total.scatter(term.index, total[term.index] + part)
+    total = zeros(size)
+    for index, part in parts.values():
+        total = total + part if index is None else total.scatter(index, total[index] + part)
     return total.alias("_raw")
 
 
@@ -151,7 +154,13 @@ def _three_digits(value: pl.Expr) -> pl.Expr:
 
 
 def _scores(
-    batch: pl.DataFrame, events: Events, features: Features, raw: pl.Series, judged: Judged, model: ScoringModel
+    batch: pl.DataFrame,
+    events: Events,
+    features: Features,
+    parts: dict[str, Part],
+    raw: pl.Series,
+    judged: Judged,
+    model: ScoringModel,
 ) -> pl.DataFrame:
     """Both schemas, in the order of the batch."""
     size = len(events)
@@ -173,7 +182,7 @@ def _scores(
         "ExpectedPerDay_CF": _placed(told, scale["expected"][at[told]], size),
         "Confidence_CF": by_what["confidence"],
         "Priority_CF": judged.priority,
-        "Reasons_CF": _reasons(batch, wanted, events, features, model),
+        "Reasons_CF": _reasons(batch, wanted, events, features, parts),
         "Pattern_CF": pl.Series([None], dtype=pl.String).new_from_index(0, size),
         "Flags_CF": by_what["flags"],
         "_raw": raw,
@@ -216,14 +225,12 @@ def _placed(index: pl.Series, values: pl.Series, size: int) -> pl.Series:
 
 
 def _reasons(
-    batch: pl.DataFrame, wanted: pl.Series, events: Events, features: Features, model: ScoringModel
+    batch: pl.DataFrame, wanted: pl.Series, events: Events, features: Features, parts: dict[str, Part]
 ) -> pl.Series:
     """String per event: the reasons of the ``wanted`` ones that have any."""
     nothing = pl.Series([None], dtype=pl.String).new_from_index(0, len(events))
     if not wanted.len():
         return nothing
-    bits = features.bits(wanted)
-    hundredths = pl.DataFrame([model.detector.contributions(term, bits[term]) for term in model.terms])
     rows = events.rows[wanted]
     context = features.support(wanted).with_columns(
         batch["principal_type"].cast(pl.String)[rows].alias("principal_type"),
@@ -232,7 +239,7 @@ def _reasons(
             for name in ("bytes", "packets")
         ),
     )
-    reasons = explain(wanted, hundredths, context, events)
+    reasons = explain(wanted, parts, context, events)
     if not reasons.height:
         return nothing
     places = pl.int_range(1, reasons.height + 1, dtype=pl.UInt32, eager=True)
