@@ -24,6 +24,7 @@ __all__ = [
     "parts_learned_by",
     "pin_of",
     "record_pin",
+    "replace_state_file",
     "state_by_id",
     "states_of",
 ]
@@ -139,6 +140,16 @@ def commit_state(
             [{"learned_part": part_id} for part_id in part_ids],
         )
     return state_id
+
+
+def replace_state_file(connection: Connection, held: Lease, state_id: int, uri: str, sha256: str) -> None:
+    """Names another file for a state: a whole one with the same content.
+
+    Raises:
+        LeaseLostError: another worker took over; the transaction must not commit.
+    """
+    check_lease(connection, held)
+    connection.execute(sa.update(state).where(state.c.id == state_id).values(uri=uri, sha256=sha256, whole_id=None))
 
 
 def pin_of(connection: Connection, part_id: int, generation: int) -> ScorePin | None:

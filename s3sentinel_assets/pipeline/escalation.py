@@ -17,6 +17,7 @@ from s3sentinel_assets.ledger.parts import parts_of_hour
 from s3sentinel_assets.ledger.promotions import demoted_batches
 from s3sentinel_assets.ledger.schema import BatchKind, Stage, part, stage
 from s3sentinel_assets.ledger.stages import StageFile, latest_stages
+from s3sentinel_assets.pipeline.hour_rows import for_each_hour
 from s3sentinel_assets.pipeline.promotion import Promoted, promote_hour
 from s3sentinel_assets.pipeline.runtime import Runtime
 
@@ -98,7 +99,7 @@ def promote_hours(runtime: Runtime, source: str) -> list[str]:
         Hours for which rows were planned; the sensor has them delivered.
 
     Raises:
-        UserError: as `promote_escalated`.
+        UserError: as `promote_escalated`, after all hours had their turn.
     """
     if runtime.source(source).routing.demotion != "on":
         return []
@@ -112,7 +113,7 @@ def promote_hours(runtime: Runtime, source: str) -> list[str]:
     )
     with runtime.ledger.read() as connection:
         hours = list(connection.execute(query).scalars())
-    return [hour for hour in hours if promote_planned(runtime, source, hour).batches]
+    return for_each_hour(hours, lambda hour: promote_planned(runtime, source, hour).batches)
 
 
 def _events(runtime: Runtime, source: str, hour: str, escalations: "pl.DataFrame") -> set[str]:

@@ -30,6 +30,8 @@ URGENT = ("critical", "high")
 _WHO = ("account", "principal")
 _ORDINAL, _ROW = "_ordinal", "_row"
 _ACCOUNT_LENGTH = 255
+#: An incident's verdict bears the time at which it was closed and is read later; so late at most, in microseconds.
+_TOLD_LATE = 7 * 86_400_000_000
 
 #: Part and ordinal of an entity file → its rows that are left out (UInt32).
 LeftOut = Mapping[tuple[int, int], pl.Series]
@@ -200,7 +202,7 @@ def release_due(
     """
     release, now = Release(), runtime.ledger.now()
     with runtime.ledger.read() as connection:
-        since = newest.sealed_at if newest else 0
+        since = newest.sealed_at - _TOLD_LATE if newest else 0
         spoken = bool(verdicts(connection, since=since, until=now, source=source, limit=1))
         rows = [row for row in held_now(connection, source, attacks=spoken) if row.format in families]
         if not rows:

@@ -11,11 +11,13 @@ plans nothing. Where nothing can be planned (no part has a plan yet, or another 
 rows are made again from the ledger's stage files when `close_hours` comes round with the next sweep.
 """
 
+from collections.abc import Callable, Iterable
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import sqlalchemy as sa
 
+from s3sentinel_assets.errors import UserError
 from s3sentinel_assets.hours import shift_hour
 from s3sentinel_assets.ledger.batches import Batch, batches_of_kind, delivery_lease, insert_batches
 from s3sentinel_assets.ledger.leases import Lease, check_lease, hold_lease
@@ -23,12 +25,13 @@ from s3sentinel_assets.ledger.parts import newest_planned_parts, parts_of_hour
 from s3sentinel_assets.ledger.schema import BatchKind, BatchState, HourState, Stage, part, stage
 from s3sentinel_assets.ledger.schema import hour as hour_table
 from s3sentinel_assets.ledger.stages import StageFile, StageResult, latest_stages
+from s3sentinel_assets.pipeline.failures import tolerated
 from s3sentinel_assets.pipeline.runtime import Runtime
 
 if TYPE_CHECKING:
     import polars as pl
 
-__all__ = ["STANDING_HOURS", "close_hour", "close_hours", "plan_hour_rows"]
+__all__ = ["STANDING_HOURS", "close_hour", "close_hours", "for_each_hour", "plan_hour_rows"]
 
 #: Kind of the stage file with what is known so far of each principal of the hour.
 STANDING_HOURS = "standing_hours"
@@ -85,8 +88,9 @@ def close_hour(runtime: Runtime, source: str, hour: str) -> int:
     with runtime.ledger.read() as connection:
         parts = [part.id for part in parts_of_hour(connection, source, hour)]
         scored = latest_stages(connection, parts, Stage.SCORED)
-    # Handed on from part to part: the last one knows of all. A part that went out unscored left none.
-    files = next((found for part_id in reversed(parts) if (found := _standing(scored.get(part_id)))), [])
+    # Handed on from part to part: the one scored last knows of all. A part that went out unscored left none.
+    newest = sorted(scored.values(), key=lambda result: result.id, reverse=True)
+    files = next((found for result in newest if (found := _standing(result))), [])
     if not files:
         return 0
     from s3sentinel_assets.ml.priority.entity_hours import closing
@@ -106,7 +110,7 @@ def close_hours(runtime: Runtime, source: str) -> list[str]:
         Hours for which rows were planned; their delivery has to run.
 
     Raises:
-        UserError: as `close_hour`.
+        UserError: as `close_hour`, after all hours had their turn.
     """
     ledger = runtime.ledger
     since = ledger.now() - int(_LOOK_BACK.total_seconds() * 1e6)
@@ -125,11 +129,36 @@ def close_hours(runtime: Runtime, source: str) -> list[str]:
     )
     with ledger.read() as connection:
         hours = list(connection.execute(query).scalars())
-    return [hour for hour in hours if close_hour(runtime, source, hour)]
+    return for_each_hour(hours, lambda hour: close_hour(runtime, source, hour))
 
 
-def _standing(scored: StageResult | None) -> list[StageFile]:
-    return [file for file in scored.files_of(STANDING_HOURS) if file.rows] if scored else []
+def for_each_hour(hours: Iterable[str], plan: Callable[[str], int]) -> list[str]:
+    """Plans rows hour by hour; an hour in which that fails keeps no other one waiting.
+
+    Args:
+        hours: the hours.
+        plan: how many rows it planned for one.
+
+    Returns:
+        Hours for which there were any.
+
+    Raises:
+        UserError: what went wrong, after all hours had their turn.
+    """
+    planned, problems = list[str](), list[str]()
+    for hour in hours:
+        with tolerated() as trouble:
+            if plan(hour):
+                planned.append(hour)
+        if trouble.why:
+            problems.append(f"{hour}: {trouble.why}")
+    if problems:
+        raise UserError("; ".join(problems))
+    return planned
+
+
+def _standing(scored: StageResult) -> list[StageFile]:
+    return [file for file in scored.files_of(STANDING_HOURS) if file.rows]
 
 
 def _read(runtime: Runtime, file: StageFile) -> "pl.DataFrame":

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy.engine import Connection
 
+from s3sentinel_assets.errors import UserError
 from s3sentinel_assets.hours import shift_hour
 from s3sentinel_assets.ledger import states as ledger_states
 from s3sentinel_assets.ledger.catalogues import SealedCatalogue, catalogue_by_id, newest_catalogue
@@ -41,6 +42,7 @@ class Pinned:
         models: by format.
         state: the state; None if there was none.
         catalogue: the catalogue of texts; None if there was none.
+        counters: the file of counters that another part left; None if none had.
         standing: the file with what the hour's principals had come to before this part; None at its start.
     """
 
@@ -48,6 +50,7 @@ class Pinned:
     models: "dict[str, ScoringModel]"
     state: ledger_states.SealedState | None
     catalogue: SealedCatalogue | None
+    counters: "StageFile | None"
     standing: "StageFile | None"
 
     def histories(self, runtime: Runtime, source: str) -> "tuple[Mapping[str, EntityState], dict[str, Counters]]":
@@ -55,12 +58,16 @@ class Pinned:
 
         Raises:
             ScoringUnavailable: one is damaged or something else.
-            UserError: a file is missing.
+            UserError: a file is missing or damaged.
         """
-        store, uri = runtime.store, self.pin.counters_uri
+        store, left = runtime.store, self.counters
         states = read_history(runtime.ledger, store, self.state).states if self.state else {}
-        counters = read_counters(store.path(uri), scored_families(runtime.source(source))) if uri else {}
-        return states, counters
+        if self.pin.counters_part_id is None:
+            return states, {}
+        if left is None:
+            raise UserError(f"the counters that part {self.pin.counters_part_id} left are not in the ledger any more")
+        path = store.checked_path(left.uri, left.sha256)
+        return states, read_counters(path, scored_families(runtime.source(source)))
 
 
 def pin_part(runtime: Runtime, part: Part, held: Lease, models: "dict[str, ScoringModel]") -> Pinned:
@@ -91,7 +98,7 @@ def pin_part(runtime: Runtime, part: Part, held: Lease, models: "dict[str, Scori
             models,
             ledger_states.state_by_id(connection, pin.state_id) if pin.state_id else None,
             catalogue_by_id(connection, pin.catalogue_id) if pin.catalogue_id else None,
-            _standing(connection, part, pin),
+            *_left(connection, part, pin),
         )
 
 
@@ -114,22 +121,27 @@ def _new_pin(connection: Connection, part: Part, model_version: str) -> ledger_s
 
 
 def _last_counters(connection: Connection, part: Part, hour: str) -> tuple[int, str] | None:
-    """The last counters that a part before this one in ledger order left in the hour.
+    """The part of the hour that was scored last, and the counters it left.
 
-    A part that went out unscored left none; the chain goes on from the last one that did.
+    Not the last one in ledger order: one that could be parsed late is scored after those behind it. A part that went
+    out unscored left none; the chain goes on from the last one that did.
     """
-    earlier = [other.id for other in parts_of_hour(connection, part.source, hour) if other.id < part.id]
-    scored = latest_stages(connection, earlier, Stage.SCORED)
-    left = [(other, file.uri) for other in earlier if other in scored for file in scored[other].files_of("counters")]
+    others = [other.id for other in parts_of_hour(connection, part.source, hour) if other.id != part.id]
+    scored = sorted(latest_stages(connection, others, Stage.SCORED).values(), key=lambda result: result.id)
+    left = [(result.part_id, file.uri) for result in scored for file in result.files_of("counters")]
     return left[-1] if left else None
 
 
-def _standing(connection: Connection, part: Part, pin: ledger_states.ScorePin) -> "StageFile | None":
-    """What the part that left the counters left of its hour's principals, if that is this hour."""
+def _left(
+    connection: Connection, part: Part, pin: ledger_states.ScorePin
+) -> "tuple[StageFile | None, StageFile | None]":
+    """The counters that the pin names, and what their part left of its hour's principals, if that is this hour."""
     if pin.counters_part_id is None:
-        return None
-    if all(other.id != pin.counters_part_id for other in parts_of_hour(connection, part.source, part.hour)):
-        return None
+        return None, None
     scored = latest_stage(connection, pin.counters_part_id, Stage.SCORED)
-    files = scored.files_of(STANDING_HOURS) if scored else []
-    return files[0] if files else None
+    if scored is None:
+        return None, None
+    same = any(other.id == pin.counters_part_id for other in parts_of_hour(connection, part.source, part.hour))
+    kinds = "counters", STANDING_HOURS
+    counters, standing = (next(iter(scored.files_of(kind)), None) for kind in kinds)
+    return counters, standing if same else None

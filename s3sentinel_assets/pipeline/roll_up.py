@@ -12,21 +12,22 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
-from s3sentinel_assets.errors import UserError
 from s3sentinel_assets.ledger.parts import Part
 from s3sentinel_assets.ledger.stages import StageFile
+from s3sentinel_assets.pipeline.failures import tolerated
 from s3sentinel_assets.pipeline.runtime import Runtime
 from s3sentinel_assets.tables.entities import ENTITY_SCHEMA
 
 if TYPE_CHECKING:
     from s3sentinel_assets.ml.scoring.model import ScoringModel
 
-__all__ = ["ENTITY_HOURS", "STANDING_HOURS", "RollUp", "roll_up_columns"]
+__all__ = ["ENTITY_HOURS", "STANDING_HOURS", "WHY_WITHOUT", "RollUp", "roll_up_columns"]
 
 #: Kinds of stage files: what is known of each principal of the hour, and the rows to send that this part made.
 STANDING_HOURS, ENTITY_HOURS = "standing_hours", "entity_hours"
 _NEEDED = ("account", "principal", "principal_type", "event_id", "time", "action", "source_ip", "user_agent", "service")
-_FAILURES = (pl.exceptions.PolarsError, ArithmeticError, LookupError, OSError, TypeError, UserError, ValueError)
+#: Count of the stage that says why a part has no such rows.
+WHY_WITHOUT = "why_without_entity_hours"
 
 
 def roll_up_columns(scored: Sequence[str]) -> list[str]:
@@ -48,34 +49,31 @@ class RollUp:
         self._runtime, self._part, self._before = runtime, part, standing
         self._known: pl.DataFrame | None = None
         self._rows: list[pl.DataFrame] = []
-        self._why: str | None = None
+        self._why = ""
 
     def summary(self, batch: pl.DataFrame, scores: pl.DataFrame, model: "ScoringModel", table: str) -> pl.DataFrame:
         """What one file says of each principal. Never raises for what is in the file: then it says nothing."""
         from s3sentinel_assets.ml.priority.entity_hours import empty_entity_hours, summarise
 
         part = self._part
-        try:
+        with tolerated() as trouble:
             return summarise(batch, scores, model, source=part.source, source_table=table, hour=part.hour)
-        except _FAILURES as error:
-            self._failed(error)
-            return empty_entity_hours()
+        self._why = trouble.why
+        return empty_entity_hours()
 
     def add(self, summaries: Sequence[pl.DataFrame]) -> None:
         """Takes in what files of the part say, in order."""
         from s3sentinel_assets.ml.priority.entity_hours import advance
 
-        try:
+        with tolerated() as trouble:
             known = self._standing() if self._known is None else self._known
             rows = []
             for summary in summaries:
                 known, risen = advance(known, summary)
                 rows.append(risen)
-        except _FAILURES as error:
-            self._failed(error)
-            return
-        self._known = known
-        self._rows += rows
+            self._known = known
+            self._rows += rows
+        self._why = trouble.why or self._why
 
     def stage_files(self) -> list[StageFile]:
         """What is known now, and the rows that this part made, written now."""
@@ -92,17 +90,14 @@ class RollUp:
     def counts(self) -> dict[str, int | float | str]:
         """For the ledger and the UI."""
         counts: dict[str, int | float | str] = {"entity_hour_rows": sum(frame.height for frame in self._rows)}
-        if self._why is not None:
-            counts["why_without_entity_hours"] = self._why
+        if self._why:
+            counts[WHY_WITHOUT] = self._why
         return counts
 
     def _standing(self) -> pl.DataFrame | None:
         if self._before is None:
             return None
         return pl.read_parquet(self._runtime.store.checked_path(self._before.uri, self._before.sha256))
-
-    def _failed(self, error: Exception) -> None:
-        self._why = f"{type(error).__name__}: {error}".splitlines()[0][:300]
 
     def _write(self, kind: str, frame: pl.DataFrame) -> StageFile:
         part = self._part

@@ -20,10 +20,11 @@ from s3sentinel_assets.ledger.leases import Lease, hold_lease
 from s3sentinel_assets.ledger.parts import Part, parts_of_hour
 from s3sentinel_assets.ledger.schema import Stage
 from s3sentinel_assets.ledger.stages import StageFile, StageResult, commit_stage, latest_stage, latest_stages
+from s3sentinel_assets.pipeline.failures import tolerated
 from s3sentinel_assets.pipeline.histories import joint_version, scored_families, suffix_of, write_histories
 from s3sentinel_assets.pipeline.patterns import PatternRun
 from s3sentinel_assets.pipeline.pins import pin_part
-from s3sentinel_assets.pipeline.roll_up import RollUp, roll_up_columns
+from s3sentinel_assets.pipeline.roll_up import WHY_WITHOUT, RollUp, roll_up_columns
 from s3sentinel_assets.pipeline.runtime import Runtime
 from s3sentinel_assets.pipeline.summary import StageSummary
 from s3sentinel_assets.pipeline.urgent import most_urgent
@@ -38,8 +39,6 @@ __all__ = ["score_hour", "score_parts"]
 _GENERATION = 1
 #: What counts of unscored events begin with, before the format's name: how many, and the reason.
 _UNSCORED, _WHY = "unscored_", "why_unscored_"
-#: What may go wrong in a model without being wrong elsewhere.
-_FAILURES = (pl.exceptions.PolarsError, ArithmeticError, LookupError, OSError, TypeError, UserError, ValueError)
 
 
 @dataclass
@@ -123,20 +122,26 @@ def score_hour(runtime: Runtime, source: str, hour: str) -> StageSummary:
 
 
 def score_parts(runtime: Runtime, parts: Iterable[Part], summary: StageSummary) -> None:
-    """Scores parts in the order given, which should be that of the ledger, and counts in ``summary`` what was done.
+    """Scores parts, each hour's in the order given, and counts in ``summary`` what was done.
+
+    Each part goes on from the counters of the one before it, so one worker at a time scores an hour: a part that were
+    passed over because another worker holds it would be missing in all that come after.
 
     Raises:
-        LeaseLostError: another worker took a part over while it was scored.
+        LeaseLostError: another worker took an hour over while it was scored.
         UserError: the ledger cannot be reached.
     """
+    by_hour: dict[tuple[str, str], list[Part]] = {}
     for part in parts:
-        with hold_lease(
-            runtime.ledger, f"score:{part.id}", runtime.worker, runtime.config.limits.lease_seconds
-        ) as held:
+        by_hour.setdefault((part.source, part.hour), []).append(part)
+    for (source, hour), each in by_hour.items():
+        name, seconds = f"score:{source}:{hour}", runtime.config.limits.lease_seconds
+        with hold_lease(runtime.ledger, name, runtime.worker, seconds) as held:
             if held is None:
-                summary.busy += 1
+                summary.busy += len(each)
                 continue
-            _score_part(runtime, part, held, summary)
+            for part in each:
+                _score_part(runtime, part, held, summary)
 
 
 def _score_part(runtime: Runtime, part: Part, held: Lease, summary: StageSummary) -> None:
@@ -170,8 +175,6 @@ def _score_part(runtime: Runtime, part: Part, held: Lease, summary: StageSummary
 
 def _scored_or_not(runtime: Runtime, part: Part, parsed: StageResult, held: Lease) -> _Scored:
     """Scores what can be, and says why the rest could not: an unscored event that arrives beats one that does not."""
-    from s3sentinel_assets.ml.parameters import ScoringUnavailable
-
     by_format: dict[str, list[StageFile]] = {}
     for file in parsed.files_of("entities"):
         by_format.setdefault(file.format or "", []).append(file)
@@ -179,10 +182,10 @@ def _scored_or_not(runtime: Runtime, part: Part, parsed: StageResult, held: Leas
     models: dict[str, ScoringModel] = {}
     why: dict[str, str] = {}
     for log_format in by_format:
-        try:
+        with tolerated() as trouble:
             models[log_format] = _model(runtime, part.source, log_format)
-        except (ScoringUnavailable, UserError) as reason:
-            why[log_format] = str(reason)
+        if trouble.why:
+            why[log_format] = trouble.why
     # Trouble with the ledger is not the model's: it ends this run, and the next one scores.
     pinned = pin_part(runtime, part, held, models)
     rows = {file.ordinal: file for file in parsed.files_of("rows")}
@@ -190,17 +193,17 @@ def _scored_or_not(runtime: Runtime, part: Part, parsed: StageResult, held: Leas
     states: Mapping[str, EntityState] = {}
     counters: dict[str, Counters] = {}
     if models:
-        try:
+        with tolerated() as trouble:
             states, counters = pinned.histories(runtime, part.source)
-        except (ScoringUnavailable, *_FAILURES) as error:
-            why |= dict.fromkeys(models, _sentence(error))
+        if trouble.why:
+            why |= dict.fromkeys(models, trouble.why)
     for log_format, files in by_format.items():
         run, model = None, pinned.models.get(log_format)
         if model is not None and log_format not in why:
-            try:
+            with tolerated() as trouble:
                 run = _run_model(runtime, part, files, model, states.get(log_format), counters.get(log_format), add_ons)
-            except (ScoringUnavailable, *_FAILURES) as error:
-                why[log_format] = _sentence(error)
+            if trouble.why:
+                why[log_format] = trouble.why
         if run is None or model is None:
             scored.leave_out(log_format, files, why[log_format])
         else:
@@ -218,14 +221,6 @@ def _scored_or_not(runtime: Runtime, part: Part, parsed: StageResult, held: Leas
         scored.files += _store_counters(runtime, part, counters) + add_ons.roll_up.stage_files()
         scored.more |= add_ons.roll_up.counts
     return scored
-
-
-def _sentence(error: Exception) -> str:
-    from s3sentinel_assets.ml.parameters import ScoringUnavailable
-
-    if isinstance(error, ScoringUnavailable):
-        return str(error)
-    return f"{type(error).__name__}: {error}".splitlines()[0][:300]
 
 
 def _model(runtime: Runtime, source: str, log_format: str) -> "ScoringModel":
@@ -309,3 +304,5 @@ def _add_up(summary: StageSummary, results: list[StageResult]) -> None:
         for log_format in FORMATS
         if (rows := summary.counts.get(_UNSCORED + log_format))
     ]
+    if why := summary.counts.get(WHY_WITHOUT):
+        summary.problems.append(f"what principals of the hour come to is not told: {why}")

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from s3sentinel_assets.errors import LeaseLostError
+from s3sentinel_assets.errors import LeaseLostError, UserError
 from s3sentinel_assets.hours import hour_end, hour_key, hour_range, hour_start, shift_hour, utc_now
 from s3sentinel_assets.ledger import hours as ledger_hours
 from s3sentinel_assets.ledger import states as ledger_states
@@ -28,6 +28,7 @@ from s3sentinel_assets.ledger.stages import latest_stages
 from s3sentinel_assets.pipeline.discovery import list_into_ledger
 from s3sentinel_assets.pipeline.histories import scored_families, suffix_of, write_histories
 from s3sentinel_assets.pipeline.learning import Learned, learn
+from s3sentinel_assets.pipeline.restoring import restore, unreadable
 from s3sentinel_assets.pipeline.runtime import Runtime
 from s3sentinel_assets.pipeline.scoring import score_parts
 from s3sentinel_assets.pipeline.summary import StageSummary
@@ -94,8 +95,9 @@ def advance_state(runtime: Runtime, source: str, hour: str) -> StageSummary:
     """Makes the state of a sealed hour; does nothing when it exists or a later one does.
 
     Raises:
-        ScoringUnavailable: the state before is damaged.
-        UserError: a stage file is missing or damaged, a model is wrong, or the ledger cannot be reached.
+        ScoringUnavailable: the state before is damaged, and one before that was given up.
+        UserError: a stage file is missing or damaged, also one to make the state before again; a model is wrong, or
+            the ledger cannot be reached.
     """
     began, ledger = time.monotonic(), runtime.ledger
     summary = StageSummary(source, hour)
@@ -177,8 +179,18 @@ def _make(
     summary: StageSummary,
 ) -> ledger_states.SealedState | None:
     """Learns, writes the state, and records it with all that was decided."""
+    from s3sentinel_assets.ml.parameters import ScoringUnavailable
+
     ledger = runtime.ledger
-    learned = learn(runtime, source, hour, parts, newest)
+    try:
+        learned = learn(runtime, source, hour, parts, newest)
+    except (OSError, ScoringUnavailable, UserError):
+        if newest is None or not unreadable(runtime, newest):
+            raise
+        summary.problems += restore(runtime, newest, held)
+        with ledger.read() as connection:
+            newest = ledger_states.state_by_id(connection, newest.id)
+        learned = learn(runtime, source, hour, parts, newest)
     gap = _gap_hours(newest.hour, hour) if newest else 0
     kept = _write(runtime, source, hour, learned, newest, gap)
     with ledger.write() as connection:

@@ -23,10 +23,8 @@ TRAIL = "cloudtrail"
 NEW = "DeleteTrail"
 
 
-@pytest.fixture
-def models(tmp_path):
+def first_times_are_high(folder):
     """The shipped models with one rule: what a principal does for the first time is high."""
-    folder = tmp_path / "models"
     shutil.copytree(REPOSITORY / "models", folder)
     file = folder / "priority.json"
     table = json.loads(file.read_text())
@@ -35,10 +33,19 @@ def models(tmp_path):
     return folder
 
 
-@pytest.fixture
-def world(make_world, models, now):
+def ten_days(make_world, models, now):
     start = hour_start(hour_key(now - timedelta(days=10)))
     return make_world(models_dir=str(models), start=start.isoformat())
+
+
+@pytest.fixture
+def models(tmp_path):
+    return first_times_are_high(tmp_path / "models")
+
+
+@pytest.fixture
+def world(make_world, models, now):
+    return ten_days(make_world, models, now)
 
 
 @pytest.fixture

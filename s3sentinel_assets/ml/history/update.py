@@ -95,11 +95,11 @@ def update(
     left = remaining(stored["count"], stored["last_hour"], number, parameters.half_life_hours)
     alive = left >= parameters.drop_below
     stored, left = stored.filter(alive), left.filter(alive)
-    height = stored.height
     if family.bounded and number // 24 != hour_number(previous.hour) // 24:
         kept = within_owner_bounds(stored, left, family)
         stored, left = stored.filter(kept), left.filter(kept)
-    if max_keys is not None and stored.height > max_keys:
+    height = stored.height
+    if max_keys is not None and height > max_keys:
         stored = _clearest(stored, left, max_keys - max_keys // _ROOM)
     return EntityState(
         hour=hour,
