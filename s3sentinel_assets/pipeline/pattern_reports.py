@@ -16,8 +16,11 @@ from s3sentinel_assets.hours import hour_end, hour_start, shift_hour
 from s3sentinel_assets.ledger.accounts import CheckReport
 from s3sentinel_assets.ledger.catalogues import newest_catalogue
 from s3sentinel_assets.ledger.hours import is_sealed
-from s3sentinel_assets.ledger.schema import BatchKind
-from s3sentinel_assets.pipeline.patterns import hour_counts, hours_before, load_catalogue
+from s3sentinel_assets.ledger.parts import parts_of_hour
+from s3sentinel_assets.ledger.schema import BatchKind, Stage
+from s3sentinel_assets.ledger.stages import latest_stages
+from s3sentinel_assets.ledger.states import pin_of
+from s3sentinel_assets.pipeline.patterns import LEFT_OUT, hour_counts, hours_before, load_catalogue
 from s3sentinel_assets.pipeline.runtime import Runtime
 
 __all__ = ["PatternReport", "pattern_report"]
@@ -58,23 +61,26 @@ def pattern_report(runtime: Runtime, source: str, hour: str) -> PatternReport:
     with runtime.ledger.read() as connection:
         sealed = is_sealed(connection, source, hour)
         newest = newest_catalogue(connection, source, hour[:10])
-    counts, unscored = hour_counts(runtime, source, hour)
+    catalogue = load_catalogue(runtime.store, newest)
+    counts, unscored = hour_counts(runtime, source, hour, catalogue)
     numbers: dict[str, int | str] = {"patterns": counts.height, "events": int(counts["events"].sum())}
     nothing = _rows(pl.DataFrame(schema=CHANGE_SCHEMA), source, hour, "")
-    catalogue = load_catalogue(runtime.store, newest)
-    if not sealed or catalogue is None or catalogue.hours < LEARNING_HOURS:
+    if not sealed or newest is None or catalogue is None or catalogue.hours < LEARNING_HOURS:
         numbers["hours_learnt"] = catalogue.hours if catalogue else 0
         numbers["hours_needed"] = LEARNING_HOURS
         return PatternReport(CheckReport(passed=True, counts=numbers, problems=[]), nothing, 0, sealed)
-    frames = {key: hour_counts(runtime, source, key) for key in hours_before(catalogue.day, hour)}
+    frames = {key: hour_counts(runtime, source, key, catalogue) for key in hours_before(catalogue.day, hour)}
     before, _ = add_up(frame for frame, _ in frames.values())
     last = shift_hour(hour, -1)
-    previous, missing = frames.get(last) or hour_counts(runtime, source, last)
+    previous, missing = frames.get(last) or hour_counts(runtime, source, last, catalogue)
+    missing += _cut_short(runtime, source, last, newest.id)
     found = changes(catalogue, counts, before, None if missing else previous, hour, last)
-    if unscored:
-        # What is not counted yet has not vanished.
+    cut_short = _cut_short(runtime, source, hour, newest.id)
+    if unscored or cut_short:
+        # What is not counted yet, or was counted among too many, has not vanished.
         found = found.filter((pl.col("change") == "new") | (pl.col("events") > pl.col("usual")))
-        numbers["parts_not_scored"] = unscored
+        numbers |= {"parts_not_scored": unscored} if unscored else {}
+        numbers |= {"parts_counted_in_part": cut_short} if cut_short else {}
     numbers |= {"known_patterns": catalogue.templates.height, "catalogue_day": catalogue.day}
     kinds = dict(found["change"].value_counts(sort=True).sort("change").iter_rows())
     numbers |= {f"{kind}_patterns": kinds.get(kind, 0) for kind in _WORDS}
@@ -93,6 +99,15 @@ def pattern_report(runtime: Runtime, source: str, hour: str) -> PatternReport:
     return PatternReport(CheckReport(not problems, numbers, problems), rows, planned, sealed)
 
 
+def _cut_short(runtime: Runtime, source: str, hour: str, catalogue_id: int) -> int:
+    """Parts that left patterns out, and were counted with another catalogue: it need not have known the same ones."""
+    with runtime.ledger.read() as connection:
+        scored = latest_stages(connection, [part.id for part in parts_of_hour(connection, source, hour)], Stage.SCORED)
+        cut = [result for result in scored.values() if result.counts.get(LEFT_OUT)]
+        pins = [pin_of(connection, result.part_id, result.generation) for result in cut]
+    return sum(pin is None or pin.catalogue_id != catalogue_id for pin in pins)
+
+
 def _rows(found: pl.DataFrame, source: str, hour: str, day: str) -> pl.DataFrame:
     """Changes in the columns of the table."""
     from s3sentinel_assets.ml.patterns import printable
@@ -101,10 +116,14 @@ def _rows(found: pl.DataFrame, source: str, hour: str, day: str) -> pl.DataFrame
         printable(head, body, path=path)[:_TEMPLATE_CHARACTERS]
         for head, body, path in found.select("head", "body", "path").iter_rows()
     ]
-    ids = [
-        hashlib.sha256("\x1f".join((source, hour, pattern, change)).encode()).hexdigest()[:32]
-        for pattern, change in found.select("pattern", "change").iter_rows()
+    # A new kind has the id of its first event so far: with a late part that may be another one. Its template stays.
+    named = [
+        (log_format, head, body, change) if change == "new" else (pattern, change)
+        for pattern, change, log_format, head, body in found.select(
+            "pattern", "change", "format", "head", "body"
+        ).iter_rows()
     ]
+    ids = [hashlib.sha256("\x1f".join((source, hour, *name)).encode()).hexdigest()[:32] for name in named]
     event_ids = [json.dumps(events or []) for events in found["event_ids"].to_list()]
     instant = pl.Datetime("us", "UTC")
     return found.select(

@@ -23,6 +23,7 @@ from s3sentinel_assets.ledger.leases import hold_lease
 from s3sentinel_assets.ledger.parts import Part, parts_of_hour
 from s3sentinel_assets.ledger.schema import Stage
 from s3sentinel_assets.ledger.stages import StageFile, latest_stages
+from s3sentinel_assets.pipeline.failures import tolerated
 from s3sentinel_assets.pipeline.runtime import Runtime
 from s3sentinel_assets.pipeline.summary import StageSummary
 
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from s3sentinel_assets.store import Store
 
 __all__ = [
+    "LEFT_OUT",
     "NO_PATTERN",
     "PATTERNS",
     "PatternRun",
@@ -44,13 +46,14 @@ __all__ = [
 PATTERNS = "patterns"
 #: Flag of rows whose pattern could not be told.
 NO_PATTERN = "no_pattern"
+#: Count of a part: events of patterns that its catalogue did not know and that were too many to be kept.
+LEFT_OUT = "events_of_patterns_left_out"
 #: A part that is not scored keeps a catalogue waiting for so long at most.
 _PATIENCE = timedelta(days=2)
 #: Days learnt at once, where no catalogue was made for longer.
 _DAYS_AT_ONCE = 31
+#: Of patterns that no catalogue knows.
 _KEPT_OF_HOUR = 20_000
-#: What may go wrong with one file without being wrong elsewhere.
-_FAILURES = (pl.exceptions.PolarsError, ArithmeticError, LookupError, OSError, TypeError, UserError, ValueError)
 
 
 class PatternRun:
@@ -86,10 +89,11 @@ class PatternRun:
             Row-aligned. Without scores: None where there are no ids either, else scores that say ``unscored``, as they
             would go out without any.
         """
-        try:
+        ids = None
+        with tolerated() as trouble:
             ids = self._count(rows, entities)
-        except _FAILURES as error:
-            self._lost.append((rows.rows, f"{type(error).__name__}: {error}".splitlines()[0][:300]))
+        if trouble.why:
+            self._lost.append((rows.rows, trouble.why))
             if scores is None:
                 return None
             flag = pl.concat_str("Flags_CF", pl.lit(NO_PATTERN), separator=",", ignore_nulls=True)
@@ -139,7 +143,7 @@ class PatternRun:
             "new_patterns": sum(int((~frame["known"]).sum()) for frame in self._frames),
         }
         if self._left_out:
-            counts["events_of_patterns_left_out"] = self._left_out
+            counts[LEFT_OUT] = self._left_out
         if self._lost:
             counts["without_pattern"] = sum(rows for rows, _ in self._lost)
             counts["why_without_pattern"] = self._lost[-1][1]
@@ -179,8 +183,16 @@ def _load(path: Path, sha256: str) -> "Catalogue":  # noqa: ARG001 - part of the
     return Catalogue.load(path)
 
 
-def hour_counts(runtime: Runtime, source: str, hour: str) -> tuple[pl.DataFrame, int]:
+def hour_counts(
+    runtime: Runtime, source: str, hour: str, catalogue: "Catalogue | None" = None
+) -> tuple[pl.DataFrame, int]:
     """The patterns of an hour, a row for each, and how many of its parts are not scored yet.
+
+    Args:
+        runtime: connections.
+        source: the source's name.
+        hour: the hour.
+        catalogue: the one that they are compared with: none of its patterns is left out, however many others came.
 
     Raises:
         UserError: a stage file is missing or damaged.
@@ -192,7 +204,7 @@ def hour_counts(runtime: Runtime, source: str, hour: str) -> tuple[pl.DataFrame,
         scored = latest_stages(connection, parts, Stage.SCORED)
     files = [file for result in scored.values() for file in result.files_of(PATTERNS)]
     frames = (pl.read_parquet(runtime.store.checked_path(file.uri, file.sha256)) for file in files)
-    return add_up(frames, _KEPT_OF_HOUR)[0], len(parts) - len(scored)
+    return add_up(frames, _KEPT_OF_HOUR, catalogue)[0], len(parts) - len(scored)
 
 
 def catalogue_due(runtime: Runtime, source: str, hour: str) -> str | None:
@@ -242,13 +254,14 @@ def make_catalogue(runtime: Runtime, source: str, day: str) -> StageSummary:
         if over < timedelta(0):
             summary.problems.append(f"{day} is not over yet; its patterns can be learnt from midnight (UTC) on")
             return summary
-        counted, unscored = _counted(runtime, source, hours)
+        before = load_catalogue(runtime.store, newest)
+        counted, unscored = _counted(runtime, source, hours, before)
         if unscored and over < _PATIENCE:
             summary.problems.append(
                 f"{unscored} parts of {hours[0][:10]} to {day} are not scored yet; materialise scored_logs for them"
             )
             return summary
-        values = _make(runtime, source, day, newest, counted, hours)
+        values = _make(runtime, source, day, newest, before, counted, hours)
         with ledger.write() as connection:
             ledger.guard(connection, source)
             commit_catalogue(connection, held, values | {"made_at": ledger.now()})
@@ -262,12 +275,17 @@ def make_catalogue(runtime: Runtime, source: str, day: str) -> StageSummary:
 
 
 def _make(
-    runtime: Runtime, source: str, day: str, newest: SealedCatalogue | None, counted: pl.DataFrame, hours: list[str]
+    runtime: Runtime,
+    source: str,
+    day: str,
+    newest: SealedCatalogue | None,
+    before: "Catalogue | None",
+    counted: pl.DataFrame,
+    hours: list[str],
 ) -> dict[str, object]:
     from s3sentinel_assets.ml.patterns import CATALOGUE_VERSION, empty_catalogue, fit
 
-    before = load_catalogue(runtime.store, newest) or empty_catalogue()
-    made = fit(before, counted, hours, _shift(day, 1))
+    made = fit(before or empty_catalogue(), counted, hours, _shift(day, 1))
     with runtime.store.create(f"{source}/{day}/catalogue", ".zip") as writer:
         made.save(writer.path)
     stored = writer.finished
@@ -299,13 +317,15 @@ def _hours(newest: SealedCatalogue | None, first: str | None, day: str) -> list[
     return list(hour_range(begin, f"{day}-23:00"))
 
 
-def _counted(runtime: Runtime, source: str, hours: Iterable[str]) -> tuple[pl.DataFrame, int]:
+def _counted(
+    runtime: Runtime, source: str, hours: Iterable[str], catalogue: "Catalogue | None"
+) -> tuple[pl.DataFrame, int]:
     """The patterns of all the hours with their ``hour``, and how many parts are not scored."""
     from s3sentinel_assets.ml.patterns import COUNT_SCHEMA
 
     frames, unscored = [pl.DataFrame(schema=COUNT_SCHEMA | {"hour": pl.String()})], 0
     for hour in hours:
-        counts, missing = hour_counts(runtime, source, hour)
+        counts, missing = hour_counts(runtime, source, hour, catalogue)
         unscored += missing
         if counts.height:
             frames.append(counts.with_columns(hour=pl.lit(hour)))

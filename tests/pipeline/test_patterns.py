@@ -21,9 +21,18 @@ from s3sentinel_assets.ledger.leases import take_lease
 from s3sentinel_assets.ledger.parts import Part, parts_of_hour
 from s3sentinel_assets.ledger.schema import Stage, objects, part
 from s3sentinel_assets.ledger.stages import StageFile, commit_stage
+from s3sentinel_assets.ledger.states import ScorePin, pin_of, record_pin
+from s3sentinel_assets.ml.patterns import counting
 from s3sentinel_assets.ml.scoring.score import SCORE_SCHEMA
 from s3sentinel_assets.pipeline import pattern_reports, patterns
-from s3sentinel_assets.pipeline.patterns import NO_PATTERN, PatternRun, catalogue_due, hour_counts, make_catalogue
+from s3sentinel_assets.pipeline.patterns import (
+    LEFT_OUT,
+    NO_PATTERN,
+    PatternRun,
+    catalogue_due,
+    hour_counts,
+    make_catalogue,
+)
 from s3sentinel_assets.sentinel.bodies import load_raw
 from s3sentinel_assets.sentinel.hour_rows import render_hour_rows
 from s3sentinel_assets.store import Store
@@ -87,7 +96,7 @@ class World:
             named.append(StageFile(kind, done.uri, done.sha256, done.size, frame.height, 0, log_format, table))
         return named
 
-    def commit(self, of: Part, files, which=Stage.SCORED):
+    def commit(self, of: Part, files, which=Stage.SCORED, counts=None):
         held = take_lease(self.ledger, f"{which.value}:{of.id}", "me", 60)
         with self.ledger.write() as connection:
             commit_stage(
@@ -98,20 +107,28 @@ class World:
                 generation=1,
                 code_version="1",
                 files=files,
-                counts={},
+                counts=counts or {},
                 seconds=0.0,
                 now=0,
             )
 
-    def run(self, of: Part):
+    def run(self, of: Part, day=None):
+        """With the newest catalogue, or the newest of ``day``; it is pinned as scoring would."""
         with self.ledger.read() as connection:
-            return PatternRun(self.runtime, of, newest_catalogue(connection, self.name, of.hour[:10]))
+            catalogue = newest_catalogue(connection, self.name, day or of.hour[:10])
+        held = take_lease(self.ledger, f"score:{of.id}", "me", 60)
+        pin = ScorePin(None, None, None, "", catalogue.id if catalogue else None)
+        with self.ledger.write() as connection:
+            if pin_of(connection, of.id, 1) is None:
+                record_pin(connection, held, of.id, 1, pin, 0)
+        return PatternRun(self.runtime, of, catalogue)
 
-    def score(self, hour, texts):
+    def score(self, hour, texts, day=None):
         of = self.part(hour)
-        run = self.run(of)
+        run = self.run(of, day)
         scores = run.add_patterns(*self.files(of, texts), scores_of(len(texts)))
-        self.commit(of, run.stage_files())
+        files = run.stage_files()
+        self.commit(of, files, counts=run.counts)
         return scores, run
 
     def seal(self, hour):
@@ -296,6 +313,44 @@ def test_what_is_not_scored_yet_has_not_vanished(learnt):
     assert told.report.counts["parts_not_scored"] == 1
 
 
+def strange(word):
+    """Six made-up messages of different lengths, so that each is a kind of its own, more often than what is usual."""
+    return [" ".join([word] * (number + 3)) for number in range(6)] * 30
+
+
+@pytest.mark.parametrize(("time", "day"), [("18:00", DAYS[3]), ("19:00", "2026-01-01")])
+def test_a_flood_of_new_kinds_makes_no_known_one_vanish(learnt, monkeypatch, time, day):
+    # A part that was scored before there was a catalogue knows nothing.
+    monkeypatch.setattr(patterns, "_KEPT_OF_HOUR", 4)
+    hour = f"{DAYS[3]}-{time}"
+    learnt.score(hour, usual(hour, 28) + strange("lorem" if day == DAYS[3] else "amet"), day)
+    learnt.seal(hour)
+    told = pattern_reports.pattern_report(learnt.runtime, learnt.name, hour)
+    assert told.report.counts["patterns"] == 2 + 4
+    assert told.rows["Change"].to_list() == ["new"] * 4
+
+
+def test_what_a_part_left_out_has_not_vanished(learnt, monkeypatch):
+    monkeypatch.setattr(counting, "COUNTED_NEW", 4)
+    hour, after = f"{DAYS[3]}-20:00", f"{DAYS[3]}-21:00"
+    learnt.score(shift_hour(hour, -1), usual(hour))
+    # What the part kept of an unknown flood, its catalogue being another one, is not all that came.
+    _, run = learnt.score(hour, usual(hour, 28) + strange("ipsum"), "2026-01-01")
+    assert run.counts[LEFT_OUT] == 2 * 30 + 2 * 28
+    learnt.seal(hour)
+    told = pattern_reports.pattern_report(learnt.runtime, learnt.name, hour)
+    assert set(told.rows["Change"]) == {"new"}
+    assert told.report.counts["parts_counted_in_part"] == 1
+    # With the catalogue that judges, only unknown ones are left out: what is missing is missing, and told now.
+    _, run = learnt.score(after, ["heartbeat"] * 28 + strange("dolor"))
+    assert run.counts[LEFT_OUT] == 2 * 30
+    learnt.seal(after)
+    told = pattern_reports.pattern_report(learnt.runtime, learnt.name, after)
+    assert told.rows.filter(pl.col("Change") != "new").select("Change", "Template").rows() == [
+        ("vanished", "-: job <num> of <time>-<time> done")
+    ]
+
+
 def test_a_silent_hour_is_told(learnt):
     hour = f"{DAYS[3]}-16:00"
     learnt.score(shift_hour(hour, -1), usual(hour))
@@ -316,3 +371,25 @@ def test_a_silent_hour_is_told(learnt):
     assert [(row["Change"], row["HourStart"], row["Events"]) for row in body] == [
         ("vanished", hour_start(hour).strftime("%Y-%m-%dT%H:%M:%SZ"), 0)
     ] * 2
+
+
+def test_a_new_kind_is_told_once_whatever_a_late_part_brings(learnt):
+    hour = f"{DAYS[3]}-08:00"
+    users = [f"Failed password for user_{letter} from 10.0.0.1" for letter in "abcd"]
+    learnt.score(shift_hour(hour, -1), usual(hour))
+    learnt.score(hour, usual(hour) + users)
+    with learnt.ledger.read() as connection:
+        (first,) = parts_of_hour(connection, learnt.name, hour)
+    learnt.commit(first, [], Stage.PLANNED)
+    learnt.seal(hour)
+    told = pattern_reports.pattern_report(learnt.runtime, learnt.name, hour)
+    assert (told.planned, told.rows["Template"].to_list()) == (1, ["-: Failed password for <*> from <ip>"])
+    # The late one came first, so it leads now; it is the same kind all the same.
+    learnt.score(hour, ["Failed password for user_z from 10.0.0.1"])
+    again = pattern_reports.pattern_report(learnt.runtime, learnt.name, hour)
+    assert again.rows["Pattern"].to_list() != told.rows["Pattern"].to_list()
+    assert again.rows["Events"].to_list() == [5]
+    assert again.planned == 0
+    # Another kind is another row.
+    learnt.score(hour, ["disk full on 10.0.0.1"])
+    assert pattern_reports.pattern_report(learnt.runtime, learnt.name, hour).planned == 1

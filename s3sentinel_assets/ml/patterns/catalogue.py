@@ -1,7 +1,7 @@
 """The catalogue of a source: every kind of event known before a day, under ids that stay.
 
 Belongs here: the frames of a catalogue, its file, its growth by a day. Does not belong here: matching (``matching``),
-rates (``rates``), which parts a day has (``pipeline``).
+rates (``rates``), which templates stay (``keeping``), which parts a day has (``pipeline``).
 
 A template's id is that of the earliest skeleton it was made of, and the id of a skeleton is a hash of itself. So an
 event that came before any catalogue knew it carries an id that the catalogue keeps, and the ids of the other skeletons
@@ -17,6 +17,8 @@ import polars as pl
 
 from s3sentinel_assets.ml.history.snapshots import Sink, Source, read_snapshot, write_snapshot
 from s3sentinel_assets.ml.parameters import ScoringUnavailable
+from s3sentinel_assets.ml.patterns.keeping import STALE_DAYS, kept_templates
+from s3sentinel_assets.ml.patterns.masks import cut_paths
 from s3sentinel_assets.ml.patterns.mining import mine
 from s3sentinel_assets.ml.patterns.rates import OBSERVED_SCHEMA, RATE_SCHEMA, advance, block_of
 
@@ -31,11 +33,9 @@ __all__ = [
 ]
 
 #: Changes when equal counts would give another catalogue.
-CATALOGUE_VERSION = "patterns-1"
+CATALOGUE_VERSION = "patterns-2"
 #: Templates that were not seen for so long are forgotten, aliases too.
 KEPT_DAYS = 90
-#: At most so many templates; the ones seen last stay.
-TEMPLATES_KEPT = 20_000
 ALIASES_KEPT = 100_000
 #: New skeletons of a day that are looked at, the most frequent ones.
 _NEW_LOOKED_AT = 40_000
@@ -111,6 +111,10 @@ class Catalogue:
         )
         return found.select(pl.coalesce("pattern", "alias")).to_series().rename(patterns.name)
 
+    def knows(self, patterns: pl.Series) -> pl.Series:
+        """Boolean: whether these ids are of templates, or lead to some."""
+        return self.resolve(patterns).is_in(self.templates["pattern"].implode())
+
     def save(self, path: Sink) -> None:
         """Writes a zip file of Parquet files; equal catalogues give equal bytes."""
         with zipfile.ZipFile(path, "w", zipfile.ZIP_STORED) as bundle:
@@ -136,6 +140,10 @@ class Catalogue:
         for name, schema in _FRAMES.items():
             frames[name], values = read_snapshot(parts[name], _KIND + name, schema, ("day",))
             day = values["day"]
+        # Files of an earlier version hold paths of any length; cut as paths are now, they go on under their ids.
+        templates = frames["templates"]
+        cut = cut_paths(templates["body"])
+        frames["templates"] = templates.with_columns(body=pl.when("path").then(pl.lit(cut)).otherwise("body"))
         return cls(day=day, **frames)
 
 
@@ -296,9 +304,8 @@ def _seen(templates: pl.DataFrame, counted: pl.DataFrame) -> pl.DataFrame:
 def _pruned(catalogue: Catalogue) -> Catalogue:
     """Without what was not seen for `KEPT_DAYS` days, and with no more than is kept."""
     since = _shift(catalogue.day, -KEPT_DAYS)
-    order = {"by": ["last_hour", "events", "pattern"], "descending": [True, True, False]}
-    templates = (
-        catalogue.templates.filter(pl.col("last_hour") >= since).sort(**order).head(TEMPLATES_KEPT).sort("pattern")
+    templates = kept_templates(
+        catalogue.templates.filter(pl.col("last_hour") >= since), catalogue.rates, _shift(catalogue.day, -STALE_DAYS)
     )
     kept = templates.select("pattern")
     aliases = (

@@ -87,12 +87,15 @@ def _per_code(codes: pl.Series, entities: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-def add_up(frames: Iterable[pl.DataFrame], keep_new: int | None = None) -> tuple[pl.DataFrame, int]:
+def add_up(
+    frames: Iterable[pl.DataFrame], keep_new: int | None = None, catalogue: Catalogue | None = None
+) -> tuple[pl.DataFrame, int]:
     """Counts of several files as one frame, a row for each pattern; and how many events it leaves out.
 
     Args:
         frames: `COUNT_SCHEMA`, in any order.
         keep_new: of unknown patterns only so many are kept, the most frequent ones.
+        catalogue: what it knows is not unknown, whatever the catalogue knew that a file was counted with.
     """
     together = pl.concat([pl.DataFrame(schema=COUNT_SCHEMA), *frames]).sort("first_time", "pattern", "body")
     summed = (
@@ -107,10 +110,10 @@ def add_up(frames: Iterable[pl.DataFrame], keep_new: int | None = None) -> tuple
         .select(list(COUNT_SCHEMA))
         .sort("format", "pattern")
     )
-    new = (~summed["known"]).sum()
-    if keep_new is None or new <= keep_new:
+    new = ~summed["known"] if catalogue is None else ~(summed["known"] | catalogue.knows(summed["pattern"]))
+    if keep_new is None or new.sum() <= keep_new:
         return summed, 0
-    order = summed.filter(~pl.col("known")).sort("events", "pattern", descending=[True, False])
+    order = summed.filter(new).sort("events", "pattern", descending=[True, False])
     dropped = order.slice(keep_new)
     return summed.join(dropped.select("format", "pattern"), on=["format", "pattern"], how="anti"), int(
         dropped["events"].sum()

@@ -10,12 +10,16 @@ where no text holds the sign that it needs, which is what makes them quick.
 
 import polars as pl
 
-__all__ = ["ANY", "TEXT_CHARACTERS", "mask_paths", "mask_texts"]
+__all__ = ["ANY", "CUT", "TEXT_CHARACTERS", "TOKENS", "cut_paths", "mask_paths", "mask_texts"]
 
 #: Stands for any value.
 ANY = "<*>"
 #: What lies behind is not looked at: a kind of event shows early, and a dump of memory must not cost a second.
 TEXT_CHARACTERS = 512
+#: Words of a text or segments of a path that are compared.
+TOKENS = 40
+#: A token more, the last one of a path that had more segments. A path without it never is of one template with it.
+CUT = "/…"
 
 _MONTH = r"(?:Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec)[a-z]*"
 _CLOCK = r"\d{1,2}:\d{2}(?::\d{2})?(?:[.,]\d+)?"
@@ -84,7 +88,7 @@ def mask_paths(addresses: pl.Series) -> pl.Series:
     """The path templates of web addresses, request lines or paths: ``/users/<num>/orders``.
 
     Scheme, host, query and fragment are left out, a request line's method and version too. The segments are separated
-    by `` /``, so that each is a token.
+    by `` /``, so that each is a token; see `cut_paths`.
     """
     text = addresses.str.slice(0, 2 * TEXT_CHARACTERS)
     if text.str.contains(" ", literal=True).any():
@@ -93,7 +97,18 @@ def mask_paths(addresses: pl.Series) -> pl.Series:
         text = text.str.replace(r"^[A-Za-z][A-Za-z0-9+.-]*://[^/?#]*", "")
     text = text.str.replace(r"[?#;].*$", "").str.replace_all(r"\s", "+")
     masked = _apply(text, _PATH_MASKS).str.replace_all(r"/+", " /").str.strip_chars(" ")
-    return pl.select(pl.when(masked == "").then(pl.lit("/")).otherwise(masked)).to_series() if masked.len() else masked
+    if not masked.len():
+        return masked
+    return cut_paths(pl.select(pl.when(masked == "").then(pl.lit("/")).otherwise(masked)).to_series())
+
+
+def cut_paths(paths: pl.Series) -> pl.Series:
+    """Path templates with `TOKENS` segments at most; those that had more end with `CUT`. What is cut stays as it is."""
+    long = paths.str.count_matches(" ", literal=True) >= TOKENS
+    if not long.any():
+        return paths
+    short = pl.lit(paths.str.split(" ").list.head(TOKENS).list.join(" ")) + f" {CUT}"
+    return pl.select(pl.when(long).then(short).otherwise(paths).alias(paths.name)).to_series()
 
 
 def _apply(texts: pl.Series, masks: tuple[tuple[str | None, str, str], ...]) -> pl.Series:

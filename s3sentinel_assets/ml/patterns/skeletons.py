@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import polars as pl
 
 from s3sentinel_assets.ml.patterns.keys import member_names
-from s3sentinel_assets.ml.patterns.masks import mask_paths, mask_texts
+from s3sentinel_assets.ml.patterns.masks import TOKENS, mask_paths, mask_texts
 from s3sentinel_assets.ml.patterns.recipes import Recipe, recipe_of
 
 __all__ = ["ID_CHARACTERS", "SEPARATOR", "Skeletons", "needed_columns", "pattern_id", "printable", "skeletons"]
@@ -22,7 +22,6 @@ ID_CHARACTERS = 12
 #: Between the constants of a head; an absent one is ``-``.
 SEPARATOR = " | "
 _VALUE_CHARACTERS = 100
-_TOKENS = 40
 # JSON in a text column counts by its members, and by the words of the member that says what happened.
 _SAYING = r'"(?:message|msg|Message|event|eventName|eventType|log|error)"\s*:\s*"((?:[^"\\]|\\.)*)"'
 
@@ -167,4 +166,4 @@ def _body(inputs: pl.DataFrame) -> pl.Series:
         )
         masked = masked.scatter(where, new.to_series())
     tokens = masked.fill_null("-").str.split(" ")
-    return tokens.list.head(_TOKENS).list.join(" ")
+    return tokens.list.head(TOKENS).list.join(" ")

@@ -12,12 +12,14 @@ from dataclasses import dataclass
 import numpy as np
 import polars as pl
 
-from s3sentinel_assets.ml.patterns.masks import ANY
+from s3sentinel_assets.ml.patterns.masks import ANY, TOKENS
 
 __all__ = ["TokenTable", "mix", "token_table"]
 
 _Numbers = np.ndarray
-_PLACES = np.uint64(64)
+#: A place is six bits of a hash here and one bit of a mark in ``mining``. Tokens behind are not looked at.
+_PLACES = 64
+assert TOKENS < _PLACES  # noqa: S101 - bodies, with the mark of a cut, are compared as a whole
 
 
 def mix(numbers: _Numbers) -> _Numbers:
@@ -82,7 +84,7 @@ class TokenTable:
 
 def hash_of(code: _Numbers, place: _Numbers) -> _Numbers:
     """UInt64 per cell."""
-    return mix(code.astype(np.uint64) * _PLACES + place.astype(np.uint64))
+    return mix(code.astype(np.uint64) * np.uint64(_PLACES) + place.astype(np.uint64))
 
 
 def token_table(heads: pl.Series, bodies: pl.Series) -> TokenTable:
@@ -90,9 +92,9 @@ def token_table(heads: pl.Series, bodies: pl.Series) -> TokenTable:
 
     Args:
         heads: String, shape (n,): what must be equal for two texts to be of one template.
-        bodies: String, shape (n,), tokens separated by single spaces; never null.
+        bodies: String, shape (n,), tokens separated by single spaces; never null. 64 count.
     """
-    lists = bodies.str.split(" ")
+    lists = bodies.str.split(" ").list.head(_PLACES)
     lengths = lists.list.len().cast(pl.Int64).to_numpy()
     starts = np.concatenate((np.zeros(1, np.int64), np.cumsum(lengths)))
     tokens = lists.explode(empty_as_null=False)

@@ -8,7 +8,7 @@ import polars as pl
 from s3sentinel_assets.hours import hour_range, hour_start
 from s3sentinel_assets.ml.patterns import COUNT_SCHEMA, Catalogue, count_patterns, empty_catalogue, fit
 
-__all__ = ["counts_of", "day_hours", "learnt", "syslog"]
+__all__ = ["counts_of", "day_hours", "drawn", "learnt", "next_day", "syslog", "visits"]
 
 
 def day_hours(day: str) -> list[str]:
@@ -21,15 +21,25 @@ def syslog(texts: list[str], hour: str, catalogue: Catalogue | None = None) -> p
     rows = pl.DataFrame(
         {"ProcessName": ["app"] * len(texts), "SyslogMessage": texts}, schema_overrides={"SyslogMessage": pl.String}
     )
+    return _counted(rows, hour, "syslog", "Syslog", catalogue)
+
+
+def visits(paths: list[str], hour: str, catalogue: Catalogue | None = None) -> pl.DataFrame:
+    """`COUNT_SCHEMA` and ``hour`` of these pages of a web site."""
+    rows = pl.DataFrame({"CsMethod": "GET", "XEdgeResultType": "Hit", "ScStatus": "200", "CsUriStem": paths})
+    return _counted(rows, hour, "cloudfront", "AWSCloudFront_AccessLog_CL", catalogue)
+
+
+def _counted(rows: pl.DataFrame, hour: str, log_format: str, table: str, catalogue: Catalogue | None) -> pl.DataFrame:
     start = hour_start(hour)
     entities = pl.DataFrame(
         {
-            "event_id": [f"{hour}/{number:06d}" for number in range(len(texts))],
-            "time": [start + timedelta(milliseconds=number) for number in range(len(texts))],
+            "event_id": [f"{hour}/{number:06d}" for number in range(rows.height)],
+            "time": [start + timedelta(milliseconds=number) for number in range(rows.height)],
         },
         schema={"event_id": pl.String, "time": pl.Datetime("us", "UTC")},
     )
-    return count_patterns(rows, entities, "syslog", "Syslog", catalogue).counts.with_columns(hour=pl.lit(hour))
+    return count_patterns(rows, entities, log_format, table, catalogue).counts.with_columns(hour=pl.lit(hour))
 
 
 def counts_of(events: dict[str, int], hour: str, *, known: bool = True) -> pl.DataFrame:

@@ -68,6 +68,16 @@ def test_order_does_not_matter():
     assert dict(zip(shuffled.to_list(), templates(shuffled), strict=True)) == plain
 
 
+@pytest.mark.parametrize("length", [63, 64, 65, 480])
+def test_long_texts_have_templates_too(length):
+    names = [f"/{chr(97 + number % 26)}{chr(97 + number // 26)}" for number in range(60)]
+    early = templates((" ".join(["/seg", name, *["/seg"] * (length - 2)]) for name in names), path=True)
+    late = templates((" ".join(["/seg"] * 62 + [name] + ["/seg"] * (length - 63)) for name in names), path=True)
+    kept = min(length, 64)
+    assert set(early) == {" ".join(["/seg", "<*>", *["/seg"] * (kept - 2)])}
+    assert set(late) == {" ".join(["/seg"] * 62 + ["<*>"] + ["/seg"] * (kept - 63))}
+
+
 def test_nothing_and_blanks():
     assert templates([]) == []
     assert templates(["", "-"]) == ["", "-"]

@@ -4,7 +4,7 @@ import polars as pl
 import pytest
 
 from s3sentinel_assets.ml.patterns.keys import KEYS_KEPT, member_names
-from s3sentinel_assets.ml.patterns.masks import mask_paths, mask_texts
+from s3sentinel_assets.ml.patterns.masks import TOKENS, mask_paths, mask_texts
 from s3sentinel_assets.ml.patterns.recipes import RECIPES, recipe_of
 from s3sentinel_assets.ml.patterns.skeletons import needed_columns, printable, skeletons
 from s3sentinel_assets.tables import load_schema
@@ -62,6 +62,26 @@ def test_paths_lose_ids_and_queries():
         ]
     )
     assert mask_paths(addresses).to_list() == ["/users /<num> /orders /<hex>"] * 3 + ["/", "/", None]
+
+
+def page(path):
+    rows = pl.DataFrame({"CsMethod": ["GET"], "CsUriStem": [path]})
+    return skeletons(rows, rows, "cloudfront", "AWSCloudFront_AccessLog_CL").distinct.row(0, named=True)
+
+
+def test_a_path_is_cut_and_says_so():
+    whole, longer, longest = (page("/a" * segments) for segments in (TOKENS, TOKENS + 1, 480))
+    assert printable("", whole["body"], path=True) == "/a" * TOKENS
+    assert printable("", longest["body"], path=True) == "/a" * TOKENS + "/…"
+    assert longest == longer
+    assert longest["pattern"] != whole["pattern"]
+    assert page("/a" * TOKENS + "/b/c")["pattern"] == longest["pattern"]
+
+
+def test_a_text_is_cut():
+    rows = pl.DataFrame({"SyslogMessage": ["w " * 100]})
+    body = skeletons(rows, rows, "syslog", "Syslog").distinct["body"].item()
+    assert body.split(" ") == ["w"] * TOKENS
 
 
 def test_member_names_are_the_top_level_ones():
