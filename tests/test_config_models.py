@@ -11,6 +11,7 @@ from s3sentinel_assets.config import ModelSettings
     [
         ({"tracking_uri": "mlflow.example.com"}, "must start with https://"),
         ({"tracking_uri": "https://ann:secret@mlflow.example.com"}, "must not hold a name or password"),
+        ({"tracking_uri": "https://ann:sec/ret@mlflow.example.com"}, "must not hold a name or password"),
         ({"train_days": 3, "evaluate_days": 3, "min_training_days": 1}, "must be fewer than train_days"),
         ({"train_days": 7, "evaluate_days": 3}, "no model could ever be promoted"),
         ({"promotion": "yes"}, "automatic"),

@@ -5,11 +5,12 @@ and promotion (``pipeline``).
 
 Nothing of the chain from bucket to workspace depends on them. They are driven by schedules, not by automation
 conditions: one daily look that trains when a model is old or the events have drifted needs no further sensor, cannot
-become a back-fill, and what is due follows from the ledger, so a missed tick is made up for by the next.
+become a back-fill, and what is due follows from the ledger, so a missed tick is made up for by the next. So is a
+judgement: where MLflow went away after a training, the next look judges what it left.
 """
 
 from collections.abc import Iterator, Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import dagster as dg
@@ -21,6 +22,7 @@ from s3sentinel_assets.resources import Stages
 from s3sentinel_assets.sensors import starts_running
 
 if TYPE_CHECKING:
+    from s3sentinel_assets.config.models import ModelSettings
     from s3sentinel_assets.pipeline.judging import Judgement
     from s3sentinel_assets.pipeline.training import Drift, Trained
 
@@ -32,14 +34,16 @@ DRIFT = "drift"
 _PREFIX = "models"
 # After the busy minutes of the hour; daily at a quiet time.
 _SYNC_CRON, _DAILY_CRON = "50 * * * *", "20 3 * * *"
+# A training is on record when it ends: seven days later the look is minutes early, and would wait for an eighth.
+_SLACK = timedelta(hours=12)
 
 
 class WhenDue(dg.Config):
     """How a run trains.
 
     Attributes:
-        only_when_due: trains only if the last model is old enough or the events have drifted; the daily schedule says
-            so. A run started by hand always trains.
+        only_when_due: trains only if the last model is old enough or the events have drifted, and else judges what was
+            trained and never judged; the daily schedule says so. A run started by hand always trains.
     """
 
     only_when_due: bool = False
@@ -91,12 +95,11 @@ def _anomaly_model(log_format: str) -> dg.AssetsDefinition:
             raise dg.Failure(str(error), allow_retries=False) from error
         yield _check(key, drift, drift.sentence)
         last = training.last_trained(runtime, log_format)
-        age = timedelta(days=runtime.config.models.retrain_days)
-        old = last is None or utc_now() - last >= age
-        # What has drifted stays so for days: one new challenger a day's look is one too many.
-        lately = last is not None and utc_now() - last < timedelta(days=1)
-        if config.only_when_due and not old and (lately or not drift.drifted):
+        if config.only_when_due and last is not None and not _due(drift, last, runtime.config.models):
             context.log.info(f"not trained: the last challengers are of {last:%Y-%m-%d %H:%M} UTC; {drift.sentence}")
+            waiting = training.unjudged(runtime, log_format)
+            if waiting:
+                yield dg.MaterializeResult(asset_key=key, metadata=_waiting_metadata(waiting, last))
             return
         try:
             made = training.train(runtime, log_format)
@@ -107,10 +110,23 @@ def _anomaly_model(log_format: str) -> dg.AssetsDefinition:
     return asset
 
 
+def _due(drift: "Drift", last: datetime, settings: "ModelSettings") -> bool:
+    """Whether a training is due, so long after the last one."""
+    age = utc_now() - last + _SLACK
+    # The last days are never trained on: before as many have gone by, another model would not know what drifted either.
+    may_learn = age >= timedelta(days=settings.evaluate_days)
+    return age >= timedelta(days=settings.retrain_days) or (drift.training_due and may_learn)
+
+
 def _check(key: dg.AssetKey, drift: "Drift | None", sentence: str) -> dg.AssetCheckResult:
     metadata: dict[str, Any] = {}
     if drift is not None:
         metadata = {"champion": drift.champion, "hours": drift.span, "limit": drift.limit}
+        metadata |= {
+            "events_before": drift.events[0],
+            "events": drift.events[1],
+            "challenger": drift.challenger or "none",
+        }
         metadata["psi"] = dg.MetadataValue.json(dict(sorted(drift.psi.items(), key=lambda item: -item[1])))
     return dg.AssetCheckResult(
         asset_key=key,
@@ -138,6 +154,18 @@ def _trained_metadata(made: "Sequence[Trained]", drift: "Drift") -> dict[str, An
     }
 
 
+def _waiting_metadata(waiting: "Sequence[dict[str, Any]]", last: datetime) -> dict[str, Any]:
+    records = [
+        dg.TableRecord({name: row[name] for name in ("kind", "number", "version")} | {"sha256": row["sha256"][:16]})
+        for row in waiting
+    ]
+    return {
+        "challengers": dg.MetadataValue.table(records),
+        "hours": waiting[0]["span"],
+        "trained": f"not in this run but at {last:%Y-%m-%d %H:%M} UTC; never judged, which is made up for now",
+    }
+
+
 def _model_evaluation(log_format: str) -> dg.AssetsDefinition:
     @dg.asset(
         key=_key(log_format, "model_evaluation"),
@@ -157,8 +185,9 @@ def _model_evaluation(log_format: str) -> dg.AssetsDefinition:
             judged = judging.evaluate(runtime, log_format, numbers)
             first = judged[0]
             if runtime.config.models.promotion == "automatic" and first.report.passed:
-                result = champions.promote(runtime, log_format, first.number, reason="models.promotion is automatic")
-                context.log.info(f"{result.champion} is champion now: the gate let it through")
+                why = "models.promotion is automatic"
+                result = champions.promote(runtime, log_format, first.number, reason=why, automatic=True)
+                context.log.info(result.problem or f"{result.champion} is champion now: the gate let it through")
         except UserError as error:
             raise dg.Failure(str(error), allow_retries=False) from error
         return dg.MaterializeResult(metadata=_judged_metadata(judged))

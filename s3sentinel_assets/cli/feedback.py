@@ -71,7 +71,7 @@ def give(
         raise typer.BadParameter("give either --event-id or --principal with --hour")
     if principal is not None and hour is None:
         raise typer.BadParameter("--principal needs --hour: a verdict is about what somebody did in an hour")
-    key = parse_hour(hour) if hour is not None else None
+    key = _past_hour(hour) if hour is not None else None
     with _open(config) as runtime:
         from s3sentinel_assets.ledger.audit import current_principal
         from s3sentinel_assets.ledger.verdicts import Verdict, Word
@@ -102,8 +102,8 @@ def import_(
     with _open(config) as runtime:
         from s3sentinel_assets.ledger.audit import current_principal
 
-        given = list(_read_csv(file, runtime.ledger.now(), current_principal()))
-        _record(runtime, given, "feedback import", as_json)
+        given = _read_csv(file, runtime, current_principal())
+        _record(runtime, list(given.values()), "feedback import", as_json, [f"{file}, line {line}" for line in given])
 
 
 @app.command("list")
@@ -159,17 +159,31 @@ def _open(config: Path | None) -> "Iterator[Runtime]":
         yield runtime
 
 
-def _record(runtime: "Runtime", given: "Sequence[Verdict]", how: str, as_json: bool) -> None:
+def _past_hour(text: str) -> str:
+    """The hour key of what was typed.
+
+    Raises:
+        UserError: it is no hour, or one that has not begun.
+    """
+    from s3sentinel_assets.hours import hour_key, utc_now
+
+    key = parse_hour(text)
+    if key > hour_key(utc_now()):
+        raise UserError(f"the hour {key} (UTC) has not begun; a verdict is about what was done")
+    return key
+
+
+def _record(
+    runtime: "Runtime", given: "Sequence[Verdict]", how: str, as_json: bool, places: Sequence[str] = ()
+) -> None:
+    """Records verdicts and prints them; ``places`` says of each where it stands."""
     from s3sentinel_assets.ledger.audit import current_principal
-    from s3sentinel_assets.pipeline.verdicts import LOOK_BACK_DAYS, complete, give_verdicts
+    from s3sentinel_assets.pipeline.verdicts import complete, give_verdicts
 
     known, unknown = complete(runtime, given)
     if unknown:
-        raise UserError(
-            f"no event {', '.join(unknown[:3])}{f' and {len(unknown) - 3} more' if len(unknown) > 3 else ''} in the "
-            f"hours looked at; take the id from EventId_CF, and name --hour if it is older than {LOOK_BACK_DAYS} days. "
-            "Nothing was recorded"
-        )
+        told = _unknown(runtime, [given[place] for place in unknown])
+        raise UserError(f"{_several([places[place] for place in unknown])}: {told}" if places else told)
     ids = give_verdicts(runtime, known, current_principal(), how)
     if as_json:
         for number, one in zip(ids, known, strict=True):
@@ -183,9 +197,41 @@ def _record(runtime: "Runtime", given: "Sequence[Verdict]", how: str, as_json: b
         typer.echo(f"and {len(known) - 20:,} more")
 
 
-def _read_csv(file: Path, now: int, who: str) -> "Iterator[Verdict]":
-    from s3sentinel_assets.ledger.verdicts import Verdict, Word
+def _unknown(runtime: "Runtime", unknown: "Sequence[Verdict]") -> str:
+    """The sentence about events and principals that are nowhere."""
+    from s3sentinel_assets.pipeline.verdicts import LOOK_BACK_DAYS, like_names
 
+    told = list[str]()
+    if events := [one.event_id for one in unknown if one.event_id]:
+        told.append(
+            f"no event {_several(events)} in the hours looked at; take the id from EventId_CF, and name --hour if it "
+            f"is older than {LOOK_BACK_DAYS} days"
+        )
+    if others := [one for one in unknown if not one.event_id]:
+        names = [
+            f"{one.principal}"
+            + (f" of account {one.account}" if one.account else "")
+            + (f" of {one.source}" if one.source else "")
+            + f" in {one.hour}"
+            for one in others
+        ]
+        like = [printable(name) for name in like_names(runtime, others[0])]
+        told.append(
+            f"nobody did anything as {_several(names)}; the name must be whole, as in the alert's custom detail "
+            "Principal or the column of AwsEntityHour_CL" + (f"; that hour has {', '.join(like)}" if like else "")
+        )
+    return f"{'; '.join(told)}. Nothing was recorded"
+
+
+def _several(texts: Sequence[str], most: int = 3) -> str:
+    """The first of them, and how many more."""
+    once = list(dict.fromkeys(texts))
+    return ", ".join(once[:most]) + (f" and {len(once) - most:,} more" if len(once) > most else "")
+
+
+def _read_csv(file: Path, runtime: "Runtime", who: str) -> "dict[int, Verdict]":
+    """The verdicts of a file by line; all of them, or an error that names the wrong lines."""
+    now, found, wrong = runtime.ledger.now(), dict[int, "Verdict"](), list[str]()
     try:
         with file.open(newline="", encoding="utf-8-sig") as text:
             reader = csv.DictReader(text)
@@ -197,20 +243,39 @@ def _read_csv(file: Path, now: int, who: str) -> "Iterator[Verdict]":
             if strange := sorted(set(names) - set(_COLUMNS)):
                 raise UserError(f"{file}: unknown column {strange[0]!r}; columns: {', '.join(_COLUMNS)}")
             for row in reader:
-                line = reader.line_num
                 values = {name: (value or "").strip() or None for name, value in zip(names, row.values(), strict=False)}
-                word = (values.pop("verdict") or "").lower()
-                if word not in set(Word):
-                    raise UserError(f"{file}, line {line}: verdict must be attack, benign or unsure, not {word!r}")
-                if values.get("hour"):
-                    values["hour"] = parse_hour(str(values["hour"]))
-                if not values.get("event_id") and not (values.get("principal") and values.get("hour")):
-                    raise UserError(f"{file}, line {line}: needs event_id, or principal and hour")
-                yield replace(Verdict(at=now, given_by=who, verdict=Word(word)), **values)
+                try:
+                    found[reader.line_num] = _verdict(values, runtime, now, who)
+                except UserError as error:
+                    wrong.append(f"line {reader.line_num}: {error}")
     except OSError as error:
         raise UserError(f"{file}: cannot be read ({error.strerror})") from None
     except (UnicodeDecodeError, csv.Error) as error:
         raise UserError(f"{file}: is no CSV file in UTF-8 ({error})") from None
+    if wrong:
+        more = f"; and {len(wrong) - 5:,} more lines" if len(wrong) > 5 else ""
+        raise UserError(f"{file}, {'; '.join(wrong[:5])}{more}. Nothing was recorded")
+    return found
+
+
+def _verdict(values: "dict[str, str | None]", runtime: "Runtime", now: int, who: str) -> "Verdict":
+    """A line's verdict.
+
+    Raises:
+        UserError: it is none.
+    """
+    from s3sentinel_assets.ledger.verdicts import Verdict, Word
+
+    word = (values.pop("verdict") or "").lower()
+    if word not in set(Word):
+        raise UserError(f"verdict must be attack, benign or unsure, not {word!r}")
+    if values.get("source"):
+        runtime.source(str(values["source"]))
+    if values.get("hour"):
+        values["hour"] = _past_hour(str(values["hour"]))
+    if not values.get("event_id") and not (values.get("principal") and values.get("hour")):
+        raise UserError("needs event_id, or principal and hour")
+    return replace(Verdict(at=now, given_by=who, verdict=Word(word)), **values)
 
 
 def _print_table(found: "Sequence[RecordedVerdict]") -> None:

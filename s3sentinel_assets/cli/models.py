@@ -248,6 +248,7 @@ def _tell_synced(result: "Synced", *, as_json: bool) -> None:
                     "changed": result.changed,
                     "previous": result.previous,
                     "problem": result.problem,
+                    "warning": result.warning,
                 }
             )
         )
@@ -255,6 +256,8 @@ def _tell_synced(result: "Synced", *, as_json: bool) -> None:
         typer.echo(printable(f"error: {result.format}: {result.problem}"), err=True)
     else:
         typer.echo(f"{result.format} is scored by {champion}" + (" from now on" if result.changed else ""))
+        if result.warning:
+            typer.echo(printable(f"warning: {result.warning}"), err=True)
 
 
 def _print_rows(rows: Sequence[Mapping[str, Any]], columns: Sequence[str]) -> None:

@@ -5,7 +5,6 @@ training and promotion themselves (``pipeline.training``, ``pipeline.champions``
 """
 
 from typing import Literal
-from urllib.parse import urlsplit
 
 from pydantic import Field, field_validator, model_validator
 
@@ -51,7 +50,7 @@ class ModelSettings(Section):
             return value
         if not value.startswith(("https://", "http://")):
             raise ValueError("must start with https:// (http:// for a server of this machine or network) or sqlite:///")
-        if "@" in urlsplit(value).netloc:
+        if "@" in value:  # wherever: a password with a slash in it ends the host
             raise ValueError(
                 "must not hold a name or password; set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD, or "
                 "MLFLOW_TRACKING_TOKEN"

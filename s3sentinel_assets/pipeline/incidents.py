@@ -53,7 +53,8 @@ def take_incidents(runtime: Runtime) -> StageSummary:
     incidents = _closed(runtime, since)
     alerts = _alerts(runtime, {alert for row in incidents for alert in _list(row["AlertIds"])}, first)
     given = [verdict for row in incidents for verdict in _verdicts(row, alerts)]
-    known, unknown = complete(runtime, _new(runtime, given))
+    new = _new(runtime, given)
+    known, unknown = complete(runtime, new)
     if known:
         give_verdicts(runtime, known, "incidents of the workspace", "feedback incidents")
     said = {verdict.incident for verdict in given}
@@ -65,8 +66,10 @@ def take_incidents(runtime: Runtime) -> StageSummary:
         "unknown_events": len(unknown),
     }
     if unknown:
+        first_one = new[unknown[0]]
+        name = first_one.event_id or f"{first_one.principal} in {first_one.hour}"
         summary.problems.append(
-            f"{len(unknown)} events that incidents name are not in the stage files, such as {unknown[0]}"
+            f"{len(unknown)} events or principals' hours that incidents name are not in the stage files, such as {name}"
         )
     summary.seconds = time.monotonic() - began
     return summary

@@ -24,11 +24,12 @@ from s3sentinel_assets.ml.evaluation.gate import (
     GateReport,
     judge_challenger,
 )
+from s3sentinel_assets.pipeline.called_attacks import called_attack_since
 from s3sentinel_assets.pipeline.champions import registry_of, tracking_of
 from s3sentinel_assets.pipeline.runtime import Runtime
 from s3sentinel_assets.pipeline.stories import stories
-from s3sentinel_assets.pipeline.training import TrainingFacts, facts_of, reference_of
 from s3sentinel_assets.pipeline.training_data import events_in, span_of
+from s3sentinel_assets.pipeline.trainings import TrainingFacts, facts_of, reference_of
 from s3sentinel_assets.pipeline.trial import Seen, Trial, run_trial
 
 if TYPE_CHECKING:
@@ -155,12 +156,18 @@ def _evidence(
 
 
 def _called_attack_since(runtime: Runtime, record: Mapping[str, Any]) -> int:
-    """How many verdicts since the training say attack of something in its hours."""
-    words = ledger_verdicts.Word
+    """How many verdicts say attack of something in the training's hours that the training did not know to be one."""
     with runtime.ledger.read() as connection:
-        given = ledger_verdicts.verdicts(connection, since=int(record["at"]))
-    first, last = record["first_hour"], record["last_hour"]
-    return sum(one.verdict is words.ATTACK and one.hour is not None and first <= one.hour <= last for one in given)
+        given = ledger_verdicts.verdicts(connection)
+    first, last, sources = record["first_hour"], record["last_hour"], record.get("sources")
+    mine = [
+        one
+        for one in given
+        if one.hour is not None
+        and first <= one.hour <= last
+        and (sources is None or one.source is None or one.source in sources)
+    ]
+    return len(called_attack_since(mine, record.get("last_verdict")))
 
 
 def _incidents(trial: Trial, seen: Seen) -> pl.DataFrame:

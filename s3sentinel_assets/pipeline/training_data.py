@@ -13,13 +13,14 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import polars as pl
+import sqlalchemy as sa
 
 from s3sentinel_assets.errors import UserError
 from s3sentinel_assets.hours import hour_start, shift_hour
 from s3sentinel_assets.ledger import states as ledger_states
 from s3sentinel_assets.ledger import verdicts as ledger_verdicts
 from s3sentinel_assets.ledger.parts import parts_of_hour
-from s3sentinel_assets.ledger.schema import Stage
+from s3sentinel_assets.ledger.schema import Stage, verdict
 from s3sentinel_assets.ledger.stages import StageFile, latest_stages
 from s3sentinel_assets.pipeline.histories import read_history, scored_families
 from s3sentinel_assets.pipeline.runtime import Runtime
@@ -36,6 +37,7 @@ __all__ = [
     "backgrounds",
     "benign_rows",
     "events_in",
+    "last_verdict",
     "matrices",
     "read_parts",
     "span_of",
@@ -162,6 +164,12 @@ def events_in(runtime: Runtime, span: Span) -> int:
                 for result in latest_stages(connection, parts, Stage.PARSED).values():
                     total += sum(file.rows for file in result.files_of("entities") if file.format == span.format)
     return total
+
+
+def last_verdict(runtime: Runtime) -> int:
+    """The number of the last verdict on record; 0 where nobody spoke."""
+    with runtime.ledger.read() as connection:
+        return connection.execute(sa.select(sa.func.max(verdict.c.id))).scalar_one() or 0
 
 
 def thinning(events: int, most: int) -> int:

@@ -16,6 +16,7 @@ import polars as pl
 
 from s3sentinel_assets.errors import UserError
 from s3sentinel_assets.hours import HOUR_FORMAT, hour_end, hour_start
+from s3sentinel_assets.pipeline.observed import observed_hours
 from s3sentinel_assets.pipeline.runtime import Runtime
 from s3sentinel_assets.pipeline.training_data import (
     LABEL,
@@ -68,7 +69,7 @@ class Trial:
 
     Attributes:
         events: ``account``, ``principal``, ``hour``, ``time``, truth columns, ``victim``, ``cold_start``, ``shadow``.
-        days: how many days they span; where events were thinned, as many fewer.
+        days: how many days of them were observed (see `observed_hours`); where events were thinned, as many fewer.
         span: which hours.
         models: in the order in which they were given.
         last: the last part, to be scored again.
@@ -114,8 +115,11 @@ def run_trial(
     histograms = [Histograms() for _ in models]
     last: PartEvents | None = None
     begun: set[tuple[str, str]] = set()
+    busy: set[str] = set()
     for part in read_parts(runtime, span):
         last = part
+        if part.batch.height:
+            busy.add(part.hour)
         benign = part.batch.filter(benign_rows(part.batch)).drop(LABEL, URGENT)
         mine = [benign.with_columns(_background())]
         if (part.source, part.hour) not in begun:
@@ -134,7 +138,8 @@ def run_trial(
     kept = [name for name in whole.columns if not name.startswith(("raw_", "rank_"))]
     table = whole.select(kept).with_columns(shadows(whole).alias("shadow"))
     seen_by = [Seen(whole[f"raw_{place}"], whole[f"rank_{place}"], histograms[place]) for place in range(len(models))]
-    return Trial(table, span.hours / 24 / every, span, seen_by, last)
+    days = observed_hours(busy, span.first, span.last) / 24 / every
+    return Trial(table, days, span, seen_by, last)
 
 
 class _Scorer:

@@ -4,7 +4,9 @@ Belongs here: looking into the stage files. Does not belong here: recording verd
 from incidents (``incidents``).
 """
 
-from collections.abc import Collection, Sequence
+import difflib
+import re
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import replace
 
 import polars as pl
@@ -18,7 +20,7 @@ from s3sentinel_assets.ledger.stages import latest_stages
 from s3sentinel_assets.ledger.verdicts import Verdict, record_verdicts
 from s3sentinel_assets.pipeline.runtime import Runtime
 
-__all__ = ["FOUND_SCHEMA", "complete", "find_events", "give_verdicts"]
+__all__ = ["FOUND_SCHEMA", "complete", "find_events", "give_verdicts", "like_names"]
 
 FOUND_SCHEMA: dict[str, pl.DataType] = {
     "event_id": pl.String(),
@@ -29,6 +31,8 @@ FOUND_SCHEMA: dict[str, pl.DataType] = {
 }
 #: How far back an event is looked for where its hour is not told.
 LOOK_BACK_DAYS = 90
+#: More names of an hour are not compared letter by letter.
+_MOST_COMPARED = 2_000
 
 
 def find_events(
@@ -72,27 +76,72 @@ def find_events(
     return pl.concat(frames)
 
 
-def complete(runtime: Runtime, given: Sequence[Verdict]) -> tuple[list[Verdict], list[str]]:
-    """Verdicts about events with source, account, principal and hour of the events.
+def complete(runtime: Runtime, given: Sequence[Verdict]) -> tuple[list[Verdict], list[int]]:
+    """Verdicts about events with source, account, principal and hour of the events; others if the principal was there.
 
     Returns:
-        The verdicts, those about events that are nowhere left out, and the ids of these events.
+        The verdicts, those about events and principals that are nowhere left out, and the places of the others.
     """
     about: dict[tuple[str | None, str | None], set[str]] = {}
+    hours: dict[tuple[str | None, str], set[str]] = {}
     for one in given:
         if one.event_id is not None:
             about.setdefault((one.source, one.hour), set()).add(one.event_id)
+        elif one.principal is not None and one.hour is not None:
+            hours.setdefault((one.source, one.hour), set()).add(one.principal)
     places: dict[str, dict[str, str | None]] = {}
     for (source, hour), ids in about.items():
         found = find_events(runtime, ids, source=source, hours=[hour] if hour else None)
         places |= {row.pop("event_id"): row for row in found.iter_rows(named=True)}
-    known = [
-        replace(one, **places[one.event_id]) if one.event_id is not None else one
-        for one in given
-        if one.event_id is None or one.event_id in places
-    ]
-    unknown = [one.event_id for one in given if one.event_id is not None and one.event_id not in places]
-    return known, list(dict.fromkeys(unknown))
+    there: set[tuple[str | None, ...]] = set()
+    for (source, hour), names in hours.items():
+        for account, name in _names_of(runtime, hour, source, names).iter_rows():
+            there |= {(source, hour, name, account), (source, hour, name, None)}
+    known, unknown = list[Verdict](), list[int]()
+    for place, one in enumerate(given):
+        if one.event_id in places:
+            known.append(replace(one, **places[one.event_id]))
+        elif one.event_id is None and (one.source, one.hour, one.principal, one.account) in there:
+            known.append(one)
+        else:
+            unknown.append(place)
+    return known, unknown
+
+
+def _names_of(runtime: Runtime, hour: str, source: str | None, only: Collection[str] | None = None) -> pl.DataFrame:
+    """Account and principal of whoever did something in an hour, as history knows them; ``only`` some principals."""
+    frames = [pl.DataFrame(schema={"account": pl.String(), "principal": pl.String()})]
+    for scan in _entities(runtime, hour, source):
+        # As the ledger can keep them, like the names of events that wait for a verdict.
+        principal = pl.col("principal").str.replace_all("\0", "\N{REPLACEMENT CHARACTER}", literal=True)
+        names = scan.select("account", principal).filter(pl.col("principal") != "").unique()
+        wanted = pl.lit(True) if only is None else pl.col("principal").is_in(sorted(only))
+        frames.append(names.filter(wanted).collect())
+    return pl.concat(frames).unique().sort("principal", "account")
+
+
+def _entities(runtime: Runtime, hour: str, source: str | None) -> Iterator[pl.LazyFrame]:
+    query = sa.select(part.c.id).where(part.c.hour == hour, sa.true() if source is None else part.c.source == source)
+    with runtime.ledger.read() as connection:
+        ids = list(connection.execute(query).scalars())
+        parsed = latest_stages(connection, ids, Stage.PARSED)
+    for stage in parsed.values():
+        for file in stage.files_of("entities"):
+            yield pl.scan_parquet(runtime.store.path(file.uri))
+
+
+def like_names(runtime: Runtime, one: Verdict, most: int = 3) -> list[str]:
+    """Principals of a verdict's hour whose names hold the one it gives, or have nearly the same letters."""
+    if one.principal is None or one.hour is None:
+        return []
+    names = _names_of(runtime, one.hour, one.source)["principal"].unique().sort()
+    text = one.principal.lower()
+    holding, near = list[str](), list[str]()
+    for each in filter(None, (text, re.split(r"[:/]", text)[-1])):  # of an ARN the logs keep the end
+        holding = holding or names.filter(names.str.to_lowercase().str.contains(each, literal=True)).to_list()
+    if not holding:
+        near = difflib.get_close_matches(one.principal, names.head(_MOST_COMPARED).to_list(), most)
+    return [*holding, *near][:most]
 
 
 def give_verdicts(runtime: Runtime, given: Sequence[Verdict], principal: str, how: str) -> list[int]:

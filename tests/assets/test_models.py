@@ -23,14 +23,26 @@ NAMES = ["anomaly_model", "model_evaluation", "champion"]
 class Fake:
     """The pipeline's functions, with a record of what was called."""
 
-    def __init__(self, monkeypatch, *, psi=0.05, age=timedelta(days=2), passed=True, promotion="manual"):
+    def __init__(
+        self,
+        monkeypatch,
+        *,
+        psi=0.05,
+        age=timedelta(days=2),
+        passed=True,
+        promotion="manual",
+        challenger_psi=None,
+        unjudged=(),
+    ):
         self.calls: list = []
         self.runtime = SimpleNamespace(config=config_of(models={"promotion": promotion}))
-        self.psi, self.age, self.passed = psi, age, passed
+        self.psi, self.age, self.passed, self.challenger_psi = psi, age, passed, challenger_psi
         monkeypatch.setattr(training, "drift_of", self.drift)
         monkeypatch.setattr(training, "last_trained", lambda *_: None if self.age is None else utc_now() - self.age)
         monkeypatch.setattr(training, "train", self.train)
         monkeypatch.setattr(training, "newest_challengers", lambda *_: [{"number": 7}, {"number": 8}])
+        waiting = [{"kind": "ecod", "number": n, "version": "v", "sha256": "0" * 64, "span": "a..b"} for n in unjudged]
+        monkeypatch.setattr(training, "unjudged", lambda *_: waiting)
         monkeypatch.setattr(judging, "evaluate", self.evaluate)
         monkeypatch.setattr(champions, "promote", self.promote)
         monkeypatch.setattr(champions, "sync_champions", self.sync)
@@ -38,7 +50,9 @@ class Fake:
     def drift(self, runtime, log_format):
         if isinstance(self.psi, str):
             raise UserError(self.psi)
-        return Drift(log_format, "ecod-x", "before", "now", {"new_action": self.psi}, 0.2)
+        learned = {} if self.challenger_psi is None else {"new_action": self.challenger_psi}
+        psi = {} if self.psi is None else {"new_action": self.psi}
+        return Drift(log_format, "ecod-x", "before", "now", psi, 0.2, (40, 30), "ecod-y", learned)
 
     def train(self, runtime, log_format):
         self.calls.append("train")
@@ -50,7 +64,8 @@ class Fake:
         metrics = {"gate_passed": 1.0}
         return [Judgement(log_format, 7, "ecod-y", "ecod-x", GateReport((check,)), metrics, {}, "c..d", "run")]
 
-    def promote(self, runtime, log_format, number, *, reason):
+    def promote(self, runtime, log_format, number, *, reason, automatic):
+        assert automatic  # so that a rollback counts more
         self.calls.append(("promote", number))
         return Synced(log_format, "ecod-y", number, changed=True)
 
@@ -88,10 +103,11 @@ def test_by_hand_it_trains_judges_and_follows_the_alias(monkeypatch):
     ("psi", "age", "trains"),
     [
         (0.05, timedelta(days=2), False),
-        (0.05, timedelta(days=8), True),
+        (0.05, timedelta(days=6), False),
+        (0.05, timedelta(days=6, hours=23), True),  # it took an hour to train: a week later is a week later
         (0.05, None, True),
-        (0.5, timedelta(days=2), True),
-        (0.5, timedelta(hours=5), False),  # the drift of yesterday is still there; its challenger is, too
+        (0.5, timedelta(days=2, hours=23), True),
+        (0.5, timedelta(days=2), False),  # the last three days are never trained on: it could not learn the drift
         ("too little history", None, False),
     ],
 )
@@ -103,6 +119,35 @@ def test_the_daily_look_trains_what_is_old_or_has_drifted(monkeypatch, psi, age,
     assert made(result) == (NAMES if trains else [])
     (evaluation,) = result.get_asset_check_evaluations()
     assert evaluation.passed is (psi == 0.05)
+
+
+@pytest.mark.parametrize(("challenger_psi", "trains"), [(None, True), (0.3, True), (0.1, False)])
+def test_what_lastingly_drifted_is_trained_until_a_challenger_has_learned_it(monkeypatch, challenger_psi, trains):
+    fake = Fake(monkeypatch, psi=0.5, age=timedelta(days=4), challenger_psi=challenger_psi)
+    result = fake.materialize(only_when_due=True)
+    assert ("train" in fake.calls) is trains
+    (evaluation,) = result.get_asset_check_evaluations()
+    assert not evaluation.passed
+    assert ("a new model is due" in evaluation.description) is trains
+    assert ("the challenger ecod-y was fitted on days like these" in evaluation.description) is not trains
+
+
+def test_too_few_events_are_no_drift_and_the_check_says_so(monkeypatch):
+    fake = Fake(monkeypatch, psi=None)
+    (evaluation,) = fake.materialize(only_when_due=True).get_asset_check_evaluations()
+    assert evaluation.passed
+    assert "drift is not judged: now has 30 events, before 40" in evaluation.description
+    assert fake.calls == []
+
+
+def test_what_was_trained_and_never_judged_is_judged_by_the_next_look(monkeypatch):
+    fake = Fake(monkeypatch, unjudged=(8,))
+    result = fake.materialize(only_when_due=True)
+    assert made(result) == NAMES
+    assert fake.calls == [("evaluate", (7, 8)), "sync"]  # of all, or the second kind would pass for the first
+    metadata = result.asset_materializations_for_node("models__cloudtrail__anomaly_model")[0].metadata
+    assert [row.data["number"] for row in metadata["challengers"].records] == [8]
+    assert "not in this run" in metadata["trained"].value
 
 
 def test_by_hand_too_little_history_fails_with_its_sentence(monkeypatch):

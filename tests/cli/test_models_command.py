@@ -75,3 +75,14 @@ def test_list_show_promote_sync_and_roll_back(run):
 def test_what_cannot_be_done_is_one_sentence(run, arguments, code, words):
     got, _, err = run(*arguments)
     assert (got, words in err) == (code, True), err
+
+
+def test_a_rollback_without_the_registry_is_done_with_a_warning_that_shows_no_password(run, monkeypatch):
+    run("promote", "cloudtrail", "2", "--force", "--reason", "tried on the test stage")
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://ann:S3cret@127.0.0.1:1")
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
+    code, out, err = run("rollback", "cloudtrail")
+    assert (code, "ships with s3sentinel from now on" in out) == (0, True)
+    assert "warning: the alias champion was not moved" in err
+    assert "http://127.0.0.1:1 does not answer" in err
+    assert "S3cret" not in out + err

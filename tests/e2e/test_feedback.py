@@ -5,13 +5,14 @@ from datetime import UTC, timedelta
 
 import pytest
 
-from s3sentinel_assets.hours import hour_start, utc_now
+from s3sentinel_assets.hours import hour_key, hour_start, shift_hour, utc_now
 from s3sentinel_assets.ledger.audit import decisions
 from s3sentinel_assets.ledger.verdicts import Origin, Word, verdicts
 from s3sentinel_assets.pipeline import discovery, incidents, parsing
 from tests.e2e import logs
 
 TRAIL = "cloudtrail"
+ALICE = f"{logs.ACCOUNT}/alice"
 
 
 @pytest.fixture
@@ -58,9 +59,8 @@ def test_a_verdict_names_whose_event_it_is_and_stands_in_the_audit_trail(world, 
     )
     code, out, _ = command(world, capsys, "list", "--json")
     assert json.loads(out)["event_id"] == event_id(hour, 3)
-    principal = f"arn:aws:iam::{logs.ACCOUNT}:user/alice"
-    assert command(world, capsys, "give", "benign", "--principal", principal, "--hour", hour)[0] == 0
-    assert (recorded(world)[-1].principal, recorded(world)[-1].event_id) == (principal, None)
+    assert command(world, capsys, "give", "benign", "--principal", ALICE, "--hour", hour)[0] == 0
+    assert (recorded(world)[-1].principal, recorded(world)[-1].event_id) == (ALICE, None)
 
 
 def test_an_event_that_nobody_knows_gets_one_sentence_and_nothing_is_recorded(world, hour, capsys):
@@ -72,18 +72,65 @@ def test_an_event_that_nobody_knows_gets_one_sentence_and_nothing_is_recorded(wo
     assert command(world, capsys, "give", "attack", "--principal", "alice")[0] == 2
 
 
+@pytest.mark.parametrize(
+    ("about", "says"),
+    [
+        (
+            ("--principal", "alice"),
+            f"custom detail Principal or the column of AwsEntityHour_CL; that hour has {ALICE}",
+        ),
+        (("--principal", f"arn:aws:iam::{logs.ACCOUNT}:user/Alice"), f"that hour has {ALICE}"),
+        (("--principal", ALICE.replace("alice", "alcie")), f"that hour has {ALICE}"),
+        (("--principal", ALICE, "--account", "999999999999"), "of account 999999999999"),
+        (("--principal", ALICE, "--source", "no-such-source"), "there is no source 'no-such-source'"),
+    ],
+)
+def test_a_principal_who_was_not_there_gets_one_sentence_and_nothing_is_recorded(world, hour, capsys, about, says):
+    code, _, err = command(world, capsys, "give", "attack", *about, "--hour", hour)
+    assert code != 0
+    assert says in " ".join(err.split())
+    assert recorded(world) == []
+
+
+def test_an_hour_without_the_principal_or_in_the_future_is_refused(world, hour, capsys):
+    code, _, err = command(world, capsys, "give", "attack", "--principal", ALICE, "--hour", shift_hour(hour, -1))
+    assert (code, "nobody did anything as" in err) == (1, True)
+    later = shift_hour(hour_key(utc_now()), 2)
+    for about in (("--principal", ALICE), ("-e", event_id(hour, 1))):
+        code, _, err = command(world, capsys, "give", "attack", *about, "--hour", later)
+        assert (code, f"the hour {later} (UTC) has not begun" in err) == (1, True)
+    assert recorded(world) == []
+
+
+def test_every_wrong_line_of_a_file_is_named(world, hour, capsys, tmp_path):
+    file, later = tmp_path / "verdicts.csv", shift_hour(hour_key(utc_now()), 2)
+    lines = ["verdict,event_id,principal,hour,source", f"attack,,{ALICE},{hour},{TRAIL}"]
+    wrong = [f"attack,,{ALICE},{hour},no-such-source", f"attack,,{ALICE},{later},", "attack,,bob,,"]
+    file.write_text("\n".join([*lines, *wrong]))
+    code, _, err = command(world, capsys, "import", str(file))
+    assert code == 1
+    for said in ("line 3: there is no source", "line 4: the hour", "line 5: needs event_id", "Nothing was recorded"):
+        assert said in err
+    file.write_text("\n".join([*lines, f"benign,,bob,{hour},", "attack,no-such-event,,,"]))
+    code, _, err = command(world, capsys, "import", str(file))
+    assert code == 1
+    for said in ("line 3", "line 4", "no event no-such-event", f"nobody did anything as bob in {hour}"):
+        assert said in err
+    assert recorded(world) == []
+
+
 def test_a_file_of_verdicts_is_taken_whole_or_not_at_all(world, hour, capsys, tmp_path):
     file = tmp_path / "verdicts.csv"
     lines = ["verdict,event_id,principal,hour,technique", f"attack,{event_id(hour, 1)},,,T1078"]
     file.write_text("\n".join([*lines, "benigne,x,,,"]))
     code, _, err = command(world, capsys, "import", str(file))
     assert (code, "line 3" in err, recorded(world)) == (1, True, [])
-    file.write_text("\n".join([*lines, f"Benign,,bob,{hour},"]))
+    file.write_text("\n".join([*lines, f"Benign,,{ALICE},{hour},"]))
     assert command(world, capsys, "import", str(file))[0] == 0
     assert [(one.verdict, one.event_id is None, one.principal) for one in recorded(world)][-1] == (
         Word.BENIGN,
         True,
-        "bob",
+        ALICE,
     )
     assert len(recorded(world)) == 2
 
@@ -134,24 +181,27 @@ def test_closed_incidents_become_verdicts_once(world, hour):
             incident(8, "BenignPositive", ["b"]),
             incident(7, "Undetermined", ["a"]),
             incident(6, "FalsePositive", ["c", "gone"]),
+            incident(5, "TruePositive", ["d"]),
         ],
         [
             alert("a", EventIds=json.dumps([event_id(hour, 1), "unknown-event"])),
-            alert("b", Principal=["alice"], Hour=[hour_start(hour).isoformat()], Account=[logs.ACCOUNT]),
+            alert("b", Principal=[ALICE], Hour=[hour_start(hour).isoformat()], Account=[logs.ACCOUNT]),
             alert("c", Something=["else"]),
+            alert("d", Principal=["nobody"], Hour=[hour]),
         ],
     )
     world.runtime.__dict__["_query"] = workspace
     taken = incidents.take_incidents(world.runtime)
     assert taken.counts == {
-        "incidents": 3,
+        "incidents": 4,
         "incidents_about_other_things": 1,
         "new_verdicts": 2,
-        "unknown_events": 1,
+        "unknown_events": 2,
     }
+    assert taken.problems[0].startswith("2 events or principals' hours that incidents name are not in the stage files")
     found = {one.incident: one for one in recorded(world)}
     assert (found["9"].verdict, found["9"].event_id, found["9"].hour) == (Word.ATTACK, event_id(hour, 1), hour)
-    assert (found["8"].verdict, found["8"].principal, found["8"].hour) == (Word.BENIGN, "alice", hour)
+    assert (found["8"].verdict, found["8"].principal, found["8"].hour) == (Word.BENIGN, ALICE, hour)
     assert {one.origin for one in found.values()} == {Origin.INCIDENT}
     assert found["8"].technique == "T1078"
     again = incidents.take_incidents(world.runtime)

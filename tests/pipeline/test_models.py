@@ -213,8 +213,9 @@ def test_the_tracking_store_comes_from_the_configuration_then_the_environment(ru
     assert champions.tracking_of(runtime).uri == f"sqlite:///{own}"
     champions.registry_of(runtime).versions("cloudtrail")
     assert "MLFLOW_TRACKING_URI" not in os.environ  # MLflow would have left it there for the next
-    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:5000")
-    assert champions.tracking_of(runtime).uri == "http://127.0.0.1:5000"
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://ann:secret@127.0.0.1:5000")
+    assert champions.tracking_of(runtime).uri == "http://ann:secret@127.0.0.1:5000"
+    assert champions.tracking_of(runtime).shown == "http://127.0.0.1:5000"
 
 
 def test_urgent_events_and_attacks_are_left_out_and_cleared_ones_are_not(world):
@@ -346,3 +347,12 @@ def test_references_lie_beside_and_are_optional(template, runtime):
     file = runtime.config.data_dir / "references" / f"{version}.json"
     file.write_text(json.dumps({"counts": 1}))
     assert training.reference_of(runtime, version) is None
+
+
+def test_a_verdict_given_before_the_training_and_read_after_it_refuses_what_was_fitted_on_it(template, runtime):
+    first_hour = span(runtime).first
+    with runtime.ledger.write() as connection:  # an incident that was closed long ago, read by the next sweep
+        word = Verdict(at=1, given_by="ann", verdict=Word.ATTACK, principal="x", hour=first_hour, source="trail")
+        record_verdicts(connection, [word])
+    (judged,) = judging.evaluate(runtime, "cloudtrail", [1])
+    assert [check.name for check in judged.report.checks if not check.passed] == ["attacks left in"]

@@ -6,6 +6,7 @@ Belongs here: writing, reading, and distrust of what is read. Does not belong he
 
 import io
 import json
+import re
 import zipfile
 import zlib
 from pathlib import Path
@@ -26,17 +27,24 @@ __all__ = ["MODEL_FILE", "TABLES_FILE", "read_detector", "write_detector"]
 MODEL_FILE, TABLES_FILE = "model.json", "tables.npz"
 #: A model is well below; a file that claims more is no model.
 _MOST_BYTES = 16 << 20
+_MOST_ENTRIES = 2 * len(TERMS) + 4
 _RESTORE = "restore the folder from the registry or the release, or choose another champion"
+#: A name that may stand in sentences, folders and records.
+_NAME = r"^[A-Za-z0-9_.+-]{1,100}$"
+#: What Python's reader of ZIP files says to damaged ones.
+_DAMAGE = (zipfile.BadZipFile, ValueError, EOFError, NotImplementedError, RuntimeError, OverflowError, zlib.error)
+_MAGIC = b"\x93NUMPY\x01\x00"
+_HEADER = re.compile(rb"\{'descr': '(<[fi][248])', 'fortran_order': False, 'shape': \(([0-9]{1,9}),\), \} *\n")
 
 
 class _Head(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
     about: str = ""
-    version: str
+    version: str = Field(pattern=_NAME)
     kind: DetectorKind
-    format: str
-    features: str
+    format: str = Field(pattern=_NAME)
+    features: str = Field(pattern=_NAME)
     days: float = Field(ge=0)
     calibrated: bool
     events_per_day: float = Field(ge=0)
@@ -72,7 +80,7 @@ def read_detector(folder: Path) -> Detector:
     wanted |= {f"{name}.{part}" for name in ("events", "hours") for part in ("raw", "bits")}
     if set(arrays) != wanted:
         odd = sorted(set(arrays) ^ wanted)[0]
-        raise ConfigurationError(f"{file}: does not fit {MODEL_FILE} beside it ({odd}); {_RESTORE}")
+        raise ConfigurationError(f"{file}: does not fit {MODEL_FILE} beside it ({_shown(odd)}); {_RESTORE}")
     for keys, heights in [(f"{term}.knots", f"{term}.values") for term in head.tables] + [
         ("events.raw", "events.bits"),
         ("hours.raw", "hours.bits"),
@@ -98,17 +106,21 @@ def read_detector(folder: Path) -> Detector:
 
 def _head(file: Path) -> _Head:
     try:
-        head = _Head.model_validate(json.loads(_bytes(file)))
+        values = json.loads(_bytes(file))
     except (json.JSONDecodeError, UnicodeDecodeError) as error:
         raise ConfigurationError(f"{file}: is not valid JSON ({error}); {_RESTORE}") from None
+    except (ValueError, RecursionError):  # JSON, but meant to break its reader
+        raise ConfigurationError(f"{file}: numbers or brackets go beyond what a model has; {_RESTORE}") from None
+    try:
+        head = _Head.model_validate(values)
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
-        where = ".".join(str(step) for step in first["loc"]) or "top level"
+        where = _shown(".".join(str(step) for step in first["loc"])) or "top level"
         raise ConfigurationError(f"{file}: {where}: {first['msg']}; {_RESTORE}") from None
     unknown = sorted({*head.tables, *head.weights} - set(TERMS))
     if unknown:
         raise ConfigurationError(
-            f"{file}: term {unknown[0]!r} is not known to this version of s3sentinel; fit the model anew with it"
+            f"{file}: term '{_shown(unknown[0])}' is unknown to this version of s3sentinel; fit the model anew with it"
         )
     if wrong := sorted(term for term, weight in head.weights.items() if not 0 <= weight <= 100):
         raise ConfigurationError(f"{file}: weights.{wrong[0]}: must be between 0 and 100; {_RESTORE}")
@@ -129,16 +141,40 @@ def _arrays(file: Path) -> dict[str, NDArray[Any]]:
         with zipfile.ZipFile(io.BytesIO(_bytes(file))) as bundle:
             entries = bundle.infolist()
             # Asked before anything is unpacked: a small file may claim gigabytes.
-            if sum(entry.file_size for entry in entries) > _MOST_BYTES:
-                raise ConfigurationError(f"{file}: unpacks to more than {_MOST_BYTES >> 20} MiB; {_RESTORE}")
-            return {
-                entry.filename.removesuffix(".npy"): np.lib.format.read_array(
-                    io.BytesIO(bundle.read(entry)), allow_pickle=False
+            if sum(entry.file_size for entry in entries) > _MOST_BYTES or len(entries) > _MOST_ENTRIES:
+                raise ConfigurationError(
+                    f"{file}: unpacks to more than {_MOST_BYTES >> 20} MiB or {_MOST_ENTRIES} tables; {_RESTORE}"
                 )
-                for entry in entries
-            }
-    except (zipfile.BadZipFile, ValueError, EOFError, NotImplementedError, RuntimeError, zlib.error) as error:
-        raise ConfigurationError(f"{file}: is damaged ({error}); {_RESTORE}") from None
+            if any(entry.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED) for entry in entries):
+                raise NotImplementedError("it is packed in another way than s3sentinel does")
+            return {entry.filename.removesuffix(".npy"): _array(bundle.read(entry)) for entry in entries}
+    except _DAMAGE as error:
+        raise ConfigurationError(f"{file}: is damaged ({_shown(str(error))}); {_RESTORE}") from None
+
+
+def _array(data: bytes) -> NDArray[Any]:
+    """A table in the one form that `write_detector` writes.
+
+    NumPy's own reader takes many more: it evaluates the header as Python, and makes room for as many values as that
+    claims before it looks for them.
+
+    Raises:
+        ValueError: it is something else, or has not as many values as it says.
+    """
+    begin = len(_MAGIC) + 2
+    end = begin + int.from_bytes(data[len(_MAGIC) : begin], "little")
+    header = _HEADER.fullmatch(data[begin:end])
+    if not data.startswith(_MAGIC) or header is None:
+        raise ValueError("an entry is no table of numbers")
+    values = np.frombuffer(data[end:], np.dtype(header[1].decode()))
+    if values.size != int(header[2]):
+        raise ValueError(f"a table says that it has {int(header[2]):,} values, and has {values.size:,}")
+    return values.copy()
+
+
+def _shown(text: str) -> str:
+    """What a file says, fit for a sentence: not long, and only characters that every log takes."""
+    return text[:100].encode("unicode_escape").decode()
 
 
 def _check_steps(file: Path, name: str, keys: NDArray[Any], height_name: str, heights: NDArray[Any]) -> None:

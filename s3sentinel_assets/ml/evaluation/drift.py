@@ -1,10 +1,12 @@
 """Drift: how far the events of some days are from those that a model was fitted on.
 
 Belongs here: histograms of terms and scores with fixed edges, and the population stability index between two of them.
-Does not belong here: which days are compared, and what follows from it (``pipeline.training``, ``gate``).
+Does not belong here: which days are compared, and what follows from it (``pipeline.model_drift``, ``gate``).
 
 PSI = Σ (p − q) · ln(p / q) over the bins (Siddiqi, Credit Risk Scorecards, 2006); below 0.1 nothing has changed, above
-0.25 much has. Counts are whole numbers, so neither the order of events nor how they are cut into parts matters.
+0.25 much has. Two samples of the same events have a PSI as well: about χ²(bins − 1) · (1/n + 1/m) (Yurdakul,
+Statistical Properties of Population Stability Index, 2018), which for a hundred events is as much as a change has. Its
+mean is taken off. Counts are whole numbers, so neither the order of events nor how they are cut into parts matters.
 """
 
 import math
@@ -15,7 +17,7 @@ import polars as pl
 
 from s3sentinel_assets.ml.parameters import TERMS
 
-__all__ = ["BIT_EDGES", "CHAMPION_SCORE", "SCORE", "Histograms", "psi"]
+__all__ = ["BIT_EDGES", "CHAMPION_SCORE", "LEAST_EVENTS", "SCORE", "Histograms", "psi"]
 
 #: What the histogram of the score is called beside those of the terms.
 SCORE = "score"
@@ -23,12 +25,16 @@ SCORE = "score"
 CHAMPION_SCORE = "champion_score"
 #: Upper edges of the bins, in bits, each included; the first bin is "says nothing", the last has no edge.
 BIT_EDGES = (0.0, 0.5, 1.0, 2.0, 3.0, 4.0, 6.0, 8.0, 10.0, 13.0)
+#: With fewer events on either side what chance does is as large as what is looked for in dozens of terms at once.
+LEAST_EVENTS = 500
 #: What an empty bin counts as, so that one event in a new bin is no drift.
 _SMOOTH = 0.5
 
 
 def psi(before: list[int], after: list[int]) -> float:
-    """The population stability index of two histograms with the same bins; 0.0 where one is empty.
+    """The population stability index of two histograms with the same bins, less what chance alone makes of it.
+
+    Never below 0.0, which it is where one of them is empty.
 
     Raises:
         ValueError: they have different bins.
@@ -41,7 +47,8 @@ def psi(before: list[int], after: list[int]) -> float:
     pairs = [(left + _SMOOTH, right + _SMOOTH) for left, right in zip(before, after, strict=True) if left or right]
     left_sum, right_sum = (math.fsum(values) for values in zip(*pairs, strict=True))
     shares = ((left / left_sum, right / right_sum) for left, right in pairs)
-    return round(math.fsum((p - q) * math.log(p / q) for p, q in shares), 6)
+    chance = (len(pairs) - 1) * (1 / sum(before) + 1 / sum(after))
+    return max(0.0, round(math.fsum((p - q) * math.log(p / q) for p, q in shares) - chance, 6))
 
 
 @dataclass(frozen=True)
@@ -82,9 +89,18 @@ class Histograms:
         }
         return Histograms(counts, self.events + other.events)
 
-    def drift_to(self, later: "Histograms") -> dict[str, float]:
-        """PSI of each name that both have, from these days to ``later`` ones."""
-        return {name: psi(counts, later.counts[name]) for name, counts in self.counts.items() if name in later.counts}
+    def drift_to(self, later: "Histograms", *, least: int = 0) -> dict[str, float]:
+        """PSI of each name that both have, from these days to ``later`` ones.
+
+        Args:
+            later: the later days.
+            least: a name with fewer events on either side is left out.
+        """
+        return {
+            name: psi(counts, later.counts[name])
+            for name, counts in self.counts.items()
+            if name in later.counts and min(sum(counts), sum(later.counts[name])) >= least
+        }
 
     def named(self, old: str, new: str) -> "Histograms":
         """The histogram of ``old`` alone, called ``new``; nothing where there is none."""

@@ -62,7 +62,7 @@ class Evidence:
     """What is known of a challenger. None: could not be found out, and ``missing`` may say why.
 
     Attributes:
-        days: days of events it was fitted on.
+        days: days of events it was fitted on; a stretch of more than a day without any is not among them.
         principals: principals among them.
         events: how many.
         top_share: share of the events that one principal has.
@@ -168,7 +168,12 @@ def _enough(evidence: Evidence, limits: GateLimits) -> list[Check]:
             f"≥ {limits.least_days:g}",
             not few_days,
             f"fitted on {days:.1f} days of events"
-            + (f", and {limits.least_days:g} are needed; wait, or lower models.min_training_days" if few_days else ""),
+            + (
+                f" (days without any are not counted), and {limits.least_days:g} are needed; wait, or lower "
+                "models.min_training_days"
+                if few_days
+                else ""
+            ),
             days,
         ),
         Check(

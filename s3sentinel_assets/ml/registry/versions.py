@@ -30,6 +30,7 @@ CHAMPION, CHALLENGER = "champion", "challenger"
 #: Histograms of the days a model was fitted on, beside its files, for people and notebooks.
 REFERENCE_FILE = "reference.json"
 _CODE = Path(__file__).with_name("pyfunc_model.py")
+_LOGGED = "model"  # what a run calls its model
 _INSIDE = "artifacts"  # where MLflow puts a model's own files
 _PACKAGES = ("s3sentinel", "numpy", "pandas", "polars", "pydantic")
 _MOST_VERSIONS = 1_000
@@ -84,7 +85,10 @@ class Registry:
         reference: Path | None = None,
         alias: str | None = CHALLENGER,
     ) -> tuple[ModelVersion, str]:
-        """Logs a detector as a new version, loads it once as a stranger would, and gives it an alias.
+        """Logs a detector as a new version, and gives it an alias.
+
+        Before, it is loaded once as a stranger would, from a folder of this machine: what comes back from the store is
+        compared as data, and the code beside it never run.
 
         Args:
             detector: the model.
@@ -96,6 +100,9 @@ class Registry:
 
         Returns:
             The version, and the digest of its two files.
+
+        Raises:
+            UserError: MLflow cannot be reached, or the store gives back other files.
         """
         name, log_format = registered_name(detector.format), detector.format
         own = {"kind": detector.kind, "format": log_format, "version": detector.version}
@@ -109,23 +116,26 @@ class Registry:
             files = {"model": folder / BUNDLE_FILES[0], "tables": folder / BUNDLE_FILES[1]}
             if reference is not None:
                 files["reference"] = Path(shutil.copyfile(reference, folder / REFERENCE_FILE))
+            model = {
+                "python_model": str(_CODE),
+                "artifacts": {key: str(file) for key, file in files.items()},
+                "input_example": _example(),
+                "pip_requirements": _requirements(),
+            }
             with self.tracking.reached(f"logging {detector.version}"), _quiet():
                 mlflow = self.tracking.mlflow
+                _check_loads(mlflow, detector, model, folder / "as-logged")
                 with mlflow.start_run(experiment_id=experiment, run_name=detector.version, tags=all_tags) as run:
                     mlflow.log_params(dict(params or {}))
                     mlflow.log_metrics(dict(metrics or {}))
-                    logged = mlflow.pyfunc.log_model(
-                        name="model",
-                        python_model=str(_CODE),
-                        artifacts={key: str(file) for key, file in files.items()},
-                        input_example=_example(),
-                        pip_requirements=_requirements(),
-                        tags=all_tags,
+                    logged = mlflow.pyfunc.log_model(name=_LOGGED, tags=all_tags, **model)
+                stored = folder / "stored"
+                self._download(f"runs:/{run.info.run_id}/{_LOGGED}", detector.version, stored)
+                if digest_of(stored) != digest:
+                    raise UserError(
+                        f"MLflow at {self.tracking.shown} gives back other files of {detector.version} than it was "
+                        "given, so it was not registered; look after its artifact store, and train again"
                     )
-                # A model that does not load says so only when somebody loads it.
-                answer = mlflow.pyfunc.load_model(logged.model_uri).predict(_example())
-                if list(answer["raw"]) != detector.raw(_example_matrix()).to_list():
-                    raise UserError(f"{detector.version} scores otherwise once logged to MLflow; it was not registered")
                 made = mlflow.register_model(logged.model_uri, name, await_registration_for=30, tags=all_tags)
                 number = int(made.version)
                 if alias:
@@ -151,7 +161,7 @@ class Registry:
         found = next((each for each in self.versions(log_format) if each.number == number), None)
         if found is None:
             raise UserError(
-                f"there is no version {number} of {registered_name(log_format)} at {self.tracking.uri}; "
+                f"there is no version {number} of {registered_name(log_format)} at {self.tracking.shown}; "
                 f"`s3sentinel models list` shows all"
             )
         return found
@@ -201,30 +211,42 @@ class Registry:
         """
         with tempfile.TemporaryDirectory(prefix="s3sentinel-model-") as temporary:
             folder = Path(temporary)
-            self._download(version, folder)
+            self._download(f"models:/{registered_name(version.format)}/{version.number}", version.name, folder)
             try:
                 detector, digest = verified(folder, version.format)
             except UserError as error:
                 raise UserError(f"{version.name}: {str(error).replace(f'{folder}/', '')}") from None
             yield detector, digest, folder
 
-    def _download(self, version: ModelVersion, folder: Path) -> None:
-        model = f"models:/{registered_name(version.format)}/{version.number}"
-        with self.tracking.reached(f"fetching {version.name}"):
+    def _download(self, model: str, name: str, folder: Path) -> None:
+        """Fetches the two files of the model with this URI, called ``name`` in errors, into a folder."""
+        with self.tracking.reached(f"fetching {name}"):
             artifacts = self.tracking.mlflow.artifacts
             inside = artifacts.list_artifacts(artifact_uri=f"{model}/{_INSIDE}", tracking_uri=self.tracking.uri)
             sizes = {Path(entry.path).name: entry.file_size for entry in inside if not entry.is_dir}
-            for name in BUNDLE_FILES:
-                if name not in sizes:
-                    raise UserError(f"{version.name} lacks {name}; it was not logged by s3sentinel, or is damaged")
-                if (sizes[name] or 0) > MAX_FILE_BYTES:
-                    raise UserError(f"{version.name}: {name} has {sizes[name]:,} bytes; no model is that large")
+            for file in BUNDLE_FILES:
+                if file not in sizes:
+                    raise UserError(f"{name} lacks {file}; it was not logged by s3sentinel, or is damaged")
+                if (sizes[file] or 0) > MAX_FILE_BYTES:
+                    raise UserError(f"{name}: {file} has {sizes[file]:,} bytes; no model is that large")
                 found = artifacts.download_artifacts(
-                    artifact_uri=f"{model}/{_INSIDE}/{name}",
+                    artifact_uri=f"{model}/{_INSIDE}/{file}",
                     dst_path=str(folder / "from"),
                     tracking_uri=self.tracking.uri,
                 )
-                shutil.move(found, folder / name)
+                shutil.move(found, folder / file)
+
+
+def _check_loads(mlflow: Any, detector: "Detector", model: Mapping[str, Any], folder: Path) -> None:
+    """Loads the model as it will be logged: one that does not load says so only when somebody loads it.
+
+    Raises:
+        UserError: it scores otherwise.
+    """
+    mlflow.pyfunc.save_model(path=str(folder), **model)
+    answer = mlflow.pyfunc.load_model(str(folder)).predict(model["input_example"])
+    if list(answer["raw"]) != detector.raw(_example_matrix()).to_list():
+        raise UserError(f"{detector.version} scores otherwise as MLflow would load it; it was not registered")
 
 
 def _version(log_format: str, entry: Any, aliases: Mapping[str, int]) -> ModelVersion:

@@ -4,6 +4,7 @@ import io
 import json
 import pickle
 import shutil
+import struct
 import zipfile
 from pathlib import Path
 
@@ -106,6 +107,76 @@ def test_a_small_file_that_unpacks_to_much_is_refused(folder):
         bundle.writestr("burst.knots.npy", b"\0" * (17 << 20))
     with pytest.raises(ConfigurationError, match="unpacks to more"):
         load_detector(folder)
+
+
+def claiming(shape: str, descr: str = "'<f8'") -> bytes:
+    """An array of no bytes whose header claims something."""
+    header = f"{{'descr': {descr}, 'fortran_order': False, 'shape': {shape}, }}\n".encode()
+    return b"\x93NUMPY\x01\x00" + struct.pack("<H", len(header)) + header
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        claiming("(10000000000000,)"),
+        claiming("(100000000,)"),
+        claiming("(100000000,)", "'|S0'"),
+        claiming("(-1,)"),
+        claiming("(" * 3_000),
+        claiming("(9,)", "((("),
+        b"\x93NUMPY\x01\x00\xff\xff{",
+        b"\x93NUMPY\x03\x00",
+        b"",
+    ],
+    ids=["huge", "large", "of nothing", "negative", "deep", "broken", "cut off", "another version", "empty"],
+)
+def test_a_table_that_claims_what_it_has_not_is_refused(folder, data):
+    packed(folder, **{"events.raw.npy": data})
+    with pytest.raises(ConfigurationError, match=r"tables\.npz: is damaged"):
+        load_detector(folder)
+
+
+def test_a_bundle_in_another_form_is_refused(folder):
+    with zipfile.ZipFile(folder / "tables.npz", "w", zipfile.ZIP_LZMA) as bundle:
+        bundle.writestr("events.raw.npy", b"\0" * 100)
+    with pytest.raises(ConfigurationError, match="another way"):
+        load_detector(folder)
+    packed(folder, **{f"{number}.npy": b"" for number in range(1_000)})
+    with pytest.raises(ConfigurationError, match="unpacks to more"):
+        load_detector(folder)
+
+
+@pytest.mark.parametrize(
+    ("first", "says"),
+    [
+        ('"x": ' + "[" * 200_000, "beyond what a model has"),
+        ('"days": ' + "9" * 5_000, "beyond what a model has"),
+        ('"weights": ' + "9" * 4_000, "weights: "),
+        ('"\\ud800": 1', "json: "),
+        ('"\\u001b[2J": 1', r"\x1b[2J: Extra"),
+        (f'"{"x" * 100_000}": 1', "xxx: Extra"),
+        ("{", "not valid JSON"),
+    ],
+    ids=["deep", "long number", "large number", "half a character", "order to a terminal", "long name", "cut off"],
+)
+def test_a_hostile_head_is_one_sentence_that_can_be_written_anywhere(folder, first, says):
+    file = folder / "model.json"
+    head = {name: value for name, value in json.loads(file.read_text()).items() if name not in first}
+    file.write_text("{" + first + ", " + json.dumps(head)[1:])
+    with pytest.raises(ConfigurationError) as refused:
+        load_detector(folder)
+    assert says in str(refused.value)
+    assert str(refused.value).isprintable()
+    assert len(str(refused.value)) < 1_000
+
+
+def test_names_in_a_head_can_be_written_anywhere(folder):
+    file = folder / "model.json"
+    for name in ("x\ud800", "a/../b", "x\x1b[2J", ""):
+        file.write_text(json.dumps(json.loads(file.read_text()) | {"format": name}))
+        with pytest.raises(ConfigurationError, match=r"model\.json: format: ") as refused:
+            load_detector(folder)
+        assert str(refused.value).isprintable()
 
 
 @pytest.mark.parametrize(
