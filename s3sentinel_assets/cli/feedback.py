@@ -141,10 +141,14 @@ def incidents(config: ConfigFile = None, as_json: AsJson = False) -> None:
     if as_json:
         typer.echo(json_line(taken.counts | {"problems": taken.problems}))
         return
+    if taken.busy:
+        typer.echo("another run is reading the incidents just now", err=True)
+        return
     counts = taken.counts
+    back = f", {counts['taken_back']} taken back" if counts["taken_back"] else ""
     typer.echo(
         f"{counts['incidents']} closed incidents with a classification, {counts['incidents_about_other_things']} of "
-        f"them about other things: {counts['new_verdicts']} new verdicts"
+        f"them about other things: {counts['new_verdicts']} new verdicts{back}"
     )
     for problem in taken.problems:
         typer.echo(f"note: {problem}", err=True)

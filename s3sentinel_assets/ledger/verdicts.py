@@ -85,6 +85,11 @@ class RecordedVerdict(Verdict):
 
     id: int
 
+    def taken_back(self, at: int, given_by: str) -> Verdict:
+        """A new verdict about the same: that nobody can tell."""
+        values = {name: value for name, value in asdict(self).items() if name != "id"}
+        return Verdict(**values | {"at": at, "given_by": given_by, "verdict": Word.UNSURE})
+
 
 def record_verdicts(connection: Connection, given: Sequence[Verdict]) -> list[int]:
     """Appends verdicts; returns their ids."""

@@ -6,7 +6,8 @@ query client (`sentinel.query`), what history does with verdicts (``held``).
 ``SecurityIncident`` gets a row at each change of an incident; ``Classification`` is TruePositive, BenignPositive,
 FalsePositive or Undetermined, and ``AlertIds`` names rows of ``SecurityAlert`` by ``SystemAlertId`` (table references,
 learn.microsoft.com). An alert's custom details stand as JSON text under ``Custom Details`` in ``ExtendedProperties``,
-each a list of texts. Those that count here, upper and lower case alike: ``EventId`` (or ``EventIds``), and
+each a list of texts. An incident that is opened again, or closed once more as Undetermined, takes back what it said
+before. Those details that count here, upper and lower case alike: ``EventId`` (or ``EventIds``), and
 ``Principal`` with ``Hour``, with ``Account`` and ``Source`` if they are there: an incident about an hour judges the
 events it names and the rest of that hour.
 """
@@ -19,7 +20,8 @@ from typing import Any
 
 from s3sentinel_assets.hours import hour_key, hour_start, utc_now
 from s3sentinel_assets.ledger.engine import from_micros, to_micros
-from s3sentinel_assets.ledger.verdicts import Origin, Verdict, Word, newest_incident, verdicts
+from s3sentinel_assets.ledger.leases import hold_lease
+from s3sentinel_assets.ledger.verdicts import Origin, RecordedVerdict, Verdict, Word, newest_incident, verdicts
 from s3sentinel_assets.pipeline.runtime import Runtime
 from s3sentinel_assets.pipeline.summary import StageSummary
 from s3sentinel_assets.pipeline.verdicts import complete, give_verdicts
@@ -46,23 +48,39 @@ def take_incidents(runtime: Runtime) -> StageSummary:
         UserError: the workspace cannot be asked, or has no such tables.
     """
     began, summary = time.monotonic(), StageSummary("", "")
+    seconds = runtime.config.limits.lease_seconds
+    # The sweeps of all sources begin at the same minute.
+    with hold_lease(runtime.ledger, "incidents", runtime.worker, seconds) as held:
+        if held is None:
+            summary.busy = 1
+        else:
+            _take(runtime, summary)
+    summary.seconds = time.monotonic() - began
+    return summary
+
+
+def _take(runtime: Runtime, summary: StageSummary) -> None:
     with runtime.ledger.read() as connection:
         newest = newest_incident(connection)
+        before = verdicts(connection, origin=Origin.INCIDENT)
     first = utc_now() - timedelta(days=runtime.config.feedback.incident_days)
     since = max(from_micros(newest) - _OVERLAP, first) if newest is not None else first
-    incidents = _closed(runtime, since)
+    changed = _changed(runtime, since)
+    incidents = [row for row in changed if _word(row) is not None]
     alerts = _alerts(runtime, {alert for row in incidents for alert in _list(row["AlertIds"])}, first)
     given = [verdict for row in incidents for verdict in _verdicts(row, alerts)]
-    new = _new(runtime, given)
+    new = _new(given, before)
     known, unknown = complete(runtime, new)
-    if known:
-        give_verdicts(runtime, known, "incidents of the workspace", "feedback incidents")
+    back = _taken_back([row for row in changed if _word(row) is None], before)
+    if known or back:
+        give_verdicts(runtime, [*known, *back], "incidents of the workspace", "feedback incidents")
     said = {verdict.incident for verdict in given}
-    summary.done = len(known)
+    summary.done = len(known) + len(back)
     summary.counts = {
         "incidents": len(incidents),
         "incidents_about_other_things": sum(str(row["IncidentNumber"]) not in said for row in incidents),
         "new_verdicts": len(known),
+        "taken_back": len(back),
         "unknown_events": len(unknown),
     }
     if unknown:
@@ -71,12 +89,10 @@ def take_incidents(runtime: Runtime) -> StageSummary:
         summary.problems.append(
             f"{len(unknown)} events or principals' hours that incidents name are not in the stage files, such as {name}"
         )
-    summary.seconds = time.monotonic() - began
-    return summary
 
 
-def _closed(runtime: Runtime, since: datetime) -> list[dict[str, Any]]:
-    """The newest row of each incident that is closed and changed since."""
+def _changed(runtime: Runtime, since: datetime) -> list[dict[str, Any]]:
+    """The newest row of each incident that changed since."""
     rows = runtime.query.run(
         "SecurityIncident\n"
         f"| where LastModifiedTime >= datetime({since.astimezone(UTC):%Y-%m-%dT%H:%M:%S.%fZ})\n"
@@ -84,11 +100,13 @@ def _closed(runtime: Runtime, since: datetime) -> list[dict[str, Any]]:
         " ModifiedBy\n"
         "| order by LastModifiedTime asc"
     )
-    newest = {row["IncidentNumber"]: row for row in rows}
-    return [row for row in newest.values() if row["Status"] == "Closed" and _word(row) is not None]
+    return list({row["IncidentNumber"]: row for row in rows}.values())
 
 
 def _word(incident: Mapping[str, Any]) -> Word | None:
+    """What an incident says; None while it is open, or if nobody could tell."""
+    if incident["Status"] != "Closed":
+        return None
     return _WORDS.get(str(incident["Classification"] or "").lower().replace(" ", ""))
 
 
@@ -185,17 +203,29 @@ def _instant(value: Any) -> datetime:
     return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
-def _new(runtime: Runtime, given: Sequence[Verdict]) -> list[Verdict]:
+def _new(given: Iterable[Verdict], before: Iterable[Verdict]) -> list[Verdict]:
     """Those that are not recorded yet: incidents of the overlap are read twice."""
-    if not given:
-        return []
-    with runtime.ledger.read() as connection:
-        known = {
-            _identity(one) for one in verdicts(connection, since=min(one.at for one in given), origin=Origin.INCIDENT)
-        }
+    known = {_identity(one) for one in before}
     return [one for one in given if _identity(one) not in known]
 
 
+def _taken_back(silent: Iterable[Mapping[str, Any]], before: Iterable[RecordedVerdict]) -> list[Verdict]:
+    """What incidents that say nothing any more said last, as unsure."""
+    said: dict[str, dict[tuple[Any, ...], RecordedVerdict]] = {}
+    for one in before:
+        said.setdefault(one.incident or "", {})[_about(one)] = one
+    back = []
+    for row in silent:
+        at, by = to_micros(_instant(row["LastModifiedTime"])), str(row["ModifiedBy"] or "incident")
+        for one in said.get(str(row["IncidentNumber"]), {}).values():
+            if one.verdict is not Word.UNSURE:
+                back.append(one.taken_back(at, by))
+    return back
+
+
 def _identity(one: Verdict) -> tuple[Any, ...]:
-    about = (one.event_id,) if one.event_id is not None else (one.principal, one.hour)
-    return (one.incident, one.at, one.verdict, *about)
+    return (one.incident, one.at, one.verdict, *_about(one))
+
+
+def _about(one: Verdict) -> tuple[Any, ...]:
+    return (one.event_id,) if one.event_id is not None else (one.principal, one.hour)

@@ -7,6 +7,7 @@ import pytest
 
 from s3sentinel_assets.hours import hour_key, hour_start, shift_hour, utc_now
 from s3sentinel_assets.ledger.audit import decisions
+from s3sentinel_assets.ledger.leases import take_lease
 from s3sentinel_assets.ledger.verdicts import Origin, Word, verdicts
 from s3sentinel_assets.pipeline import discovery, incidents, parsing
 from tests.e2e import logs
@@ -196,6 +197,7 @@ def test_closed_incidents_become_verdicts_once(world, hour):
         "incidents": 4,
         "incidents_about_other_things": 1,
         "new_verdicts": 2,
+        "taken_back": 0,
         "unknown_events": 2,
     }
     assert taken.problems[0].startswith("2 events or principals' hours that incidents name are not in the stage files")
@@ -208,6 +210,36 @@ def test_closed_incidents_become_verdicts_once(world, hour):
     assert (again.counts["new_verdicts"], len(recorded(world))) == (0, 2)
     asked = [kql for kql in workspace.asked if kql.startswith("SecurityIncident")]
     assert asked[0] != asked[1]  # the second time only what changed since
+
+
+@pytest.mark.parametrize("later", [{"Status": "Active"}, {"Classification": "Undetermined"}])
+def test_an_incident_takes_back_what_it_said(world, hour, later):
+    workspace = Workspace(
+        [incident(9, "BenignPositive", ["a"])],
+        [alert("a", EventId=[event_id(hour, 1)], Principal=[ALICE], Hour=[hour])],
+    )
+    world.runtime.__dict__["_query"] = workspace
+    assert incidents.take_incidents(world.runtime).counts["new_verdicts"] == 2
+    changed = utc_now().astimezone(UTC)
+    workspace.answers["SecurityIncident"] = [
+        incident(9, "BenignPositive", ["a"]),
+        incident(9, "BenignPositive", ["a"], LastModifiedTime=changed, **later),
+        incident(8, "Undetermined", ["a"]),
+    ]
+    taken = [incidents.take_incidents(world.runtime).counts["taken_back"] for _ in range(2)]
+    assert taken == [2, 0]
+    last = recorded(world)[-2:]
+    assert [(one.verdict, one.incident) for one in last] == [(Word.UNSURE, "9")] * 2
+    assert {one.event_id for one in last} == {event_id(hour, 1), None}
+
+
+def test_two_sweeps_at_once_record_an_incident_once(world, hour):
+    world.runtime.__dict__["_query"] = Workspace(
+        [incident(9, "TruePositive", ["a"])], [alert("a", EventId=[event_id(hour, 1)])]
+    )
+    assert take_lease(world.runtime.ledger, "incidents", "another sweep", 60)
+    taken = incidents.take_incidents(world.runtime)
+    assert (taken.busy, taken.problems, recorded(world)) == (1, [], [])
 
 
 def test_the_local_workspace_answers_the_very_queries(world):
