@@ -1,15 +1,13 @@
 """Promotion: rows that went to a cheaper table, once more for their own one.
 
-Belongs here: choosing the rows and making their bodies. Does not belong here: the ledger's record of it
-(``ledger.promotions``), sending (``delivery``).
+Belongs here: choosing the rows. Does not belong here: writing their bodies (``later_bodies``), the ledger's record of
+it (``ledger.promotions``), sending (``delivery``).
 
 The rows are taken from the very bodies that were sent, so they are the same to the letter, event ids included; only the
 batch's stamp is new. Rows that were promoted before are left out: an order may be given twice, or overlap another.
 """
 
-import hashlib
 from collections.abc import Collection, Iterator
-from dataclasses import replace
 
 import msgspec
 import polars as pl
@@ -19,7 +17,7 @@ from s3sentinel_assets.ledger.batches import Batch, PlannedBatch
 from s3sentinel_assets.ledger.schema import BatchKind
 from s3sentinel_assets.sentinel import packing
 from s3sentinel_assets.sentinel.bodies import load_raw
-from s3sentinel_assets.sentinel.plan import compress
+from s3sentinel_assets.sentinel.later_bodies import make_later_bodies
 from s3sentinel_assets.sentinel.routing.conditions import sql_columns, sql_condition
 from s3sentinel_assets.store import Store
 from s3sentinel_assets.tables import TableSchema, load_schema
@@ -74,42 +72,8 @@ def make_promoted(
     if not tails:
         return []
     part_id, folder = next((batch.part_id, batch.uri.rpartition("/")[0]) for batch in demoted)
-    told = hashlib.sha256(b"\x1e".join(sorted(_event_ids(tails)))).hexdigest()
-    packer = packing.Packer(settings.max_batch_bytes)
-    cuts = [*packer.add(pl.Series("tail", [tail.decode() for tail in tails], dtype=pl.String)), *packer.finish()]
-    made, offset, dcr_ids = list[PlannedBatch](), 0, home.rules(settings.dcr_id)
-    with store.create(folder, ".bodies") as writer:
-        for place, cut in enumerate(cuts):
-            if cut.too_large:
-                raise ValueError(f"a row of part {part_id} was sent once and does not fit a body now")
-            dcr_id = dcr_ids[place % len(dcr_ids)]
-            batch_id = packing.make_batch_id("promoted", part_id, told, dcr_id, home.stream_name, cut.start, cut.end)
-            raw = packing.body(cut.tails, batch_id)
-            body = compress(raw)
-            writer.file.write(body)
-            made.append(
-                PlannedBatch(
-                    id=batch_id,
-                    part_id=part_id,
-                    parent_id=None,
-                    dcr_id=dcr_id,
-                    stream=home.stream_name,
-                    table_name=home.table,
-                    position=place,
-                    row_start=cut.start,
-                    row_end=cut.end,
-                    uri="",
-                    offset=offset,
-                    length=len(body),
-                    raw_bytes=len(raw),
-                    sha256=hashlib.sha256(raw).hexdigest(),
-                    kind=BatchKind.PROMOTED,
-                )
-            )
-            offset += len(body)
-    if writer.stored is None:
-        raise RuntimeError("the bodies file was not finished")
-    return [replace(batch, uri=writer.stored.uri) for batch in made]
+    rows = pl.Series("tail", [tail.decode() for tail in tails], dtype=pl.String)
+    return make_later_bodies(store, folder, part_id, rows, _event_ids(tails), BatchKind.PROMOTED, home, settings)
 
 
 def _chosen(
