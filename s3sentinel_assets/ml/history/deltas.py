@@ -9,6 +9,7 @@ touched them last (``fading``), so what is not in the changes is as it was.
 import polars as pl
 
 from s3sentinel_assets.ml.history.fading import remaining
+from s3sentinel_assets.ml.history.merging import KEY, merged
 from s3sentinel_assets.ml.history.snapshots import Sink, Source, read_snapshot, write_snapshot
 from s3sentinel_assets.ml.history.state import STATE_SCHEMA, EntityState, hour_number
 from s3sentinel_assets.ml.parameters import ScoringUnavailable
@@ -16,7 +17,6 @@ from s3sentinel_assets.ml.parameters import ScoringUnavailable
 __all__ = ["StateChanges", "changes_since", "with_changes"]
 
 _KIND = "entity state changes"
-_KEY = ["table", "key"]
 _NAMES = ("hour", "format", "events", "half_life_hours", "drop_below", "crowded_out", "whole")
 
 
@@ -58,8 +58,8 @@ def changes_since(state: EntityState, whole: EntityState) -> StateChanges | None
     if (state.half_life_hours, state.drop_below) != (whole.half_life_hours, whole.drop_below):
         return None
     touched = state.stored.filter(pl.col("last_hour") > hour_number(whole.hour))
-    gone = _alive(whole, state).join(state.stored, on=_KEY, how="anti").with_columns(count=pl.lit(0.0))
-    return StateChanges(pl.concat([touched, gone]).sort(_KEY).rechunk(), state.values | {"whole": whole.hour})
+    gone = _alive(whole, state).join(state.stored, on=KEY, how="anti").with_columns(count=pl.lit(0.0))
+    return StateChanges(pl.concat([touched, gone]).sort(KEY).rechunk(), state.values | {"whole": whole.hour})
 
 
 def with_changes(whole: EntityState, changes: StateChanges) -> EntityState:
@@ -73,9 +73,9 @@ def with_changes(whole: EntityState, changes: StateChanges) -> EntityState:
             f"the changes build on the {changes.format} state of {changes.values['whole']}, not on that of {whole.hour}"
         )
     state = EntityState.of(changes.frame, changes.values)
-    untouched = _alive(whole, state).join(changes.frame, on=_KEY, how="anti")
-    stored = pl.concat([untouched, changes.frame.filter(pl.col("count") > 0.0)]).sort(_KEY).rechunk()
-    return EntityState.of(stored, changes.values)
+    # What is gone bears a count of 0 in the changes.
+    stored = merged(_alive(whole, state), changes.frame).filter(pl.col("count") > 0.0)
+    return EntityState.of(stored.rechunk(), changes.values)
 
 
 def _alive(whole: EntityState, state: EntityState) -> pl.DataFrame:

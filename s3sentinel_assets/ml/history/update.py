@@ -13,7 +13,7 @@ from typing import Protocol
 import polars as pl
 
 from s3sentinel_assets.ml.history.bits import decay_factor, surprise_bits, without_own_history
-from s3sentinel_assets.ml.history.dimensions import SEPARATOR
+from s3sentinel_assets.ml.history.dimensions import SEPARATOR, zeros
 from s3sentinel_assets.ml.history.fading import remaining
 from s3sentinel_assets.ml.history.families import FACTORS, Family, family_of
 from s3sentinel_assets.ml.history.family_counts import (
@@ -27,7 +27,8 @@ from s3sentinel_assets.ml.history.family_counts import (
     within_owner_bounds,
 )
 from s3sentinel_assets.ml.history.keys import Events, prepare
-from s3sentinel_assets.ml.history.state import EntityState, empty_state, hour_number
+from s3sentinel_assets.ml.history.merging import KEY, merged, places
+from s3sentinel_assets.ml.history.state import STATE_SCHEMA, EntityState, empty_state, hour_number
 from s3sentinel_assets.ml.parameters import Parameters
 
 __all__ = ["SHARED_TABLES", "Learner", "update"]
@@ -37,7 +38,6 @@ SHARED_TABLES = ("peer/action", "global/action", "account/wide_network", "accoun
 _OWN = (*FACTORS, "hour", "size", "density", "name")
 _UNITS = 1 << 16
 _BIT_UNITS = 1 << 7
-_KEY = ["table", "key"]
 # Taken to nine tenths of the limit, so that it is not reached anew every hour.
 _ROOM = 10
 
@@ -100,11 +100,11 @@ def update(
         stored, left = stored.filter(kept), left.filter(kept)
     height = stored.height
     if max_keys is not None and height > max_keys:
-        stored = _clearest(stored, left, max_keys - max_keys // _ROOM)
+        stored = _clearest(stored, left, max_keys - max_keys // _ROOM).sort(KEY)
     return EntityState(
         hour=hour,
         format=format,
-        stored=stored.sort(_KEY).rechunk(),
+        stored=stored.rechunk(),
         events=events,
         half_life_hours=parameters.half_life_hours,
         drop_below=parameters.drop_below,
@@ -121,25 +121,29 @@ def _as_stored(previous: EntityState, parameters: Parameters) -> pl.DataFrame:
 
 def _added(stored: pl.DataFrame, added: pl.DataFrame, number: int, parameters: Parameters) -> pl.DataFrame:
     """The rows with an hour's counts added; those that the hour does not touch stay as they are, bit for bit."""
-    known = added.join(stored, on=_KEY, how="left", suffix="_before", maintain_order="left")
-    before = remaining(
-        known["count_before"], known["last_hour"].fill_null(number), number, parameters.half_life_hours
-    ).fill_null(0.0)
-    touched = known.select(
-        "table",
-        "key",
-        # a + b = b + a: this float sum of two has no order.
-        (pl.col("count") + before).alias("count"),
-        pl.col("first_hour").fill_null(number),
-        pl.lit(number, pl.Int32()).alias("last_hour"),
+    added = added.sort(KEY)
+    place, known = places(stored, added)
+    before = stored[place.filter(known)]
+    left = remaining(before["count"], before["last_hour"], number, parameters.half_life_hours)
+    at, hour = known.arg_true(), pl.Series([number], dtype=pl.Int32).new_from_index(0, added.height)
+    touched = pl.DataFrame(
+        {
+            "table": added["table"],
+            "key": added["key"],
+            # a + b = b + a: this float sum of two has no order.
+            "count": added["count"] + zeros(added.height, pl.Float64).scatter(at, left),
+            "first_hour": hour.clone().scatter(at, before["first_hour"]),
+            "last_hour": hour,
+        },
+        schema=STATE_SCHEMA,
     )
-    return pl.concat([stored.join(touched, on=_KEY, how="anti"), touched])
+    return merged(stored, touched)
 
 
 def _clearest(stored: pl.DataFrame, left: pl.Series, keep: int) -> pl.DataFrame:
     """The rows of which most is left; of equal ones those touched last, then by name."""
     ranked = stored.with_columns(left.alias("_left"))
-    order = ["_left", "last_hour", *_KEY]
+    order = ["_left", "last_hour", *KEY]
     return ranked.sort(order, descending=[True, True, False, False]).head(keep).drop("_left")
 
 
