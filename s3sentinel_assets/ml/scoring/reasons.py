@@ -160,12 +160,13 @@ def explain(wanted: pl.Series, parts: Mapping[str, Part], context: pl.DataFrame,
     top = _largest(wanted, parts, len(events))
     if not top.height:
         return pl.DataFrame(schema={"index": pl.UInt32(), "reasons": pl.String()})
+    top = top.with_columns(_bits(top["hundredths"]))
     words = _Words(wanted, context, events)
     by_rank = top.partition_by("rank", as_dict=True, maintain_order=True)
     texts = [
         words.of(sentence := _SENTENCES[TERMS[rank]](), part["at"])
-        .with_columns(part["hundredths"])
-        .select(text=pl.format("{} ({})", sentence, _bits()))["text"]
+        .with_columns(part["bits"])
+        .select(text=pl.format("{} ({})", sentence, pl.col("bits")))["text"]
         for (rank,), part in by_rank.items()
     ]
     # Each place of each event takes its text from where it lies: cheaper than sorting texts.
@@ -204,10 +205,11 @@ def _largest(wanted: pl.Series, parts: Mapping[str, Part], size: int) -> pl.Data
     )
 
 
-def _bits() -> pl.Expr:
-    """Hundredths as a number with one decimal, in integers: 1,036 → 10.4."""
-    tenths = (pl.col("hundredths").cast(pl.Int64) + 5) // 10
-    return pl.format("{}.{}", tenths // 10, tenths % 10)
+def _bits(hundredths: pl.Series) -> pl.Series:
+    """Hundredths as numbers with one decimal, in integers: 1,036 → 10.4."""
+    tenths = (hundredths + 5) // 10
+    distinct = tenths.unique().sort()
+    return pl.Series("bits", [f"{each // 10}.{each % 10}" for each in distinct])[distinct.search_sorted(tenths)]
 
 
 class _Words:
