@@ -36,6 +36,12 @@ def show(console: Console, report: Report) -> None:
         f"events at a cold start",
         highlight=False,
     )
+    if drip := facts["dripping"]["incidents"]:
+        console.print(
+            f"slow drip: while they made it a habit, {facts['dripping']['medium'] / drip:.1%} of the intruders were "
+            f"medium or more at some time, {facts['dripping']['high'] / drip:.1%} high or more",
+            highlight=False,
+        )
 
 
 def _share(figure: Figure | None) -> str:

@@ -232,6 +232,10 @@ def _facts(facts: list[dict[str, Any]]) -> dict[str, Any]:
         "benign_events_per_day": round(total["benign_events"] / days),
         "benign_hours_per_day": round(total["benign_hours"] / days),
         "attack_events": total["attack_events"],
+        "dripping": {
+            name: sum(each.get("dripping", {}).get(name, 0) for each in facts)
+            for name in ("incidents", "medium", "high")
+        },
         "cold_benign_share": round(sum(each["cold_benign_share"] for each in facts) / len(facts), 4),
         "baseline_hours_per_day": round(sum(each.get("baseline_hours_per_day", 0) for each in facts) / len(facts), 2),
         "deterministic": all(each["deterministic"] for each in facts),

@@ -19,6 +19,7 @@ from evaluation.rivals import CHAMPION, SHIPPED, detectors, scores, supervised
 from evaluation.timeline import Timeline
 from s3sentinel_assets.hours import hour_start
 from s3sentinel_assets.ml import Counters, EntityState, load_model, score
+from s3sentinel_assets.ml.evaluation.outcomes import RANKS, rank
 from s3sentinel_assets.ml.parameters import TERMS
 from s3sentinel_assets.tables.entities import ENTITY_SCHEMA
 
@@ -67,6 +68,7 @@ def evaluate_seed(plan: Plan, seed: int, folder: Path, tell: Tell) -> None:
 
     begun = _learn(Chain.beginning(model, _before(history[0])), timeline, history, steps.part("history"))
     chain, seen = _train(begun, timeline, training, steps.part("training days"))
+    seen = _benign(seen)
     fitted = detectors(seen, plan.models_dir, FORMAT, len(training) / 24)
     chain = replace(chain, model=model.with_detector(fitted[CHAMPION]))
     rivals = {"rarity": model.with_detector(fitted["rarity"]), SHIPPED: model}
@@ -153,14 +155,18 @@ def _learn(chain: Chain, timeline: Timeline, hours: list[str], done: Callable[[f
 def _train(
     chain: Chain, timeline: Timeline, hours: list[str], done: Callable[[float], None]
 ) -> tuple[Chain, pl.DataFrame]:
-    """Training days in whole hours; what was scored, with its features."""
+    """Training days in whole hours; everything that was scored, with its features."""
     scored = []
     for number, (hour, arrived) in enumerate(timeline.arrivals(hours[0], hours[-1])):
         chain, result = chain.score(arrived, hour, check=number % (4 * _CHECK_EVERY) == 0)
         scored.append(_beside(arrived, result))
         chain = chain.learn(hour, arrived, result["priority"])
         done(number / len(hours))
-    return chain, pl.concat(scored).filter(pl.col("kind") == "background", pl.col("principal").is_not_null())
+    return chain, pl.concat(scored)
+
+
+def _benign(scored: pl.DataFrame) -> pl.DataFrame:
+    return scored.filter(pl.col("kind") == "background", pl.col("principal").is_not_null())
 
 
 def _test(
@@ -227,10 +233,21 @@ def _poisoned(
     drip = transplants.drip(timeline.added, training, dataset, seed)
     done = steps.part("slow drip")
     # Live protection is on: what looks urgent while it drips is not learned.
-    worn, _ = _train(begun, Timeline(dataset.hours, dataset.background, drip), training, lambda share: done(share / 4))
+    worn, dripped = _train(
+        begun, Timeline(dataset.hours, dataset.background, drip), training, lambda share: done(share / 4)
+    )
+    outcomes.facts["dripping"] = _seen_dripping(dripped)
     worn = replace(worn, model=chain.model)
     events, _ = _test(worn, timeline, test, plan.part_minutes, lambda share: done(0.25 + 0.75 * share))
     outcomes.add(CHAMPION, events, events["raw"], events["priority"], setting="slow drip")
+
+
+def _seen_dripping(scored: pl.DataFrame) -> dict[str, int]:
+    """How many of those who worked on the history were noticed while they did, by the highest priority they got."""
+    theirs = scored.filter(pl.col("incident").is_not_null())
+    highest = theirs.select("incident", rank=rank(theirs["priority"])).group_by("incident").agg(pl.max("rank"))["rank"]
+    at_least = {name: int((highest >= RANKS[name]).sum()) for name in ("high", "medium")}
+    return {"incidents": highest.len(), **at_least}
 
 
 def _repeats(part: _Part | None) -> bool:

@@ -136,6 +136,15 @@ def test_recall_by_technique_names_what_is_missed():
     assert rows.rows() == [("t1", 4, 0.5), ("t0", 4, 1.0)]
 
 
+def test_the_output_says_who_was_noticed_while_working_on_the_history(capsys):
+    dripped = facts()
+    dripped[0]["dripping"] = {"incidents": 200, "medium": 150, "high": 30}
+    show(Console(width=200), make_report(incidents(), benign(), dripped, 1.0))
+    assert "75.0% of the intruders were medium or more at some time, 15.0% high or more" in capsys.readouterr().out
+    show(Console(width=200), make_report(incidents(), benign(), facts(), 1.0))
+    assert "slow drip" not in capsys.readouterr().out
+
+
 def test_the_output_says_when_only_own_stories_were_used(capsys):
     show(Console(width=200), make_report(incidents(), benign(), facts(), 1.0))
     shown = capsys.readouterr().out
