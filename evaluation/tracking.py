@@ -7,6 +7,7 @@ import contextlib
 import os
 import re
 import time
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +20,8 @@ from evaluation.rivals import CHAMPION, MODELS, SHIPPED
 __all__ = ["EXPERIMENT", "track"]
 
 EXPERIMENT = "evaluation"
-#: What one call takes.
-_MOST = 1_000
+#: What is compared of slices and of poisoned histories as well.
+_OF_SLICES = ("recall_20h", "recall_high")
 
 
 def track(report: Report, home: Path, uri: str | None = None) -> str:
@@ -70,17 +71,23 @@ def _run(
     if model == SHIPPED:
         tags["version"] = facts["shipped"]
     run = client.create_run(experiment, tags=tags, run_name=f"{model}, {len(facts['seeds'])} seeds")
-    metrics = {_name(figure): figure.value for figure in figures}
-    metrics |= {f"{_name(figure)}.low": figure.low for figure in figures if figure.low is not None}
-    metrics |= {f"{_name(figure)}.high": figure.high for figure in figures if figure.high is not None}
+    metrics = {_name(figure): figure.value for figure in figures if _compared(figure)}
     values = [Metric(name, value, now, 0) for name, value in sorted(metrics.items())]
     parameters = [Param("seeds", str(facts["seeds"])), Param("test_days", str(facts["test_days"]))]
-    client.log_batch(run.info.run_id, params=parameters, tags=[RunTag("dataset_kind", dataset.split(",")[0])])
-    for begin in range(0, len(values), _MOST):
-        client.log_batch(run.info.run_id, metrics=values[begin : begin + _MOST])
+    kind = [RunTag("dataset_kind", dataset.split(",")[0])]
+    client.log_batch(run.info.run_id, metrics=values, params=parameters, tags=kind)
     columns = {name: techniques[name].to_list() for name in techniques.columns if name != "model"}
     client.log_table(run.info.run_id, data=columns, artifact_file="per_technique.json")
+    everything = pl.DataFrame([asdict(figure) for figure in figures]).drop("model").rename({"part": "slice"})
+    client.log_table(run.info.run_id, data=everything.to_dict(as_series=False), artifact_file="figures.json")
     client.set_terminated(run.info.run_id)
+
+
+def _compared(figure: Figure) -> bool:
+    """Whether a figure is one of the few by which people compare runs in a list; all are in ``figures.json``."""
+    if figure.part == "all":
+        return figure.setting == LIVE or figure.metric in _OF_SLICES
+    return figure.setting == LIVE and figure.metric in _OF_SLICES
 
 
 def _name(figure: Figure) -> str:
