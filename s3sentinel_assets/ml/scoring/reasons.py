@@ -4,6 +4,7 @@ Belongs here: which terms are named and their sentences. Does not belong here: t
 ``anomaly``).
 """
 
+import functools
 from collections.abc import Callable, Mapping
 
 import polars as pl
@@ -195,12 +196,17 @@ def _largest(wanted: pl.Series, parts: Mapping[str, Part], size: int) -> pl.Data
         rank = pl.lit(TERMS.index(term), pl.UInt8()).alias("rank")
         part = pl.DataFrame({"at": at, "hundredths": mine}).filter((pl.col("at") > 0) & (pl.col("hundredths") > 0))
         found.append(part.with_columns(pl.col("at") - 1, rank))
-    # Terms come in their order, so of equal parts the earlier term stays first.
-    ordered = pl.concat(found).sort("at", "hundredths", descending=[False, True], maintain_order=True)
-    start = ordered["at"].search_sorted(ordered["at"])
+    every = pl.concat(found)
+    # By event, then the largest first, as one number. Terms come in their order: of equal parts the earlier is first.
+    most = pl.lit(every["hundredths"].max(), pl.Int64)
+    number = pl.col("at").cast(pl.Int64) * (most + 1) + (most - pl.col("hundredths"))
+    order = every.select(number.alias("number")).select(pl.arg_sort_by("number", maintain_order=True))
+    ordered = every.rechunk()[order["number"]]
+    run = ordered["at"].rle_id()
+    starts = run.ne_missing(run.shift(1)).arg_true()
     return (
         ordered.with_row_index("row")
-        .select("at", "hundredths", "rank", place=pl.col("row").cast(pl.Int64) - pl.lit(start).cast(pl.Int64))
+        .select("at", "hundredths", "rank", place=pl.col("row").cast(pl.Int64) - pl.lit(starts[run]).cast(pl.Int64))
         .filter(pl.col("place") < REASONS_PER_EVENT)
     )
 
@@ -217,34 +223,31 @@ class _Words:
 
     def __init__(self, wanted: pl.Series, context: pl.DataFrame, events: Events) -> None:
         self._wanted, self._context, self._events = wanted, context, events
-        self._known: dict[str, pl.Series] = {}
 
     def of(self, sentence: pl.Expr, at: pl.Series) -> pl.DataFrame:
         """The columns that a sentence needs, for the events at these places."""
-        return pl.DataFrame([self._column(name)[at].alias(name) for name in dict.fromkeys(sentence.meta.root_names())])
+        return pl.DataFrame([self._column(name, at).alias(name) for name in dict.fromkeys(sentence.meta.root_names())])
 
-    def _column(self, name: str) -> pl.Series:
-        if name not in self._known:
-            if name in self._context.columns:
-                self._known[name] = self._context[name]
-            else:
-                made = {"kind": self._kind, "spread": self._spread}.get(name)
-                self._known[name] = made() if made else self._word(name)
-        return self._known[name]
+    def _column(self, name: str, at: pl.Series) -> pl.Series:
+        if name in self._context.columns:
+            return self._context[name][at]
+        if name == "kind":
+            return self._kind[at]
+        if name == "spread":
+            what = _SPREADS.get(self._events.family.spread, "things")
+            return pl.Series([what]).new_from_index(0, at.len())
+        return self._word(name, at)
 
+    @functools.cached_property
     def _kind(self) -> pl.Series:
         kind = pl.col("principal_type").replace_strict(KINDS, default="principal", return_dtype=pl.String)
         return self._context.select(kind=kind.fill_null("principal"))["kind"]
 
-    def _spread(self) -> pl.Series:
-        what = _SPREADS.get(self._events.family.spread, "things")
-        return pl.Series("spread", [what]).new_from_index(0, self._wanted.len())
-
-    def _word(self, name: str) -> pl.Series:
+    def _word(self, name: str, at: pl.Series) -> pl.Series:
         groups = self._events.home(name)
         dimension = groups[name]
-        # Every distinct value is cleaned once.
-        places, distinct = dense(dimension.codes[groups.codes[self._wanted]], dimension.size)
+        # Every distinct value is cleaned once, and none that is not said.
+        places, distinct = dense(dimension.codes[groups.codes[self._wanted[at]]], dimension.size)
         values = dimension.values[distinct]
         # Log content is not ours: no control characters, no essays.
         clean = values.str.replace_all(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]+", " ").str.slice(0, _MAX_PIECE)
