@@ -46,7 +46,7 @@ def test_memory_does_not_grow_with_the_object(log_format, container):
     assert large["rows"] > 3.5 * small["rows"]
     assert large["checked_by"] == "crc64nvme"
     grown = large["over_imports_mib"] - small["over_imports_mib"]
-    assert grown < 24  # of 69 MiB more
+    assert grown < 36  # of 69 MiB more; 14 to 21 by itself, and what the allocator keeps under load
 
 
 def test_wrong_sizes_are_one_clear_line():
