@@ -26,7 +26,7 @@ _LENGTH = 300
 
 @dataclass
 class Trouble:
-    """What went wrong in a block, in one line; empty if nothing did."""
+    """What went wrong in a block, in one line, which is empty only if nothing did."""
 
     why: str = ""
 
@@ -46,6 +46,6 @@ def tolerated() -> Iterator[Trouble]:
 def _in_words(error: BaseException) -> str:
     from s3sentinel_assets.ml.parameters import ScoringUnavailable
 
-    if isinstance(error, ScoringUnavailable | UserError):
+    if isinstance(error, ScoringUnavailable | UserError) and str(error):
         return str(error)
     return f"{type(error).__name__}: {error}".splitlines()[0][:_LENGTH]
