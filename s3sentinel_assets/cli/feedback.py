@@ -139,7 +139,7 @@ def incidents(config: ConfigFile = None, as_json: AsJson = False) -> None:
 
         taken = take_incidents(runtime)
     if as_json:
-        typer.echo(json_line(taken.counts | {"problems": taken.problems}))
+        typer.echo(json_line(taken.counts | {"busy": bool(taken.busy), "problems": taken.problems}))
         return
     if taken.busy:
         typer.echo("another run is reading the incidents just now", err=True)
