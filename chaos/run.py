@@ -19,11 +19,11 @@ from chaos.world import BOUND_SECONDS, PATIENCE_SECONDS, World
 from s3sentinel_assets.local.aws import LocalAws
 from s3sentinel_assets.local.workspace import LocalWorkspace
 
-__all__ = ["LONGEST_DELAY", "Outcome", "beyond_the_bound", "within_the_bound"]
+__all__ = ["Outcome", "beyond_the_bound", "within_the_bound"]
 
-#: Rows show within this in the first scenario: near enough to the bound that a sweep which does not wait for it is
-#: found out, and the rest for a slow machine. The delay changes, so that later rows are often seen before earlier ones.
-LONGEST_DELAY = 0.8 * BOUND_SECONDS
+#: Rows show within this share of the bound in the first scenario: near enough to it that a sweep which does not wait
+#: is found out, and the rest for a slow machine. The delay changes, so that later rows are often seen before earlier.
+_LONGEST_DELAY = 0.8
 #: In the second they show so much later than absence counts as proved: time for the storm, and for the sweep.
 _SWEEP_SECONDS, _KILL_SECONDS = 6.0, 0.8
 #: Deaths after which the rows may have been stored and nobody knows.
@@ -87,7 +87,8 @@ def within_the_bound(
     seed: int,
     aims: Sequence[Moment] | None = None,
     weather: Sequence[str] = tuple(KINDS),
-    shortest_delay: float = 0,
+    bound_seconds: float = BOUND_SECONDS,
+    always_late: bool = False,
     flaw: Callable[[], None] | None = None,
     on_kill: Callable[[], None] = lambda: None,
 ) -> Outcome:
@@ -101,20 +102,22 @@ def within_the_bound(
         seed: of every draw.
         aims: moments to die at; None: all, and random instants.
         weather: kinds of `weather.KINDS`.
-        shortest_delay: seconds after which rows show at the earliest.
+        bound_seconds: how long the product waits before absence is a proof, beyond its time-outs.
+        always_late: rows show as late as they may, and never earlier.
         flaw: breaks the product in every worker.
         on_kill: called after each death.
     """
     draw = random.Random(seed)  # noqa: S311 chance, not secrets
+    delay = _LONGEST_DELAY * bound_seconds
     return _shake(
         "within the bound",
-        World(home, aws, workspace),
+        World(home, aws, workspace, bound_seconds),
         kills,
         draw,
-        Weather(workspace, draw, LONGEST_DELAY, tuple(weather), shortest_delay),
+        Weather(workspace, draw, delay, tuple(weather), delay if always_late else 0),
         {"aims": aims, "flaw": flaw, "on_kill": on_kill},
-        calm_delay=LONGEST_DELAY,
-        longest_delay=LONGEST_DELAY,
+        calm_delay=delay,
+        longest_delay=delay,
     )
 
 

@@ -14,7 +14,7 @@ from chaos.crew import Crew, Life
 from chaos.moments import PHASES, Moment, phase_of
 from chaos.weather import Weather
 from chaos.worker import Order
-from chaos.world import PATIENCE_SECONDS, SOURCE, World
+from chaos.world import SOURCE, World
 from s3sentinel_assets.hours import utc_now
 from s3sentinel_assets.ledger.engine import to_micros
 
@@ -134,7 +134,7 @@ class Storm:
                     self._count(life)
             if world.settled():
                 return
-            _wait_until_ripe(world.last_unknown_sent())
+            _wait_until_ripe(world.last_unknown_sent(), world.patience_seconds)
         open_hours, open_batches = world.open_hours(), world.open_batches()
         self.tally.problems.append(f"after {_CALM_TURNS} calm runs there are open hours {open_hours}: {open_batches}")
 
@@ -192,7 +192,7 @@ class Storm:
             self._on_kill()
 
 
-def _wait_until_ripe(sent_at: int | None) -> None:
+def _wait_until_ripe(sent_at: int | None, patience_seconds: float) -> None:
     """Until the product may take absence for a proof; a moment, where it may already."""
-    left = _SHORT_WAIT if sent_at is None else (sent_at - to_micros(utc_now())) / 1e6 + PATIENCE_SECONDS
+    left = _SHORT_WAIT if sent_at is None else (sent_at - to_micros(utc_now())) / 1e6 + patience_seconds
     threading.Event().wait(max(_SHORT_WAIT, left))

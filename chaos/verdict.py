@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from chaos.storm import Tally
-from chaos.world import PATIENCE_SECONDS, SOURCE, TABLE, World
+from chaos.world import SOURCE, TABLE, World
 from s3sentinel_assets.ledger.engine import to_micros
 from s3sentinel_assets.pipeline import proofs
 
@@ -69,7 +69,7 @@ def judge(world: World, tally: Tally, longest_delay: float) -> Verdict:
     doubled = late = 0
     for rows in copies.values():
         if len(rows) > 1:
-            in_time = sum(shown_in_time(row, tally) for row in rows)
+            in_time = sum(shown_in_time(row, tally, world.patience_seconds) for row in rows)
             doubled += in_time > 1
             late += in_time <= 1
     verdict = Verdict(len(world.events), len(shown), len(world.events - copies.keys()), doubled, late)
@@ -103,17 +103,18 @@ def _count(world: World, table: str) -> int:
     return int(world.runtime.query.run(f"{table} | count")[0]["Count"])
 
 
-def shown_in_time(row: dict[str, Any], tally: Tally) -> bool:
+def shown_in_time(row: dict[str, Any], tally: Tally, patience_seconds: float) -> bool:
     """Whether a copy showed within time-outs and bound of the last send before it.
 
     Args:
         row: with ``BatchId_CF``, ``Attempt_CF`` (none in a first attempt) and ``At_``, from when queries see it.
         tally: knows the sends; a copy without one is in time, so that nothing is excused by mistake.
+        patience_seconds: time-outs and bound together.
     """
     shown = to_micros(row["At_"])
     sends = tally.sends.get((row["BatchId_CF"], int(row["Attempt_CF"] or 1)), [])
     sent = max((instant for instant in sends if instant <= shown), default=shown)
-    return shown - sent <= PATIENCE_SECONDS * 1e6
+    return shown - sent <= patience_seconds * 1e6
 
 
 def _ask_product(world: World, verdict: Verdict) -> None:

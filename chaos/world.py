@@ -38,7 +38,7 @@ __all__ = [
 SOURCE = "cloudtrail"
 TABLE = "AWSCloudTrail"
 CONNECT_SECONDS, READ_SECONDS, BOUND_SECONDS = 1.0, 1.0, 3.0
-#: So long after a send the product may take absence for a proof.
+#: So long after a send the product may take absence for a proof, with the usual bound.
 PATIENCE_SECONDS = CONNECT_SECONDS + READ_SECONDS + BOUND_SECONDS
 
 _ACCOUNT = "111122223333"
@@ -63,9 +63,14 @@ class World:
         home: folder for the configuration and the data.
         aws: the running local AWS.
         workspace: the running local workspace.
+        bound_seconds: how long the product waits, beyond its time-outs, before absence is a proof.
     """
 
-    def __init__(self, home: Path, aws: LocalAws, workspace: LocalWorkspace) -> None:
+    def __init__(
+        self, home: Path, aws: LocalAws, workspace: LocalWorkspace, bound_seconds: float = BOUND_SECONDS
+    ) -> None:
+        #: So long after a send the product may take absence for a proof.
+        self.patience_seconds = CONNECT_SECONDS + READ_SECONDS + bound_seconds
         bucket = f"chaos-{home.name}"
         now = hour_key(utc_now())
         #: Closed hours that get objects by turns.
@@ -89,7 +94,7 @@ class World:
                 "backoff_limit_seconds": 0.1,
                 "connect_timeout_seconds": CONNECT_SECONDS,
                 "read_timeout_seconds": READ_SECONDS,
-                "unknown_bound_minutes": BOUND_SECONDS / 60,
+                "unknown_bound_minutes": bound_seconds / 60,
             },
             sources={
                 SOURCE: {

@@ -29,14 +29,14 @@ NOW = utc_now()
 def test_a_copy_is_in_time_within_time_outs_and_bound_of_its_send(attempt, seconds, in_time):
     sends = {("b", 1): [to_micros(NOW)], ("b", 2): [to_micros(NOW + timedelta(seconds=10))]}
     row = {"BatchId_CF": "b", "Attempt_CF": attempt, "At_": NOW + timedelta(seconds=seconds)}
-    assert shown_in_time(row, Tally(sends=sends)) is in_time
+    assert shown_in_time(row, Tally(sends=sends), PATIENCE_SECONDS) is in_time
 
 
 def test_the_last_send_before_a_copy_counts():
     sends = {("b", 1): [to_micros(NOW), to_micros(NOW + timedelta(seconds=60))]}
     for seconds, in_time in ((59, False), (61, True)):
         row = {"BatchId_CF": "b", "Attempt_CF": None, "At_": NOW + timedelta(seconds=seconds)}
-        assert shown_in_time(row, Tally(sends=sends)) is in_time
+        assert shown_in_time(row, Tally(sends=sends), PATIENCE_SECONDS) is in_time
 
 
 def test_every_moment_but_the_last_belongs_to_one_phase():
