@@ -107,3 +107,8 @@ class Limits(Section):
         ge=1_000,
         description="Keys a source's history may have, about 120 bytes each; the faintest are dropped first.",
     )
+    hour_keys: int = Field(
+        default=2_000_000,
+        ge=1_000,
+        description="Keys that are counted within an hour, about 80 bytes each; those counted least are dropped first.",
+    )

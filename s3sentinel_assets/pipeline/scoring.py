@@ -39,6 +39,8 @@ __all__ = ["score_hour", "score_parts"]
 _GENERATION = 1
 #: What counts of unscored events begin with, before the format's name: how many, and the reason.
 _UNSCORED, _WHY = "unscored_", "why_unscored_"
+#: How many keys were dropped from the in-hour counters.
+_DROPPED = "counter_keys_dropped"
 
 
 @dataclass
@@ -48,6 +50,7 @@ class _Run:
     counters: "Counters | None"
     scores: list[pl.DataFrame] = field(default_factory=list)
     summaries: list[pl.DataFrame] = field(default_factory=list)
+    crowded_out: int = 0
 
 
 @dataclass
@@ -79,6 +82,8 @@ class _Scored:
     def add(self, version: str, run: _Run) -> None:
         """Takes in what a model made."""
         self.versions.append(version)
+        if run.crowded_out:
+            self.more[_DROPPED] = run.crowded_out + int(self.more.get(_DROPPED, 0))
         for scores in run.scores:
             self.classes.update(dict(scores["Priority_CF"].value_counts().iter_rows()))
 
@@ -245,10 +250,12 @@ def _run_model(
 
     store, run = runtime.store, _Run(counters=counters)
     columns = roll_up_columns(scored_columns(model.format))
+    limit = runtime.config.limits.hour_keys // len(scored_families(runtime.source(part.source)))
     for file in files:
         batch = pl.read_parquet(store.checked_path(file.uri, file.sha256), columns=columns)
-        result = score(batch, state, run.counters, model, hour=part.hour)
+        result = score(batch, state, run.counters, model, hour=part.hour, max_keys=limit)
         run.counters = result.counters
+        run.crowded_out += result.counters.crowded_out
         run.scores.append(result.scores)
         run.summaries.append(add_ons.roll_up.summary(batch, result.scores, model, add_ons.table(file)))
     return run
@@ -304,5 +311,10 @@ def _add_up(summary: StageSummary, results: list[StageResult]) -> None:
         for log_format in FORMATS
         if (rows := summary.counts.get(_UNSCORED + log_format))
     ]
+    if dropped := summary.counts.get(_DROPPED):
+        summary.problems.append(
+            f"the hour has more than limits.hour_keys different things to count; the {dropped:,} counted least were "
+            "dropped, and count as new when they come again"
+        )
     if why := summary.counts.get(WHY_WITHOUT):
         summary.problems.append(f"what principals of the hour come to is not told: {why}")

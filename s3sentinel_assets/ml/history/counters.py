@@ -15,6 +15,7 @@ import polars as pl
 
 from s3sentinel_assets.hours import hour_start
 from s3sentinel_assets.ml.history.dimensions import SEPARATOR
+from s3sentinel_assets.ml.history.merging import KEY, merged, places
 from s3sentinel_assets.ml.history.snapshots import Sink, Source, read_snapshot, write_snapshot
 from s3sentinel_assets.ml.history.state import find_sorted
 
@@ -29,6 +30,8 @@ RECENT_MINUTES = 60
 # Partitions follow arrival: an event of the hour may be this much older than the hour itself and still see its own
 # trailing hour. CloudTrail delivers within 15 minutes or so.
 _LATE_MINUTES = 30
+#: One part in so many of the permitted keys is left free, so that not every addition has to choose.
+_ROOM = 20
 
 
 @dataclass(frozen=True)
@@ -38,10 +41,12 @@ class Counters:
     Attributes:
         hour: the hour they belong to; "" for none yet.
         frame: see ``COUNTER_SCHEMA``.
+        crowded_out: how many keys the last addition dropped because there were too many.
     """
 
     hour: str = ""
     frame: pl.DataFrame = field(default_factory=lambda: pl.DataFrame(schema=COUNTER_SCHEMA), repr=False)
+    crowded_out: int = field(default=0, compare=False)
 
     @cached_property
     def tables(self) -> dict[str, pl.DataFrame]:
@@ -75,16 +80,29 @@ class Counters:
         recent = minute.is_between(start - RECENT_MINUTES - _LATE_MINUTES, start + RECENT_MINUTES, closed="left")
         return Counters(hour=hour, frame=rows.filter(recent).rechunk())
 
-    def plus(self, hour: str, additions: pl.DataFrame) -> "Counters":
-        """These counters with ``additions`` (same columns, any order) merged in, as of ``hour``."""
-        merged = pl.when(pl.col("table").first() == RECENT).then(pl.col("count").max()).otherwise(pl.col("count").sum())
-        frame = (
-            pl.concat([self.for_hour(hour).frame, additions.select(list(COUNTER_SCHEMA))])
-            .group_by("table", "key")
-            .agg(merged)
-            .sort("table", "key")
+    def plus(self, hour: str, additions: pl.DataFrame, max_keys: int | None = None) -> "Counters":
+        """These counters with ``additions`` (same columns, any order, keys may repeat) merged in, as of ``hour``.
+
+        Args:
+            hour: the hour of the additions.
+            additions: see ``COUNTER_SCHEMA``.
+            max_keys: how many keys there may be afterwards: those counted least go first, what is recent never. A key
+                that went begins again at 0.
+        """
+        mine, rows = self.for_hour(hour).frame, _summed(additions.select(list(COUNTER_SCHEMA)))
+        place, known = places(mine, rows)
+        both = rows.filter(known).with_columns(mine["count"][place.filter(known)].alias("before"))
+        both = both.select(
+            pl.when(pl.col("table") == RECENT)
+            .then(pl.max_horizontal("count", "before"))
+            .otherwise(pl.sum_horizontal("count", "before"))
         )
-        return Counters(hour=hour, frame=frame.rechunk())
+        count = rows["count"].clone()
+        frame = merged(mine, rows.with_columns(count.scatter(known.arg_true(), both.to_series()).alias("count")))
+        height = frame.height
+        if max_keys is not None and height > max_keys:
+            frame = _most_counted(frame, max_keys - max_keys // _ROOM)
+        return Counters(hour=hour, frame=frame.rechunk(), crowded_out=height - frame.height)
 
     def to_parquet(self, path: Sink) -> None:
         """Writes the counters to a path or binary file."""
@@ -104,3 +122,17 @@ class Counters:
 def empty_counters(hour: str = "") -> Counters:
     """Counters at the start of an hour."""
     return Counters(hour=hour)
+
+
+def _summed(rows: pl.DataFrame) -> pl.DataFrame:
+    """A row per key, sorted."""
+    count = pl.when(pl.col("table").first() == RECENT).then(pl.col("count").max()).otherwise(pl.col("count").sum())
+    return rows.group_by(KEY).agg(count).sort(KEY)
+
+
+def _most_counted(frame: pl.DataFrame, keep: int) -> pl.DataFrame:
+    """What is recent and the rows with the highest counts, in the same order; of equal ones the first by name."""
+    recent = frame["table"] == RECENT
+    others = frame.filter(~recent).with_row_index("_row")
+    chosen = others.sort("count", "_row", descending=[True, False]).head(max(0, keep - int(recent.sum())))["_row"]
+    return pl.concat([frame.filter(recent), others.drop("_row")[chosen]]).sort(KEY)

@@ -60,7 +60,13 @@ class ScoreResult:
 
 
 def score(
-    batch: pl.DataFrame, state: EntityState | None, counters: Counters | None, model: ScoringModel, *, hour: str
+    batch: pl.DataFrame,
+    state: EntityState | None,
+    counters: Counters | None,
+    model: ScoringModel,
+    *,
+    hour: str,
+    max_keys: int | None = None,
 ) -> ScoreResult:
     """Scores a batch of the entity view.
 
@@ -70,6 +76,7 @@ def score(
         counters: what the previous part left; those of another hour only tell what is still recent, None nothing.
         model: from ``load_model``.
         hour: the hour the batch belongs to.
+        max_keys: how many keys the counters may have; those counted least go first. None: any number.
 
     Raises:
         ScoringUnavailable: there is no state, it is of another format, or it already holds ``hour``.
@@ -107,7 +114,7 @@ def score(
     judged = judge(scored, counters, model, hour)
     scores = _scores(batch, events, features, parts, raw, judged, model)
     added = pl.concat([each.select(list(COUNTER_SCHEMA)) for each in (features.handed_on, judged.recent)])
-    return ScoreResult(scores, counters.plus(hour, added))
+    return ScoreResult(scores, counters.plus(hour, added, max_keys))
 
 
 def _text(batch: pl.DataFrame, name: str, rows: pl.Series) -> pl.Series:
