@@ -10,7 +10,7 @@ from ``rarity_cloudtrail.json``, so that a change of the terms can be fitted at 
 import argparse
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import polars as pl
@@ -19,8 +19,10 @@ from evaluation.background import World, make_world
 from s3sentinel_assets.hours import hour_end
 from s3sentinel_assets.ml.anomaly.fitting import fit_ecod
 from s3sentinel_assets.ml.features.matrix import feature_matrix
+from s3sentinel_assets.ml.history.keys import Events
 from s3sentinel_assets.ml.history.update import update
 from s3sentinel_assets.ml.parameters import TERMS, Parameters
+from s3sentinel_assets.ml.priority.rule_items import rule_items
 from s3sentinel_assets.ml.priority.sensitivity import SensitivityRules, load_sensitivity
 from s3sentinel_assets.ml.scoring.model import load_weights
 
@@ -40,6 +42,11 @@ class Learner:
 
     parameters: Parameters
     format: str = FORMAT
+    sensitivity: SensitivityRules = field(default_factory=SensitivityRules)
+
+    def rule_items(self, events: Events, detail: pl.Series) -> pl.Series | None:
+        """The sensitivity rules that events fit; None where there are no rules."""
+        return rule_items(self.sensitivity.levels(events, detail), events.failures) if self.sensitivity.rules else None
 
 
 def replayed(world: World) -> Iterator[tuple[str, pl.DataFrame]]:
@@ -56,7 +63,7 @@ def training_matrix(
     world: World, parameters: Parameters, sensitivity: SensitivityRules, *, first_day: int = _FIRST_DAY
 ) -> pl.DataFrame:
     """``principal``, ``hour`` and the terms of all events from ``first_day`` on, each against the hours before it."""
-    matrices, state, learner = [], None, Learner(parameters)
+    matrices, state, learner = [], None, Learner(parameters, sensitivity=sensitivity)
     for number, (hour, batch) in enumerate(replayed(world)):
         if state is not None and number >= 24 * first_day and batch.height:
             matrix, _ = feature_matrix(

@@ -10,6 +10,11 @@ from pathlib import Path
 
 import psycopg
 import pytest
+from hypothesis import settings
+
+# How long an example takes says something about the machine, not about the code.
+settings.register_profile("s3sentinel", deadline=None)
+settings.load_profile("s3sentinel")
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 _numbers = itertools.count(1)

@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field
 __all__ = ["CODE_VERSION", "TERMS", "Parameters", "ScoringUnavailable"]
 
 #: Counted up by hand whenever the same data and events would give other scores, states or counters.
-CODE_VERSION = "2"
+CODE_VERSION = "3"
 #: The terms of the score, in the order in which equal contributions are printed.
 TERMS = (
     "new_action",

@@ -1,6 +1,7 @@
 """States that say what changed: read back they are the state itself, bit for bit, and few keys are written."""
 
 import io
+from dataclasses import replace
 
 import polars as pl
 import pytest
@@ -28,7 +29,7 @@ def same(one: EntityState, other: EntityState) -> bool:
 def carried(max_keys: int | None = None, fast: bool = False):
     """(state carried in memory, the same read from its last whole state and changes) for 31 hours."""
     parameters = MODEL.parameters.model_copy(update={"half_life_hours": 2.0}) if fast else MODEL.parameters
-    model = type("Model", (), {"format": "cloudtrail", "parameters": parameters})()
+    model = replace(MODEL, parameters=parameters)
     world, state, read, whole = World(11), None, None, None
     for hour in hours(0, 2)[5:36]:
         batches = [frame(world.hour(hour))]
@@ -93,7 +94,7 @@ def test_another_half_life_needs_a_whole_state_and_changes_no_count_of_the_past(
     later = shift_hour(hour, 6)
     faded = update(state, [], later, format="cloudtrail", model=MODEL)
     other = MODEL.parameters.model_copy(update={"half_life_hours": 24.0})
-    model = type("Model", (), {"format": "cloudtrail", "parameters": other})()
+    model = replace(MODEL, parameters=other)
     next_hour = shift_hour(later, 24)
     changed = update(faded, [], next_hour, format="cloudtrail", model=model)
     assert changes_since(changed, faded) is None

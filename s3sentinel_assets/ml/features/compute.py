@@ -12,6 +12,7 @@ import polars as pl
 from s3sentinel_assets.ml.features import terms
 from s3sentinel_assets.ml.features.family_terms import Fact, family_terms
 from s3sentinel_assets.ml.features.readings import Readings, Table
+from s3sentinel_assets.ml.features.rule_uses import RuleUses, rule_uses
 from s3sentinel_assets.ml.features.so_far import First, HourSoFar
 from s3sentinel_assets.ml.features.terms import Term
 from s3sentinel_assets.ml.history.bits import novelty_bits, without_own_history
@@ -57,12 +58,14 @@ class Features:
         terms: by name (``TERMS``); a term that says nothing about any event is not there.
         by_what: what `SUPPORT` holds of each group of ``what``.
         action_so_far: Int64 per event.
+        rules: uses of sensitivity rules that history does not know.
         handed_on: what the batch adds to the in-hour counters.
     """
 
     terms: dict[str, Term]
     by_what: pl.DataFrame
     action_so_far: pl.Series
+    rules: RuleUses
     handed_on: pl.DataFrame
     so_far: HourSoFar = field(repr=False)
     size_share: tuple[Table, pl.Series] | None = field(repr=False)
@@ -99,7 +102,15 @@ class Features:
         )
 
 
-def compute(events: Events, state: EntityState, counters: Counters, parameters: Parameters, *, hour: str) -> Features:
+def compute(
+    events: Events,
+    state: EntityState,
+    counters: Counters,
+    parameters: Parameters,
+    *,
+    hour: str,
+    items: pl.Series | None = None,
+) -> Features:
     """The features of ``events``, each against history and the earlier events of the hour only.
 
     Args:
@@ -108,6 +119,7 @@ def compute(events: Events, state: EntityState, counters: Counters, parameters: 
         counters: left by the previous part; those of another hour count as none.
         parameters: of the model.
         hour: the hour being scored.
+        items: the sensitivity rules that events fit (``priority.rule_items``), if there are any.
     """
     readings = Readings(events, state, counters, hour, parameters)
     own = _principals(readings)
@@ -136,11 +148,13 @@ def compute(events: Events, state: EntityState, counters: Counters, parameters: 
     if not events.absent("size"):
         found["unusual_size"], size_share = terms.unusual_size(readings)
     more = family_terms(readings, so_far)
+    rules = rule_uses(readings, items)
     found |= more.terms
     return Features(
         terms=found,
         by_what=by_what,
         action_so_far=action_so_far,
+        rules=rules,
         handed_on=readings.handed_on(),
         so_far=so_far,
         size_share=size_share,

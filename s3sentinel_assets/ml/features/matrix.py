@@ -3,6 +3,8 @@
 Belongs here: features laid out row by row beside the batch. Does not belong here: their making (``compute``), scores.
 """
 
+from dataclasses import dataclass
+
 import polars as pl
 
 from s3sentinel_assets.ml.features.compute import Features, compute
@@ -10,10 +12,11 @@ from s3sentinel_assets.ml.history.counters import Counters
 from s3sentinel_assets.ml.history.keys import Events, prepare
 from s3sentinel_assets.ml.history.state import EntityState
 from s3sentinel_assets.ml.parameters import TERMS, Parameters
+from s3sentinel_assets.ml.priority.rule_items import rule_items
 from s3sentinel_assets.ml.priority.sensitive_term import sensitive_term
 from s3sentinel_assets.ml.priority.sensitivity import SensitivityRules
 
-__all__ = ["MATRIX_SCHEMA", "cold_start", "feature_matrix", "first_seen"]
+__all__ = ["MATRIX_SCHEMA", "FirstUses", "cold_start", "feature_matrix", "first_uses"]
 
 #: ``principal`` begins with its account, so that equal names in two accounts are two; ``hour`` is the hour scored.
 MATRIX_SCHEMA: dict[str, pl.DataType] = {
@@ -54,16 +57,19 @@ def feature_matrix(
     """
     counters = (counters or Counters(hour)).for_hour(hour)
     events = prepare(batch, format)
-    features = compute(events, state, counters, parameters, hour=hour)
-    first = first_seen(events, features, parameters)
+    levels = None
     if sensitivity is not None:
         levels = sensitivity.levels(events, batch["detail"].cast(pl.String)[events.rows])
-        features = features.with_term("sensitive", sensitive_term(levels.level, first, features.action_so_far))
+    items = None if levels is None else rule_items(levels, events.failures)
+    features = compute(events, state, counters, parameters, hour=hour, items=items)
+    first = first_uses(events, features, parameters)
+    if levels is not None:
+        features = features.with_term("sensitive", sensitive_term(levels.level, first.new, first.so_far))
     every = pl.int_range(len(events), dtype=pl.UInt32, eager=True)
     principal = events.groups["what"]["principal"]
     scored = features.bits(every).with_columns(
         principal.values[principal.codes[events.groups["what"].codes]].alias("principal"),
-        first.alias("first_seen"),
+        first.new.alias("first_seen"),
         cold_start(features, parameters)[events.groups["what"].codes].alias("cold_start"),
     )
     row = {**dict.fromkeys(TERMS, 0.0), "principal": None, "first_seen": False, "cold_start": False}
@@ -78,13 +84,32 @@ def feature_matrix(
     return matrix, counters.plus(hour, features.handed_on)
 
 
-def first_seen(events: Events, features: Features, parameters: Parameters) -> pl.Series:
-    """Boolean per event: history knows no such action of the principal, and it is one of its first uses in the hour."""
-    never = features.by_what["never"]
-    codes = events.groups["what"].codes
-    if not never.any():
-        return never.new_from_index(0, codes.len()) if never.len() else pl.Series([], dtype=pl.Boolean)
-    return never[codes] & (features.action_so_far < parameters.first_seen_occurrences)
+@dataclass(frozen=True)
+class FirstUses:
+    """What a principal does for the first time.
+
+    Attributes:
+        new: Boolean per event: history knows no such action of the principal, or no call of it that fits the same
+            sensitivity rule; and it is one of the first such calls in the hour.
+        so_far: Int64 per event: how often the hour saw it before: the rule where that is new, else the action.
+    """
+
+    new: pl.Series
+    so_far: pl.Series
+
+
+def first_uses(events: Events, features: Features, parameters: Parameters) -> FirstUses:
+    """The first uses of a batch."""
+    never, codes, rules = features.by_what["never"], events.groups["what"].codes, features.rules
+    most = parameters.first_seen_occurrences
+    if never.any():
+        new = never[codes] & (features.action_so_far < most)
+    else:
+        new = pl.Series([False]).new_from_index(0, codes.len())
+    if not rules.index.len():
+        return FirstUses(new, features.action_so_far)
+    so_far = features.action_so_far.clone().scatter(rules.index, rules.so_far)
+    return FirstUses(new.scatter(rules.index, rules.so_far < most), so_far)
 
 
 def cold_start(features: Features, parameters: Parameters) -> pl.Series:

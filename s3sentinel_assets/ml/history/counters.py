@@ -28,8 +28,8 @@ RECENT = "recent"
 #: The trailing hour: the minute of the event and the 59 before it.
 RECENT_MINUTES = 60
 # Partitions follow arrival: an event of the hour may be this much older than the hour itself and still see its own
-# trailing hour. CloudTrail delivers within 15 minutes or so.
-_LATE_MINUTES = 30
+# trailing hour. CloudTrail delivers within 15 minutes or so, after an outage within hours. Loud minutes are few.
+_LATE_MINUTES = 300
 #: One part in so many of the permitted keys is left free, so that not every addition has to choose.
 _ROOM = 20
 

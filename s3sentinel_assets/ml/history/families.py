@@ -79,6 +79,7 @@ _CLOUDTRAIL = Family(
     "cloudtrail",
     "cloudtrail",
     ("peer", "action", "service", "error", "user_agent", "region", "read_only"),
+    more=("detail",),
     address="source",
     account_factors=("wide_network", "agent"),
     error_ratio=False,

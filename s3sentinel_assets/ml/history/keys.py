@@ -76,6 +76,11 @@ class Events:
     def __len__(self) -> int:
         return self.rows.len()
 
+    @property
+    def failures(self) -> pl.Series:
+        """Boolean per event: it carries an error."""
+        return self.failed[self.groups["what"].codes]
+
     def home(self, *names: str) -> Groups:
         """The groups whose events agree in these dimensions."""
         return next(groups for groups in self.groups.values() if all(name in groups.dimensions for name in names))

@@ -13,7 +13,7 @@ from typing import Protocol
 import polars as pl
 
 from s3sentinel_assets.ml.history.bits import decay_factor, surprise_bits, without_own_history
-from s3sentinel_assets.ml.history.dimensions import SEPARATOR, zeros
+from s3sentinel_assets.ml.history.dimensions import SEPARATOR, without_separator, zeros
 from s3sentinel_assets.ml.history.fading import remaining
 from s3sentinel_assets.ml.history.families import FACTORS, Family, family_of
 from s3sentinel_assets.ml.history.family_counts import (
@@ -35,7 +35,9 @@ __all__ = ["SHARED_TABLES", "Learner", "update"]
 
 #: Tables whose owner is not the principal: a count is the sum of what each principal contributes, capped for each.
 SHARED_TABLES = ("peer/action", "global/action", "account/wide_network", "account/agent")
-_OWN = (*FACTORS, "hour", "size", "density", "name")
+#: Calls that fit a sensitivity rule, by principal and rule.
+_RULE = "rule"
+_OWN = (*FACTORS, "hour", "size", "density", "name", _RULE)
 _UNITS = 1 << 16
 _BIT_UNITS = 1 << 7
 # Taken to nine tenths of the limit, so that it is not reached anew every hour.
@@ -55,6 +57,15 @@ class Learner(Protocol):
         """Half-life, cap and thresholds."""
         ...
 
+    def rule_items(self, events: Events, detail: pl.Series) -> pl.Series | None:
+        """String per event: the sensitivity rule that it fits, or null; None where there are no rules.
+
+        Args:
+            events: from ``keys.prepare``.
+            detail: String, beside them: request parameters as JSON text, or null.
+        """
+        ...
+
 
 def update(
     state: EntityState | None,
@@ -72,7 +83,7 @@ def update(
         batches: every entity-view frame to learn in this hour, in any order; duplicates are removed beforehand.
         hour: the hour that is sealed.
         format: log family of the batches.
-        model: half-life, cap and thresholds.
+        model: half-life, cap, thresholds and sensitivity rules.
         max_keys: how many keys the state may have; the faintest go first. None: any number.
 
     Raises:
@@ -85,7 +96,7 @@ def update(
         raise ValueError(f"the state of {previous.hour} cannot learn the earlier or same hour {hour}")
     parameters = model.parameters
     family = family_of(format)
-    counts = _merge([_count(prepare(batch, format, ordered=False)) for batch in batches])
+    counts = _merge([_count(batch, format, model) for batch in batches])
     events = int(counts["action"]["count"].sum()) if counts else 0
     number, stored = hour_number(hour), _as_stored(previous, parameters)
     if events:
@@ -147,10 +158,11 @@ def _clearest(stored: pl.DataFrame, left: pl.Series, keep: int) -> pl.DataFrame:
     return ranked.sort(order, descending=[True, True, False, False]).head(keep).drop("_left")
 
 
-def _count(events: Events) -> dict[str, pl.DataFrame]:
+def _count(batch: pl.DataFrame, log_format: str, model: Learner) -> dict[str, pl.DataFrame]:
     """Whole counts of one batch: ``action`` by principal, peer and action, the others by principal and item."""
-    counted = {}
-    for factor in _OWN:
+    events = prepare(batch, log_format, ordered=False)
+    counted = _count_rules(events, batch, model)
+    for factor in (name for name in _OWN if name != _RULE):
         names = ("principal", "peer", "action") if factor == "action" else ("principal", factor)
         if events.absent(factor):
             continue
@@ -161,6 +173,22 @@ def _count(events: Events) -> dict[str, pl.DataFrame]:
         frame = pl.DataFrame(text | {"count": sums["count"]})
         counted[factor] = frame.filter(pl.col(names[-1]) != "").rename({names[-1]: "item"})
     return counted | count_more(events)
+
+
+def _count_rules(events: Events, batch: pl.DataFrame, model: Learner) -> dict[str, pl.DataFrame]:
+    """Calls that fit a sensitivity rule, by principal and rule."""
+    if "detail" not in events.family.more:
+        return {}
+    items = model.rule_items(events, batch["detail"].cast(pl.String)[events.rows])
+    if items is None or items.null_count() == items.len():
+        return {}
+    index = items.is_not_null().arg_true()
+    what = events.groups["what"]
+    principal = what["principal"]
+    named = pl.DataFrame(
+        {"principal": principal.values[principal.codes[what.codes[index]]], "item": without_separator(items[index])}
+    )
+    return {_RULE: named.group_by("principal", "item").agg(pl.len().cast(pl.Int64).alias("count"))}
 
 
 def _merge(counted: list[dict[str, pl.DataFrame]]) -> dict[str, pl.DataFrame]:

@@ -10,12 +10,15 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
+import polars as pl
 from pydantic import BaseModel, ConfigDict
 
 from s3sentinel_assets.errors import ConfigurationError
 from s3sentinel_assets.ml.anomaly.detector import Detector, load_detector, plain_rarity
 from s3sentinel_assets.ml.history.families import FORMATS, family_of
+from s3sentinel_assets.ml.history.keys import Events
 from s3sentinel_assets.ml.parameters import CODE_VERSION, TERMS, Parameters
+from s3sentinel_assets.ml.priority.rule_items import rule_items
 from s3sentinel_assets.ml.priority.rules import PriorityRule, load_priority, read_data
 from s3sentinel_assets.ml.priority.sensitivity import SensitivityRules, load_sensitivity
 
@@ -59,6 +62,17 @@ class ScoringModel:
     def terms(self) -> tuple[str, ...]:
         """The terms that count, in `TERMS` order."""
         return self.detector.terms
+
+    def rule_items(self, events: Events, detail: pl.Series) -> pl.Series | None:
+        """The sensitivity rules that events fit, as history counts them; None where there are no rules.
+
+        Args:
+            events: from ``keys.prepare``.
+            detail: String, beside them: request parameters as JSON text, or null.
+        """
+        if not self.sensitivity.rules:
+            return None
+        return rule_items(self.sensitivity.levels(events, detail), events.failures)
 
     def with_detector(self, detector: Detector) -> "ScoringModel":
         """This model with another detector, to compare it with the champion.

@@ -141,7 +141,10 @@ _SENTENCES: dict[str, Callable[[], pl.Expr]] = {
         "active at {}h UTC: {} of {} events", pl.col("hour"), _number("hour_count"), _number("events")
     ),
     "sensitive": lambda: pl.format(
-        "{} is sensitive, and never done by this {} in {} events", pl.col("action"), pl.col("kind"), _number("events")
+        "{} is sensitive, and never done in this way by this {} in {} events",
+        pl.col("action"),
+        pl.col("kind"),
+        _number("events"),
     ),
 }
 

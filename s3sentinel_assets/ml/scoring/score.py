@@ -9,13 +9,14 @@ from dataclasses import dataclass
 import polars as pl
 
 from s3sentinel_assets.ml.features.compute import Features, compute
-from s3sentinel_assets.ml.features.matrix import cold_start, first_seen
+from s3sentinel_assets.ml.features.matrix import cold_start, first_uses
 from s3sentinel_assets.ml.history.counters import COUNTER_SCHEMA, Counters
 from s3sentinel_assets.ml.history.dimensions import zeros
 from s3sentinel_assets.ml.history.keys import Events, prepare
 from s3sentinel_assets.ml.history.state import EntityState
 from s3sentinel_assets.ml.parameters import ScoringUnavailable
 from s3sentinel_assets.ml.priority.judging import Judged, Scored, judge
+from s3sentinel_assets.ml.priority.rule_items import rule_items
 from s3sentinel_assets.ml.priority.sensitive_term import sensitive_term
 from s3sentinel_assets.ml.scoring.model import ScoringModel
 from s3sentinel_assets.ml.scoring.reasons import Part, explain
@@ -93,11 +94,12 @@ def score(
         )
     counters = (counters or Counters(hour)).for_hour(hour)
     events = prepare(batch, model.format)
-    features = compute(events, state, counters, model.parameters, hour=hour)
-    first = first_seen(events, features, model.parameters)
     detail = _text(batch, "detail", events.rows)
     levels = model.sensitivity.levels(events, detail)
-    features = features.with_term("sensitive", sensitive_term(levels.level, first, features.action_so_far))
+    items = rule_items(levels, events.failures) if model.sensitivity.rules else None
+    features = compute(events, state, counters, model.parameters, hour=hour, items=items)
+    first = first_uses(events, features, model.parameters)
+    features = features.with_term("sensitive", sensitive_term(levels.level, first.new, first.so_far))
     parts = _parts(features, model)
     raw = _raw(parts, len(events))
     what = events.groups["what"].codes
@@ -105,7 +107,7 @@ def score(
         events=events,
         times=batch["time"].cast(pl.Datetime("us", "UTC"))[events.rows],
         raw=raw,
-        first_seen=first,
+        first_seen=first.new,
         cold_start=cold_start(features, model.parameters)[what],
         detail=detail,
         severity=_text(batch, "severity", events.rows),

@@ -6,6 +6,7 @@ import polars as pl
 from hypothesis import given
 from hypothesis import strategies as st
 
+from s3sentinel_assets.hours import hour_start, shift_hour
 from s3sentinel_assets.ml.history.counters import COUNTER_SCHEMA, RECENT, Counters
 
 HOUR = "2026-11-20-10:00"
@@ -73,3 +74,12 @@ def test_a_limit_below_what_is_recent_keeps_only_that():
     counters = Counters(HOUR).plus(HOUR, frame([*rows, ("action", "x", 5)]), max_keys=4)
     assert counters.frame["table"].unique().to_list() == [RECENT]
     assert (counters.frame.height, counters.crowded_out) == (10, 1)
+
+
+def test_what_was_loud_is_still_known_to_events_that_come_some_hours_late():
+    minute = int(hour_start(HOUR).timestamp()) // 60 + 5
+    counters = Counters(HOUR).plus(HOUR, frame([(RECENT, f"a\x1fp\x1f{minute}", 900), ("action", "x", 3)]))
+    for later in range(1, 6):
+        counters = counters.for_hour(shift_hour(HOUR, later))
+        assert counters.frame["table"].to_list() == [RECENT], later
+    assert counters.for_hour(shift_hour(HOUR, 7)).frame.is_empty()
