@@ -29,7 +29,7 @@ def track(report: Report, home: Path, uri: str | None = None) -> str:
 
     Args:
         report: the figures.
-        home: folder of the default tracking database and of its artifacts.
+        home: folder of the default tracking database, and of the artifacts of a database server.
         uri: of a tracking server or database instead.
 
     Returns:
@@ -46,7 +46,7 @@ def track(report: Report, home: Path, uri: str | None = None) -> str:
     client = MlflowClient(tracking_uri=tracking)
     known = client.get_experiment_by_name(EXPERIMENT)
     if known is None:
-        place = None if uri else (home / "artifacts").resolve().as_uri()
+        place = _artifacts(tracking, home)
         with contextlib.suppress(MlflowException):  # somebody else was a moment earlier
             client.create_experiment(EXPERIMENT, artifact_location=place)
         known = client.get_experiment_by_name(EXPERIMENT)
@@ -56,6 +56,15 @@ def track(report: Report, home: Path, uri: str | None = None) -> str:
         if figures and known is not None:
             _run(client, known.experiment_id, model, figures, report, techniques.filter(pl.col("model") == model))
     return tracking
+
+
+def _artifacts(tracking: str, home: Path) -> str | None:
+    """Where artifacts go: a server knows; with a database MLflow would take whatever folder this runs in."""
+    if tracking.startswith(("http://", "https://")):
+        return None
+    file = tracking.removeprefix("sqlite:///")
+    folder = home if file == tracking else Path(file).parent
+    return (folder / "artifacts").resolve().as_uri()
 
 
 def _run(

@@ -7,7 +7,7 @@ Belongs here: options, the form of a CSV file, and what is printed. Does not bel
 import contextlib
 import csv
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -98,7 +98,10 @@ def import_(
     config: ConfigFile = None,
     as_json: AsJson = False,
 ) -> None:
-    """Take verdicts from a CSV file: ``verdict`` and either ``event_id`` or ``principal`` and ``hour`` in each line."""
+    """Take verdicts from a CSV file: ``verdict`` and either ``event_id`` or ``principal`` and ``hour`` in each line.
+
+    A file with a wrong line, or with two that contradict each other, is refused as a whole. Equal lines count once.
+    """
     with _open(config) as runtime:
         from s3sentinel_assets.ledger.audit import current_principal
 
@@ -246,6 +249,8 @@ def _read_csv(file: Path, runtime: "Runtime", who: str) -> "dict[int, Verdict]":
                 )
             if strange := sorted(set(names) - set(_COLUMNS)):
                 raise UserError(f"{file}: unknown column {strange[0]!r}; columns: {', '.join(_COLUMNS)}")
+            if twice := [name for name in _COLUMNS if names.count(name) > 1]:
+                raise UserError(f"{file}: the first line names the column {twice[0]} twice; name each column once")
             for row in reader:
                 values = {name: (value or "").strip() or None for name, value in zip(names, row.values(), strict=False)}
                 try:
@@ -256,10 +261,41 @@ def _read_csv(file: Path, runtime: "Runtime", who: str) -> "dict[int, Verdict]":
         raise UserError(f"{file}: cannot be read ({error.strerror})") from None
     except (UnicodeDecodeError, csv.Error) as error:
         raise UserError(f"{file}: is no CSV file in UTF-8 ({error})") from None
+    wrong += _contradictions(found)
     if wrong:
         more = f"; and {len(wrong) - 5:,} more lines" if len(wrong) > 5 else ""
         raise UserError(f"{file}, {'; '.join(wrong[:5])}{more}. Nothing was recorded")
-    return found
+    once = {one: line for line, one in reversed(found.items())}  # of equal lines the first
+    return {line: one for one, line in reversed(once.items())}
+
+
+def _contradictions(found: "Mapping[int, Verdict]") -> list[str]:
+    """Pairs of lines that say different things of the same event, or of the same principal's hour."""
+    told, groups = list[str](), dict[tuple[str | None, ...], list[int]]()
+    for line, one in found.items():
+        about = (one.event_id,) if one.event_id is not None else (one.principal, one.hour)
+        groups.setdefault(about, []).append(line)
+    for lines in groups.values():
+        words = {found[line].verdict for line in lines}
+        if len(words) == 1:
+            continue
+        for place, line in enumerate(lines):
+            one = found[line]
+            for other in lines[:place]:
+                if found[other].verdict is not one.verdict and _may_be_same(found[other], one):
+                    what = one.event_id or f"{one.principal} in {one.hour}"
+                    said = found[other].verdict.value
+                    told.append(f"line {line}: says {one.verdict.value} of {what}, and line {other} {said}")
+                    break
+    return told
+
+
+def _may_be_same(left: "Verdict", right: "Verdict") -> bool:
+    """Whether two verdicts about an event, or about a principal's hour, can be about the same one."""
+    if left.event_id is not None:
+        return True
+    pairs = ((left.account, right.account), (left.source, right.source))
+    return all(a == b or a is None or b is None for a, b in pairs)
 
 
 def _verdict(values: "dict[str, str | None]", runtime: "Runtime", now: int, who: str) -> "Verdict":

@@ -4,7 +4,9 @@ Belongs here: what commands that take log files share. Does not belong here: par
 """
 
 import hashlib
+import os
 import sys
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -21,7 +23,9 @@ READABLE = ("read", "partly_read")
 
 
 def find_files(paths: Iterable[Path]) -> Iterator[Path]:
-    """The files meant by ``paths``: folders are searched through, hidden entries in them left out.
+    """The files meant by ``paths``: folders are searched through, linked ones as well, hidden entries left out.
+
+    What cannot be looked at, such as a folder without permission, is given as if it were a file: reading it says why.
 
     Raises:
         UserError: a path does not exist, or a folder holds no file.
@@ -30,22 +34,51 @@ def find_files(paths: Iterable[Path]) -> Iterator[Path]:
 
     seen: set[Path] = set()
     for path in paths:
-        if path.is_dir():
-            found = sorted(
-                inner
-                for inner in path.rglob("*")
-                if inner.is_file() and not any(part.startswith(".") for part in inner.relative_to(path).parts)
-            )
-            if not found:
-                raise UserError(f"{path}: the folder holds no file; name a log file or a folder of them")
-        elif path.exists():
-            found = [path]
-        else:
+        try:
+            folder, there = path.is_dir(), path.exists()
+        except OSError:
+            folder, there = False, True
+        if not there:
             raise UserError(f"{path}: there is no such file or folder; check the path")
+        found = _files_in(path) if folder else [path]
+        if not found:
+            raise UserError(f"{path}: the folder holds no file; name a log file or a folder of them")
         for file in found:
             if file not in seen:
                 seen.add(file)
                 yield file
+
+
+def _files_in(top: Path) -> list[Path]:
+    """The files in a folder and all folders below it, each folder once, in order of their paths."""
+    found, visited = list[Path](), set[tuple[int, int]]()
+    linked = deque([top])  # last, so that a folder which lies here is named by its own path
+    while linked:
+        folders = [linked.popleft()]
+        while folders:
+            folder = folders.pop()
+            try:
+                status = folder.stat()
+                with os.scandir(folder) as listing:
+                    entries = sorted(listing, key=lambda entry: entry.name)
+            except OSError:
+                found.append(folder)
+                continue
+            if (status.st_dev, status.st_ino) in visited:
+                continue
+            visited.add((status.st_dev, status.st_ino))
+            for entry in entries:
+                if entry.name.startswith("."):
+                    continue
+                path = folder / entry.name
+                try:
+                    if entry.is_dir():
+                        (linked if entry.is_symlink() else folders).append(path)
+                    elif entry.is_file() or (entry.is_symlink() and not path.exists()):
+                        found.append(path)
+                except OSError:
+                    found.append(path)
+    return sorted(found)
 
 
 def inputs(paths: Iterable[Path], advance: Callable[[int], None]) -> Iterator["ObjectInput"]:
@@ -63,14 +96,18 @@ def opener(path: Path, advance: Callable[[int], None]) -> Callable[[], Iterator[
 
     def chunks() -> Iterator[bytes]:
         try:
+            if path.is_dir():
+                next(path.iterdir(), None)
+                raise ReadFailure("unreadable", "the folder could not be read when files were looked for")
             with path.open("rb") as file:
                 while chunk := file.read(_CHUNK):
                     advance(len(chunk))
                     yield chunk
         except FileNotFoundError:
-            raise ReadFailure("vanished", "the file is gone") from None
+            why = "the file is gone, or what the link names does not exist" if path.is_symlink() else "the file is gone"
+            raise ReadFailure("vanished", why) from None
         except PermissionError:
-            raise ReadFailure("denied", "no permission to read the file") from None
+            raise ReadFailure("denied", "no permission to read it") from None
         except OSError as error:
             raise ReadFailure("unreadable", f"the file cannot be read: {error.strerror}") from None
 
@@ -88,5 +125,12 @@ def progress(paths: list[Path], *, quiet: bool) -> Iterator[Callable[[int], None
 
     columns = (TextColumn("parsing"), BarColumn(), DownloadColumn(), TransferSpeedColumn(), TimeRemainingColumn())
     with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task("parsing", total=sum(path.stat().st_size for path in paths if path.exists()))
+        task = bar.add_task("parsing", total=sum(map(_size, paths)))
         yield lambda size: bar.update(task, advance=size)
+
+
+def _size(path: Path) -> int:
+    try:
+        return path.stat().st_size if path.is_file() else 0
+    except OSError:
+        return 0

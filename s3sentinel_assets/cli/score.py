@@ -5,13 +5,16 @@ Belongs here: the command's options, reading files, the result file. Does not be
 """
 
 import hashlib
+import json
+import os
+import secrets
 import sys
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, BinaryIO, Literal
 
 import typer
 
@@ -26,6 +29,9 @@ __all__ = ["Scored", "gather", "model_loader", "score", "score_files", "shipped_
 
 _INSTANT = "%Y-%m-%dT%H:%M:%S%.6fZ"
 _KINDS = ("parquet", "ndjson")
+#: The first line of results is shorter; whatever has a longer one are logs.
+_LONGEST_LINE = 1 << 20
+_SHOWN = 10
 
 
 def score(
@@ -48,12 +54,15 @@ def score(
     """Score local log files in time order and write one row for each event.
 
     Nothing is sent anywhere. History begins empty, so the first three days are marked ``cold_start``. A file that is
-    there twice counts once. Exit code 0 when every file could be read, 1 when any could not.
+    there twice counts once; what an earlier run wrote is no log. Exit code 0 when every file could be read, 1 when any
+    could not.
     """
     from s3sentinel_assets.cli.score_summary import print_json, print_tables
 
     scored = score_files(files, output, format, write, models=models, champions=champions, quiet=as_json)
     (print_json if as_json else print_tables)(scored)
+    for note in scored.notes:
+        typer.echo(f"note: {note}", err=True)
     if scored.unread:
         raise typer.Exit(1)
 
@@ -69,6 +78,7 @@ class Scored:
         records: records that were read.
         reports: of the files, in order.
         top: the most urgent events, `RESULT_SCHEMA`.
+        results: files that were left out, because they are results of earlier runs.
     """
 
     file: Path
@@ -77,6 +87,19 @@ class Scored:
     records: int
     reports: "Sequence[ObjectReport]" = field(repr=False)
     top: "pl.DataFrame" = field(repr=False)
+    results: Sequence[Path] = ()
+
+    @property
+    def notes(self) -> list[str]:
+        """What else there is to know, in sentences."""
+        from s3sentinel_assets.cli.printable import printable
+
+        told = [f"{path}: left out, it holds results of an earlier run" for path in self.results[:_SHOWN]]
+        if len(self.results) > _SHOWN:
+            told.append(f"and {len(self.results) - _SHOWN} more files with results of earlier runs")
+        others = [self.file.with_name(f"scores.{kind}") for kind in _KINDS if f".{kind}" != self.file.suffix]
+        told += [f"{path}: is of an earlier run and was left as it is" for path in others if path.exists()]
+        return [printable(note) for note in told]
 
     @property
     def unread(self) -> "list[ObjectReport]":
@@ -121,20 +144,22 @@ def score_files(
     from s3sentinel_assets.pipeline.offline import RESULT_SCHEMA, OfflineScorer, pattern_columns
     from s3sentinel_assets.pipeline.offline_events import check_account
 
-    load = model_loader(models, champions)
-    with tempfile.TemporaryDirectory(prefix="s3sentinel-score-") as scratch:
+    load, results = model_loader(models, champions), list[Path]()
+    with _new_file(output, write) as file, tempfile.TemporaryDirectory(prefix="s3sentinel-score-") as scratch:
         earlier = [output / f"scores.{kind}" for kind in _KINDS]
-        events, reports = gather(files, Path(scratch), log_format, pattern_columns, without=earlier, quiet=quiet)
+        events, reports = gather(
+            files, Path(scratch), log_format, pattern_columns, without=earlier, on_result=results.append, quiet=quiet
+        )
         scorer = OfflineScorer(events, load, Limits().state_keys)
         top = _empty(RESULT_SCHEMA)
-        with _result_file(output, write) as rows:
+        with _rows_to(file, output, write) as rows:
             for frame in _shown(scorer.results(), len(events.hours), quiet=quiet):
                 rows(frame)
                 top = most_urgent([top, frame])
-            done = scorer.done
-            rejected = check_account(reports, events=done.events, duplicates=done.duplicates)
+        done = scorer.done
+        rejected = check_account(reports, events=done.events, duplicates=done.duplicates)
     records = sum(report.records for report in reports)
-    return Scored(output / f"scores.{write}", done, rejected, records, reports, top)
+    return Scored(output / f"scores.{write}", done, rejected, records, reports, top, results)
 
 
 def gather(
@@ -144,6 +169,7 @@ def gather(
     more: "Columns | None" = None,
     *,
     without: Iterable[Path] = (),
+    on_result: Callable[[Path], None] = lambda _: None,
     quiet: bool = True,
 ) -> "tuple[HourlyEvents, list[ObjectReport]]":
     """Parses log files and puts their events aside by hour.
@@ -154,6 +180,7 @@ def gather(
         log_format: their format, or ``auto``.
         more: further columns; see `HourlyEvents`.
         without: files that are left out.
+        on_result: told each file that is left out because it holds results of `score_files`.
         quiet: no progress at a terminal.
 
     Raises:
@@ -166,32 +193,87 @@ def gather(
     from s3sentinel_assets.pipeline.offline_events import HourlyEvents
 
     asked, left_out = list(files), {path.resolve() for path in without}
-    paths = [path for path in find_files(asked) if path.resolve() not in left_out]
+    paths = list[Path]()
+    for path in find_files(asked):
+        if path.resolve() in left_out:
+            continue
+        if _holds_results(path):
+            on_result(path)
+        else:
+            paths.append(path)
     if not paths:
         raise UserError(f"{asked[0]}: holds nothing but earlier results; name a folder of logs")
     parser, events = PartParser(log_format), HourlyEvents(scratch, more)
     with progress(paths, quiet=quiet) as advance:
-        for frame in parser.frames(_inputs(paths, advance)):
+        for frame in parser.frames(_inputs(paths, advance, scratch)):
             events.take(frame)
     events.leave_out(parser.discarded)
     return events, parser.reports
 
 
-def _inputs(paths: list[Path], advance: Callable[[int], None]) -> "Iterator[ObjectInput]":
+def _holds_results(path: Path) -> bool:
+    """Whether a file has the columns that `score_files` writes."""
+    import polars as pl
+
+    from s3sentinel_assets.pipeline.offline import RESULT_SCHEMA
+
+    columns: Iterable[str] = ()
+    try:
+        if not path.is_file():  # a pipe can be read only once
+            return False
+        with path.open("rb") as file:
+            start = file.read(12)
+            if start.startswith(b"PAR1"):
+                columns = pl.read_parquet_schema(path)
+            elif start == b'{"event_id":':
+                columns = json.loads(start + file.readline(_LONGEST_LINE))
+    except (OSError, ValueError, pl.exceptions.PolarsError):
+        return False  # reading it will say what it is
+    return set(columns) == set(RESULT_SCHEMA)
+
+
+def _inputs(paths: list[Path], advance: Callable[[int], None], scratch: Path) -> "Iterator[ObjectInput]":
     """The files, identified by their content: event ids are then the same wherever a file lies and whatever its name.
 
-    So the events of a copy have the same ids, and are counted as copies.
+    So the events of a copy have the same ids, and are counted as copies. What can be read only once, such as a pipe, is
+    written to ``scratch`` first.
     """
     from s3sentinel_assets.cli.log_files import opener
+    from s3sentinel_assets.containers import ReadFailure
     from s3sentinel_assets.formats import ObjectInput
 
     for number, path in enumerate(paths):
+        source, read = path, opener(path, advance)
+        if _passes_once(path):
+            source = scratch / f"piped-{number}"
+            try:
+                with source.open("xb") as file:
+                    file.writelines(read())
+                read = opener(source, lambda _: None)
+            except ReadFailure as error:
+                read = _broken(error)
         try:
-            with path.open("rb") as file:
+            with source.open("rb") as file:
                 identity = hashlib.file_digest(file, "sha256").hexdigest()[:32]
         except OSError:  # reading it will say why
             identity = hashlib.sha256(str(path).encode(errors="surrogateescape")).hexdigest()[:32]
-        yield ObjectInput(number, str(path), identity, opener(path, advance))
+        yield ObjectInput(number, str(path), identity, read)
+
+
+def _passes_once(path: Path) -> bool:
+    """Whether what was read of it is gone, as with a pipe."""
+    try:
+        return path.exists() and not path.is_file() and not path.is_dir()
+    except OSError:
+        return False
+
+
+def _broken(error: Exception) -> Callable[[], Iterator[bytes]]:
+    def chunks() -> Iterator[bytes]:
+        raise error
+        yield b""
+
+    return chunks
 
 
 def shipped_models() -> Path:
@@ -211,35 +293,67 @@ def model_loader(models: Path | None = None, champions: Path | None = None) -> "
 
 
 @contextmanager
-def _result_file(folder: Path, kind: str) -> "Iterator[Callable[[pl.DataFrame], None]]":
-    """Gives the function that writes results; the file appears only when all are written.
+def _new_file(folder: Path, kind: str) -> Iterator[BinaryIO]:
+    """Gives a file to write results to, before any work is done; it gets its name only when all went well.
+
+    The name while it is written is nobody else's, so two runs may write to one folder: the later one's results stay.
 
     Raises:
         UserError: the folder cannot be made or written.
     """
-    import polars as pl
-
     from s3sentinel_assets.errors import UserError
-    from s3sentinel_assets.pipeline.offline import RESULT_SCHEMA
 
     path = folder / f"scores.{kind}"
-    part = path.with_name(f".{path.name}.part")
-    try:
+    if folder.exists() and not folder.is_dir():
+        raise UserError(f"{folder}: is a file; --output names the folder for scores.{kind}")
+    if path.is_dir():
+        raise UserError(f"{path}: is a folder; choose another --output")
+    part = path.with_name(f".{path.name}.{os.getpid()}-{secrets.token_hex(4)}.part")
+    with _told(path):
         folder.mkdir(parents=True, exist_ok=True)
+        file = part.open("xb")
+    try:
+        yield file
+        with _told(path):
+            file.close()
+            part.replace(path)
+    finally:
+        with suppress(OSError):
+            file.close()
+        part.unlink(missing_ok=True)
+
+
+@contextmanager
+def _rows_to(file: BinaryIO, folder: Path, kind: str) -> "Iterator[Callable[[pl.DataFrame], None]]":
+    """Gives the function that writes results to a file.
+
+    Raises:
+        UserError: the file cannot be written.
+    """
+    import polars as pl
+
+    from s3sentinel_assets.pipeline.offline import RESULT_SCHEMA
+
+    with _told(folder / f"scores.{kind}"):
         if kind == "parquet":
             import pyarrow.parquet as parquet
 
             schema = _empty(RESULT_SCHEMA).to_arrow().schema
-            with parquet.ParquetWriter(part, schema, compression="zstd") as writer:
+            with parquet.ParquetWriter(file, schema, compression="zstd") as writer:
                 yield lambda frame: writer.write_table(frame.to_arrow().cast(schema))
         else:
-            with part.open("wb") as file:
-                yield lambda frame: frame.with_columns(pl.col("time").dt.strftime(_INSTANT)).write_ndjson(file)
-        part.replace(path)
+            yield lambda frame: frame.with_columns(pl.col("time").dt.strftime(_INSTANT)).write_ndjson(file)
+
+
+@contextmanager
+def _told(path: Path) -> Iterator[None]:
+    """Turns the system's errors about a result file into a sentence."""
+    from s3sentinel_assets.errors import UserError
+
+    try:
+        yield
     except OSError as error:
         raise UserError(f"{path}: cannot be written ({error.strerror or error}); choose another --output") from error
-    finally:
-        part.unlink(missing_ok=True)
 
 
 def _empty(schema: "dict[str, pl.DataType]") -> "pl.DataFrame":

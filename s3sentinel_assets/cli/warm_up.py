@@ -35,7 +35,8 @@ def warm_up(
 ) -> None:
     """Learn who does what from the logs before 'start', so that the first delivered hour is scored. Sends nothing.
 
-    It may be interrupted; the next call goes on where it stopped.
+    It may be interrupted; the next call goes on where it stopped. Exit code 1 when hours that were asked for have no
+    history and lie before the newest one that has: they cannot be learned any more.
     """
     from s3sentinel_assets.config import load_config
     from s3sentinel_assets.pipeline.histories import scored_families
@@ -52,18 +53,22 @@ def warm_up(
             results = [work(runtime, span, show) for span in spans]
     if as_json:
         typer.echo(json.dumps({"delivered": 0, "sources": [asdict(result) for result in results]}, ensure_ascii=False))
-        return
-    for result in results:
-        _print(result)
-    typer.echo(f"nothing was delivered; delivery starts with {loaded.start:%Y-%m-%d %H:%M} UTC")
+    else:
+        for result in results:
+            _print(result)
+        typer.echo(f"nothing was delivered; delivery starts with {loaded.start:%Y-%m-%d %H:%M} UTC")
+    lacks = [span.lack for span in spans if span.lack is not None]
+    for lack in lacks:
+        typer.echo(f"error: {lack}", err=True)
+    if lacks:
+        raise typer.Exit(1)
 
 
 def _print(result: "WarmUp") -> None:
     span = result.span
-    before = len(list(_hours(span.first, span.last))) - len(span.hours)
     typer.echo(
         f"{span.source}: learned {result.done} hours, {span.first} to {span.last}"
-        + (f" ({before} had been learned before)" if before else "")
+        + (f" ({span.learned_before:,} had been learned before)" if span.learned_before else "")
         + f": {result.events:,} events of {result.objects:,} objects in {result.seconds:.1f} s"
         + (f"; the history knows {result.keys:,} keys" if result.done else "")
     )
@@ -73,12 +78,6 @@ def _print(result: "WarmUp") -> None:
         typer.echo(f"note: {span.source} {problem}", err=True)
     if len(result.problems) > _SHOWN:
         typer.echo(f"note: and {len(result.problems) - _SHOWN} more", err=True)
-
-
-def _hours(first: str, last: str) -> Iterator[str]:
-    from s3sentinel_assets.hours import hour_range
-
-    return hour_range(first, last)
 
 
 @contextlib.contextmanager

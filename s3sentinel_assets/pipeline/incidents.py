@@ -7,9 +7,10 @@ query client (`sentinel.query`), what history does with verdicts (``held``).
 FalsePositive or Undetermined, and ``AlertIds`` names rows of ``SecurityAlert`` by ``SystemAlertId`` (table references,
 learn.microsoft.com). An alert's custom details stand as JSON text under ``Custom Details`` in ``ExtendedProperties``,
 each a list of texts. An incident that is opened again, or closed once more as Undetermined, takes back what it said
-before. Those details that count here, upper and lower case alike: ``EventId`` (or ``EventIds``), and
-``Principal`` with ``Hour``, with ``Account`` and ``Source`` if they are there: an incident about an hour judges the
-events it names and the rest of that hour.
+before, unless somebody has said something else since: that stays. One that is merely edited (a tag, a comment, an
+owner) says nothing new; one that was closed anew does, as ``ClosedTime`` tells. Those details that count here, upper
+and lower case alike: ``EventId`` (or ``EventIds``), and ``Principal`` with ``Hour``, with ``Account`` and ``Source`` if
+they are there: an incident about an hour judges the events it names and the rest of that hour.
 """
 
 import json
@@ -19,7 +20,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from s3sentinel_assets.hours import hour_key, hour_start, utc_now
-from s3sentinel_assets.ledger.engine import from_micros, to_micros
+from s3sentinel_assets.ledger.engine import from_micros, storable, to_micros
 from s3sentinel_assets.ledger.leases import hold_lease
 from s3sentinel_assets.ledger.verdicts import Origin, RecordedVerdict, Verdict, Word, newest_incident, verdicts
 from s3sentinel_assets.pipeline.runtime import Runtime
@@ -32,6 +33,10 @@ _WORDS = {"truepositive": Word.ATTACK, "benignpositive": Word.BENIGN, "falseposi
 #: An incident may become visible later than another one that was changed after it.
 _OVERLAP = timedelta(hours=2)
 _ALERTS_PER_QUERY = 200
+#: Closing an incident sets ``ClosedTime`` and ``LastModifiedTime``, not in the same instant.
+_SAME_CLOSING = timedelta(minutes=1)
+#: The ledger's columns are no longer.
+_LENGTH = 255
 _DETAILS = {
     "event_id": ("eventid", "eventids", "eventid_cf"),
     "principal": ("principal", "principal_cf"),
@@ -69,16 +74,17 @@ def _take(runtime: Runtime, summary: StageSummary) -> None:
     incidents = [row for row in changed if _word(row) is not None]
     alerts = _alerts(runtime, {alert for row in incidents for alert in _list(row["AlertIds"])}, first)
     given = [verdict for row in incidents for verdict in _verdicts(row, alerts)]
-    new = _new(given, before)
+    said = _last_said(before)
+    new = _new(given, said, {str(row["IncidentNumber"]): row["ClosedTime"] for row in incidents})
     known, unknown = complete(runtime, new)
-    back = _taken_back([row for row in changed if _word(row) is None], before)
+    back = _taken_back(runtime, [row for row in changed if _word(row) is None], said)
     if known or back:
         give_verdicts(runtime, [*known, *back], "incidents of the workspace", "feedback incidents")
-    said = {verdict.incident for verdict in given}
+    about_us = {verdict.incident for verdict in given}
     summary.done = len(known) + len(back)
     summary.counts = {
         "incidents": len(incidents),
-        "incidents_about_other_things": sum(str(row["IncidentNumber"]) not in said for row in incidents),
+        "incidents_about_other_things": sum(str(row["IncidentNumber"]) not in about_us for row in incidents),
         "new_verdicts": len(known),
         "taken_back": len(back),
         "unknown_events": len(unknown),
@@ -92,15 +98,25 @@ def _take(runtime: Runtime, summary: StageSummary) -> None:
 
 
 def _changed(runtime: Runtime, since: datetime) -> list[dict[str, Any]]:
-    """The newest row of each incident that changed since."""
+    """The newest row of each incident that changed since.
+
+    ``Given`` and ``GivenBy`` say when and by whom it came to say what it says; later edits that leave that are none.
+    """
     rows = runtime.query.run(
         "SecurityIncident\n"
         f"| where LastModifiedTime >= datetime({since.astimezone(UTC):%Y-%m-%dT%H:%M:%S.%fZ})\n"
-        "| project IncidentNumber, Title, Status, Classification, ClassificationComment, LastModifiedTime, AlertIds,"
-        " ModifiedBy\n"
+        "| project IncidentNumber, Title, Status, Classification, ClassificationComment, LastModifiedTime, ClosedTime,"
+        " AlertIds, ModifiedBy\n"
         "| order by LastModifiedTime asc"
     )
-    return list({row["IncidentNumber"]: row for row in rows}.values())
+    newest: dict[Any, dict[str, Any]] = {}
+    for row in rows:
+        given = {"Given": row["LastModifiedTime"], "GivenBy": row["ModifiedBy"]}
+        before, word = newest.get(row["IncidentNumber"]), _word(row)
+        if before is not None and _word(before) is word and (word is None or before["ClosedTime"] == row["ClosedTime"]):
+            given = {name: before[name] for name in given}
+        newest[row["IncidentNumber"]] = row | given
+    return list(newest.values())
 
 
 def _word(incident: Mapping[str, Any]) -> Word | None:
@@ -136,8 +152,8 @@ def _verdicts(incident: Mapping[str, Any], alerts: Mapping[str, Mapping[str, Any
             continue
         details = _details(alerts[name])
         common = {
-            "at": to_micros(_instant(incident["LastModifiedTime"])),
-            "given_by": str(incident["ModifiedBy"] or "") or "incident",
+            "at": to_micros(_instant(incident["Given"])),
+            "given_by": str(incident["GivenBy"] or "") or "incident",
             "verdict": word,
             "origin": Origin.INCIDENT,
             "incident": str(incident["IncidentNumber"]),
@@ -203,29 +219,83 @@ def _instant(value: Any) -> datetime:
     return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
-def _new(given: Iterable[Verdict], before: Iterable[Verdict]) -> list[Verdict]:
-    """Those that are not recorded yet: incidents of the overlap are read twice."""
-    known = {_identity(one) for one in before}
-    return [one for one in given if _identity(one) not in known]
+#: Incident → what it is about → what it said of that last.
+_Said = Mapping[str, Mapping[tuple[Any, ...], RecordedVerdict]]
 
 
-def _taken_back(silent: Iterable[Mapping[str, Any]], before: Iterable[RecordedVerdict]) -> list[Verdict]:
-    """What incidents that say nothing any more said last, as unsure."""
+def _last_said(before: Iterable[RecordedVerdict]) -> _Said:
     said: dict[str, dict[tuple[Any, ...], RecordedVerdict]] = {}
     for one in before:
         said.setdefault(one.incident or "", {})[_about(one)] = one
+    return said
+
+
+def _new(given: Iterable[Verdict], said: _Said, closed: Mapping[str, Any]) -> list[Verdict]:
+    """Those that say something else than their incident said last, or were said by closing it anew.
+
+    Args:
+        given: what incidents say.
+        said: what they said last.
+        closed: incident → when it was closed last, if that is known.
+    """
+    new = []
+    for one in given:
+        number = one.incident or ""
+        last, instant = said.get(number, {}).get(_about(one)), closed.get(number)
+        again = last is not None and bool(instant) and _instant(instant) > from_micros(last.at) + _SAME_CLOSING
+        if last is None or last.verdict is not one.verdict or again:
+            new.append(one)
+    return new
+
+
+def _taken_back(runtime: Runtime, silent: Iterable[Mapping[str, Any]], said: _Said) -> list[Verdict]:
+    """What incidents that say nothing any more said last, as unsure; what others said since stays."""
+    spoken = [
+        (row, one)
+        for row in silent
+        for one in said.get(str(row["IncidentNumber"]), {}).values()
+        if one.verdict is not Word.UNSURE
+    ]
+    if not spoken:
+        return []
+    with runtime.ledger.read() as connection:
+        others = verdicts(connection, hours={one.hour for _, one in spoken if one.hour is not None})
     back = []
-    for row in silent:
-        at, by = to_micros(_instant(row["LastModifiedTime"])), str(row["ModifiedBy"] or "incident")
-        for one in said.get(str(row["IncidentNumber"]), {}).values():
-            if one.verdict is not Word.UNSURE:
-                back.append(one.taken_back(at, by))
+    for row, own in spoken:
+        since = [one for one in others if one.incident != own.incident and (one.at, one.id) > (own.at, own.id)]
+        if any(_covers(one, own) for one in since):
+            continue
+        # A word about some events of the hour is newer than what is taken back, and must stay so.
+        first = min((one.at for one in since if _touches(one, own)), default=None)
+        at = to_micros(_instant(row["Given"]))
+        at = at if first is None else max(own.at, min(at, first - 1))
+        back.append(own.taken_back(at, str(row["GivenBy"] or "incident")))
     return back
 
 
-def _identity(one: Verdict) -> tuple[Any, ...]:
-    return (one.incident, one.at, one.verdict, *_about(one))
+def _covers(one: Verdict, other: Verdict) -> bool:
+    """Whether one verdict is about all that the other is about."""
+    if one.event_id is not None:
+        return one.event_id == other.event_id
+    pairs = ((one.account, other.account), (one.source, other.source))
+    return (one.principal, one.hour) == (other.principal, other.hour) and all(a in (None, b) for a, b in pairs)
+
+
+def _touches(one: Verdict, hour: Verdict) -> bool:
+    """Whether a verdict is about something that one about an hour is about."""
+    if hour.event_id is not None:
+        return False
+    pairs = ((one.account, hour.account), (one.source, hour.source))
+    same = (one.principal, one.hour) == (hour.principal, hour.hour)
+    return same and all(a == b or a is None or b is None for a, b in pairs)
 
 
 def _about(one: Verdict) -> tuple[Any, ...]:
-    return (one.event_id,) if one.event_id is not None else (one.principal, one.hour)
+    """What a verdict is about, as the ledger keeps it."""
+    if one.event_id is not None:
+        return (_kept(one.event_id),)
+    return (storable(one.principal), one.hour, one.source, _kept(one.account))
+
+
+def _kept(text: str | None) -> str | None:
+    return (storable(text) or "")[:_LENGTH] or None

@@ -13,9 +13,12 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+import sqlalchemy as sa
+
 from s3sentinel_assets.errors import UserError
 from s3sentinel_assets.hours import hour_key, hour_range, hour_start, shift_hour, utc_now
 from s3sentinel_assets.ledger import states as ledger_states
+from s3sentinel_assets.ledger.schema import state as state_table
 from s3sentinel_assets.pipeline import discovery, parsing, states
 from s3sentinel_assets.pipeline.histories import scored_families
 from s3sentinel_assets.pipeline.runtime import Runtime
@@ -33,18 +36,41 @@ class Span:
         source: the source's name.
         first: first hour.
         last: last hour.
-        resume: the first hour that has no state yet; after ``last`` if all have.
+        resume: the first hour behind the newest state; after ``last`` if that has reached it.
+        begins: the first hour of the history that is there; None: there is none.
+        learned_before: hours before ``resume`` that have a state.
+        never_learned: hours before ``resume`` that have none: what is older than the newest state is learned no more.
     """
 
     source: str
     first: str
     last: str
     resume: str
+    begins: str | None = None
+    learned_before: int = 0
+    never_learned: int = 0
 
     @property
     def hours(self) -> list[str]:
         """The hours still to do."""
         return list(hour_range(self.resume, self.last))
+
+    @property
+    def lack(self) -> str | None:
+        """The sentence about hours that are asked for and cannot be learned any more; None if there are none."""
+        if not self.never_learned or self.begins is None:
+            return None
+        before = len(list(hour_range(self.first, shift_hour(self.begins, -1))))
+        left = self.never_learned - before
+        told = [f"the history of {self.source} begins at {self.begins}"]
+        if before:
+            told.append(f"the {before:,} hours before it, from {self.first}, cannot be put beneath it")
+        if left:
+            told.append(f"{left:,} hours in it were left out by earlier warm-ups and cannot be put in")
+        return (
+            f"{'; '.join(told)}. To learn them, give the source another name in the configuration, if it has delivered "
+            "nothing yet (a new name delivers everything since 'start' again), and warm that one up"
+        )
 
 
 @dataclass
@@ -104,7 +130,17 @@ def span_of(runtime: Runtime, source: str, days: int, until: str | None = None) 
             f"the history of {source} already reaches {newest.hour}; older events cannot be put beneath it. Warm up "
             "before the first hour is closed, or under another source name"
         )
-    return Span(source, first, last, resume)
+    had = _learned_hours(runtime, source)
+    mine = sum(first <= hour < resume for hour in had)
+    asked = len(list(hour_range(first, shift_hour(resume, -1))))
+    return Span(source, first, last, resume, min(had, default=None), mine, asked - mine)
+
+
+def _learned_hours(runtime: Runtime, source: str) -> set[str]:
+    """The hours that have a state, its file kept or not."""
+    with runtime.ledger.read() as connection:
+        query = sa.select(state_table.c.hour).where(state_table.c.source == source)
+        return set(connection.execute(query).scalars())
 
 
 def warm_up(runtime: Runtime, span: Span, on_progress: Callable[[WarmUp, str], None] = lambda *_: None) -> WarmUp:

@@ -134,6 +134,30 @@ def test_a_file_without_permission_is_denied(capsys, flow_file):
     assert objects(out)[0]["state"] == "denied"
 
 
+def test_linked_folders_are_read_once_and_links_to_nowhere_are_named(capsys, tmp_path, trail_file):
+    folder, apart = tmp_path / "logs", tmp_path / "apart"
+    for made in (folder, apart):
+        made.mkdir()
+    trail_file.rename(apart / "trail.json.gz")
+    (folder / "linked").symlink_to(apart)
+    (apart / "round").symlink_to(folder)
+    code, out, _ = run(capsys, folder, "--json")
+    assert (code, [found["path"] for found in objects(out)]) == (0, [str(folder / "linked" / "trail.json.gz")])
+    (folder / "zz.json").symlink_to(tmp_path / "nowhere")
+    code, out, _ = run(capsys, folder, "--json")
+    assert (code, [found["state"] for found in objects(out)]) == (1, ["read", "vanished"])
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
+def test_a_folder_without_permission_is_denied(capsys, tmp_path, trail_file):
+    closed = tmp_path / "closed"
+    closed.mkdir()
+    closed.chmod(0)
+    code, out, _ = run(capsys, tmp_path, "--json")
+    closed.chmod(0o700)
+    assert (code, [found["state"] for found in objects(out)]) == (1, ["denied", "read"])
+
+
 def test_a_truncated_file_is_partly_read_and_no_failure(capsys, tmp_path, trail_file):
     cut = tmp_path / "cut.json.gz"
     cut.write_bytes(trail_file.read_bytes()[:-20])

@@ -2,12 +2,15 @@
 
 import gzip
 import json
+import os
 
 import polars as pl
 import pytest
 
-from s3sentinel_assets.cli import main
-from s3sentinel_assets.pipeline.offline import RESULT_SCHEMA
+from s3sentinel_assets.cli import log_files, main
+from s3sentinel_assets.cli.score import score_files
+from s3sentinel_assets.errors import UserError
+from s3sentinel_assets.pipeline.offline import RESULT_SCHEMA, OfflineScorer
 from tests.formats.parsing import record, trail
 
 FLOW = b"2 111122223333 eni-1 10.0.0.1 10.0.0.2 443 50000 6 5 500 1700000000 1700000060 ACCEPT OK\n"
@@ -163,3 +166,114 @@ def test_a_format_that_cannot_be_scored_gets_rows_all_the_same(capsys, tmp_path)
     assert rows.height == told["events"] == 20
     assert rows["pattern"].n_unique() < 20  # numbers are values, not structure
     assert set(rows["priority"]) <= {"low", "medium", "unknown"}
+
+
+def test_runs_into_one_folder_at_once_leave_a_whole_result(tmp_path, logs, monkeypatch):
+    """The second run begins and ends while the first one is still writing."""
+    whole = score_files([logs], tmp_path / "alone")
+    out, told = tmp_path / "out", []
+    results = OfflineScorer.results
+
+    def with_another_run(scorer):
+        for frame in results(scorer):
+            yield frame
+            if not told:
+                told.append("begins")
+                told.append(score_files([logs], out))
+
+    monkeypatch.setattr(OfflineScorer, "results", with_another_run)
+    first = score_files([logs], out)
+    assert first.run.events == told[1].run.events == 6
+    assert pl.read_parquet(out / "scores.parquet").equals(pl.read_parquet(whole.file))
+    assert [file.name for file in out.iterdir()] == ["scores.parquet"]
+
+
+@pytest.mark.parametrize("content", [gzip.compress(trail(*calls(10, 0, 1, 2))), trail(*calls(10, 0, 1, 2))])
+def test_what_comes_through_a_pipe_is_scored_like_a_file(capsys, tmp_path, content):
+    (tmp_path / "file").write_bytes(content)
+    read_end, write_end = os.pipe()
+    os.write(write_end, content)
+    os.close(write_end)
+    code, told = summary(capsys, f"/dev/fd/{read_end}", "--output", tmp_path / "one")
+    os.close(read_end)
+    summary(capsys, tmp_path / "file", "--output", tmp_path / "two")
+    assert (code, told["events"], told["records"]) == (0, 3, 3)
+    one, two = (pl.read_parquet(tmp_path / name / "scores.parquet") for name in ("one", "two"))
+    assert one.equals(two)
+
+
+def test_linked_folders_are_read_and_each_folder_once(capsys, tmp_path, logs):
+    apart = tmp_path / "apart"
+    apart.mkdir()
+    (apart / "d.json").write_bytes(trail(*calls(13, 8, 9)))
+    (logs / "Linked").symlink_to(apart)
+    (logs / "again").symlink_to(apart)
+    (apart / "round").symlink_to(logs)
+    code, told = summary(capsys, logs, "--output", tmp_path / "out")
+    assert (code, told["events"], told["records"], told["unread"]) == (0, 8, 12, [])
+
+
+def test_folders_that_cannot_be_read_and_links_to_nowhere_are_named(capsys, tmp_path, logs, monkeypatch):
+    closed = logs / "closed"
+    closed.mkdir()
+    (closed / "d.json").write_bytes(trail(*calls(13, 8, 9)))
+    (logs / "nowhere.json").symlink_to(tmp_path / "nowhere")
+    for name in ("scandir", "listdir"):
+        real = getattr(os, name)
+
+        def denied(path, real=real):
+            if path == closed:
+                raise PermissionError(13, "Permission denied")
+            return real(path)
+
+        monkeypatch.setattr(log_files.os, name, denied)
+    code, told = summary(capsys, logs, "--output", tmp_path / "out")
+    assert (code, told["events"]) == (1, 6)
+    assert told["unread"] == [str(closed), str(logs / "nowhere.json")]
+    _, out, _ = run(capsys, logs, "--output", tmp_path / "out")
+    assert f"{closed}: no permission to read it" in " ".join(out.split())
+
+
+@pytest.mark.parametrize("write", ["parquet", "ndjson"])
+@pytest.mark.parametrize("bad", ["file", "below a file", "name taken"])
+def test_an_output_that_cannot_be_written_is_noticed_before_anything_is_read(tmp_path, logs, monkeypatch, write, bad):
+    taken = tmp_path / "taken"
+    taken.write_text("mine")
+    output = {"file": taken, "below a file": taken / "out", "name taken": tmp_path / "out"}[bad]
+    if bad == "name taken":
+        (output / f"scores.{write}").mkdir(parents=True)
+
+    def unexpected(*_, **__):
+        raise AssertionError("files are looked for")
+
+    monkeypatch.setattr(log_files, "find_files", unexpected)
+    with pytest.raises(UserError, match=r"is a file|is a folder|cannot be written"):
+        score_files([logs], output, write=write)
+    assert taken.read_text() == "mine"
+
+
+def test_results_of_earlier_runs_are_left_out_wherever_they_lie(capsys, tmp_path, logs):
+    for place, write in (("old/deep", "parquet"), ("older", "ndjson")):
+        run(capsys, logs, "--output", logs / place, "--write", write)
+    (logs / "older" / "scores.ndjson").rename(logs / "older" / "renamed.json")
+    code, out, err = run(capsys, logs, "--output", tmp_path / "out", "--json")
+    told = json.loads(out)
+    assert (code, told["events"], told["records"], told["unread"]) == (0, 6, 10, [])
+    for file in (logs / "old" / "deep" / "scores.parquet", logs / "older" / "renamed.json"):
+        assert f"note: {file}: left out, it holds results of an earlier run" in err
+    code, _, err = run(capsys, logs / "old", "--output", tmp_path / "out")
+    assert (code, "nothing but earlier results" in " ".join(err.split())) == (1, True)
+
+
+def test_logs_that_only_begin_like_results_are_scored(capsys, tmp_path):
+    line = b'{"event_id": "%d", "time": "2026-11-23T10:00:00Z", "msg": "started"}\n'
+    (tmp_path / "app.json").write_bytes(b"".join(line.replace(b": ", b":") % number for number in range(5)))
+    code, told = summary(capsys, tmp_path / "app.json", "--output", tmp_path / "out")
+    assert (code, told["records"]) == (0, 5)
+
+
+def test_results_of_the_other_kind_stay_and_are_named(capsys, tmp_path, logs):
+    _, _, err = run(capsys, logs, "--output", tmp_path / "out")
+    assert "note" not in err
+    _, _, err = run(capsys, logs, "--output", tmp_path / "out", "--write", "ndjson")
+    assert f"note: {tmp_path / 'out' / 'scores.parquet'}: is of an earlier run and was left as it is" in err

@@ -136,6 +136,35 @@ def test_a_file_of_verdicts_is_taken_whole_or_not_at_all(world, hour, capsys, tm
     assert len(recorded(world)) == 2
 
 
+def test_lines_that_contradict_each_other_are_named_and_nothing_is_recorded(world, hour, capsys, tmp_path):
+    file, first = tmp_path / "verdicts.csv", event_id(hour, 1)
+    lines = [
+        "verdict,event_id,principal,hour,account",
+        f"attack,{first},,,",
+        f"attack,{event_id(hour, 2)},,,",
+        f"benign,{first},,,",
+        f"benign,,{ALICE},{hour},",
+        f"attack,,{ALICE},{hour},{logs.ACCOUNT}",
+    ]
+    file.write_text("\n".join(lines))
+    code, _, err = command(world, capsys, "import", str(file))
+    assert (code, recorded(world)) == (1, [])
+    assert f"line 4: says benign of {first}, and line 2 attack" in err
+    assert f"line 6: says attack of {ALICE} in {hour}, and line 5 benign" in err
+    assert "line 3" not in err
+
+
+def test_equal_lines_count_once_and_a_column_is_named_once(world, hour, capsys, tmp_path):
+    file, first, second = tmp_path / "verdicts.csv", event_id(hour, 1), event_id(hour, 2)
+    lines = [f"attack,{first},", f"Attack, {first},", f"attack,{second},", f"attack,{first},seen"]
+    file.write_text("\n".join(["verdict,event_id,note", *lines]))
+    assert command(world, capsys, "import", str(file))[0] == 0
+    assert [(one.event_id, one.note) for one in recorded(world)] == [(first, None), (second, None), (first, "seen")]
+    file.write_text(f"event_id,verdict,note,Event_ID\n{first},benign,x,{second}\n")
+    code, _, err = command(world, capsys, "import", str(file))
+    assert (code, "names the column event_id twice" in err, len(recorded(world))) == (1, True, 3)
+
+
 class Workspace:
     """Answers with the rows of incidents and alerts, as the query client gives them."""
 
@@ -151,13 +180,15 @@ class Workspace:
 
 
 def incident(number: int, classification: str, alerts: list[str], **more):
+    closed = utc_now().astimezone(UTC) - timedelta(minutes=number)
     return {
         "IncidentNumber": number,
         "Title": "urgent",
         "Status": "Closed",
         "Classification": classification,
         "ClassificationComment": "looked at",
-        "LastModifiedTime": utc_now().astimezone(UTC) - timedelta(minutes=number),
+        "LastModifiedTime": closed,
+        "ClosedTime": closed - timedelta(milliseconds=100),
         "AlertIds": json.dumps(alerts),
         "ModifiedBy": "ann@example.com",
         **more,
@@ -231,6 +262,72 @@ def test_an_incident_takes_back_what_it_said(world, hour, later):
     last = recorded(world)[-2:]
     assert [(one.verdict, one.incident) for one in last] == [(Word.UNSURE, "9")] * 2
     assert {one.event_id for one in last} == {event_id(hour, 1), None}
+
+
+@pytest.fixture
+def closed(world, hour):
+    """An incident that was closed as benign half an hour ago, and is read; gives the function that changes it later."""
+    when = utc_now().astimezone(UTC) - timedelta(minutes=30)
+    alerts = [alert("a", EventId=[event_id(hour, 1)]), alert("b", Principal=[ALICE], Hour=[hour])]
+    rows = [incident(9, "FalsePositive", ["a", "b"], LastModifiedTime=when, ClosedTime=when)]
+    workspace = Workspace(rows, alerts)
+    world.runtime.__dict__["_query"] = workspace
+    assert incidents.take_incidents(world.runtime).counts["new_verdicts"] == 2
+
+    def change(**changes):
+        rows.append({**rows[-1], "LastModifiedTime": utc_now().astimezone(UTC), **changes})
+        counts, again = (incidents.take_incidents(world.runtime).counts for _ in range(2))
+        assert (again["new_verdicts"], again["taken_back"]) == (0, 0)
+        return counts
+
+    return change
+
+
+def counting(world, hour: str, number: int) -> Word:
+    """What counts about an event of Alice's hour: the newest verdict about either."""
+    about = [one for one in recorded(world) if one.event_id in (None, event_id(hour, number))]
+    return about[-1].verdict
+
+
+def test_who_edits_a_closed_incident_says_nothing_new(world, hour, closed, capsys):
+    command(world, capsys, "give", "attack", "-e", event_id(hour, 1))
+    for edited in ({"Title": "urgent, tagged"}, {"ClassificationComment": "another comment"}, {"ModifiedBy": "bob"}):
+        assert closed(**edited)["new_verdicts"] == 0
+    assert (len(recorded(world)), counting(world, hour, 1)) == (3, Word.ATTACK)
+    assert closed(Classification="TruePositive")["new_verdicts"] == 2
+    assert counting(world, hour, 2) is Word.ATTACK
+
+
+def test_what_was_said_between_the_closing_and_an_edit_counts_though_both_are_read_later(world, hour, capsys):
+    closing = incident(9, "FalsePositive", ["a"])
+    edited = {**closing, "LastModifiedTime": utc_now().astimezone(UTC) + timedelta(minutes=1), "ModifiedBy": "bob"}
+    world.runtime.__dict__["_query"] = Workspace([closing, edited], [alert("a", EventId=[event_id(hour, 1)])])
+    command(world, capsys, "give", "attack", "-e", event_id(hour, 1))
+    assert incidents.take_incidents(world.runtime).counts["new_verdicts"] == 1
+    assert {one.verdict: one.given_by for one in recorded(world)}[Word.BENIGN] == "ann@example.com"
+    assert counting(world, hour, 1) is Word.ATTACK
+
+
+def test_an_incident_that_is_closed_anew_says_it_again(world, hour, closed, capsys):
+    command(world, capsys, "give", "attack", "-e", event_id(hour, 1))
+    again = utc_now().astimezone(UTC)
+    assert closed(Status="Closed", ClosedTime=again)["new_verdicts"] == 2
+    assert counting(world, hour, 1) is Word.BENIGN
+    assert closed(Title="tagged")["new_verdicts"] == 0
+
+
+def test_an_incident_that_is_opened_again_leaves_what_others_said_since(world, hour, closed, capsys):
+    command(world, capsys, "give", "attack", "-e", event_id(hour, 1))
+    # What it said of the event does not count any more; what it said of the hour still does, for the other events.
+    assert closed(Status="Active")["taken_back"] == 1
+    assert (counting(world, hour, 1), counting(world, hour, 2)) == (Word.ATTACK, Word.UNSURE)
+    assert closed(Status="Closed", ClosedTime=utc_now().astimezone(UTC))["new_verdicts"] == 2
+
+
+def test_a_later_word_about_the_hour_is_not_taken_back_with_the_incident(world, hour, closed, capsys):
+    command(world, capsys, "give", "attack", "--principal", ALICE, "--hour", hour)
+    assert closed(Status="Active")["taken_back"] == 0
+    assert {counting(world, hour, number) for number in (1, 2)} == {Word.ATTACK}
 
 
 def test_two_sweeps_at_once_record_an_incident_once(world, hour):

@@ -121,3 +121,41 @@ def test_the_command_says_what_it_did(world, capsys):
     printed = capsys.readouterr().out
     assert "(24 had been learned before)" in printed
     assert "nothing was delivered" in printed
+
+
+def test_hours_beneath_a_history_are_not_called_learned(world, capsys):
+    from s3sentinel_assets.cli import main
+
+    def command(*arguments):
+        with pytest.raises(SystemExit) as ended:
+            main(["warm-up", *arguments, "-s", TRAIL, "--config", str(world.laptop.home / "s3sentinel.yaml")])
+        told = capsys.readouterr()
+        return ended.value.code, told.out, " ".join(told.err.split())
+
+    start = hour_key(world.runtime.config.start)
+    assert command("--days", "1", "--until", shift_hour(start, -30))[0] == 0
+    # A gap of five hours, which the second warm-up leaves behind because nobody asks for it.
+    assert command("--days", "1", "--json")[0] == 0
+    code, out, err = command("--days", "3", "--json")
+    assert code == 1
+    (span,) = [each["span"] for each in json.loads(out.splitlines()[-1])["sources"]]
+    assert (span["learned_before"], span["never_learned"]) == (48, 24)
+    begins = shift_hour(start, -53)
+    assert f"begins at {begins}; the 19 hours before it, from {shift_hour(start, -72)}, cannot be put beneath it" in err
+    assert "; 5 hours in it were left out by earlier warm-ups" in err
+    assert "another name" in err
+    code, out, err = command("--days", "2")
+    assert code == 1
+    assert "(43 had been learned before)" in out
+    assert "before it" not in err
+    assert "5 hours in it" in err
+
+
+def test_a_lack_at_the_beginning_does_not_keep_later_hours_from_being_learned(world):
+    runtime, start = world.runtime, hour_key(world.runtime.config.start)
+    until = shift_hour(start, -12)
+    assert warm_up.warm_up(runtime, warm_up.span_of(runtime, TRAIL, 1, until)).done == 24
+    assert warm_up.span_of(runtime, TRAIL, 1, until).lack is None
+    span = warm_up.span_of(runtime, TRAIL, 2)
+    assert (span.learned_before, span.never_learned, len(span.hours)) == (24, 13, 11)
+    assert warm_up.warm_up(runtime, span).done == 11

@@ -200,6 +200,7 @@ def test_a_quick_evaluation_ends_with_a_line_of_json(tmp_path):
 
     client = MlflowClient(tracking_uri=runs)
     experiment = client.get_experiment_by_name("evaluation")
+    assert experiment.artifact_location == (tmp_path / "artifacts").as_uri()
     logged = {run.data.tags["model"]: run.data.metrics for run in client.search_runs([experiment.experiment_id])}
     assert {CHAMPION, BASELINE} <= set(logged)
     assert all("recall_20h" in metrics and "recall_20h.same_ip" in metrics for metrics in logged.values())
