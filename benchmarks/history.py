@@ -19,7 +19,7 @@ from s3sentinel_assets.ledger.parts import parts_of_hour
 from s3sentinel_assets.ledger.schema import Stage
 from s3sentinel_assets.ledger.stages import latest_stages
 from s3sentinel_assets.ledger.states import newest_state
-from s3sentinel_assets.ml.history.counters import RECENT, Counters
+from s3sentinel_assets.ml.history.counters import RECENT, RECENT_SENSITIVE, Counters
 from s3sentinel_assets.ml.history.dimensions import SEPARATOR
 from s3sentinel_assets.ml.history.state import EntityState
 from s3sentinel_assets.ml.scoring.model import load_model
@@ -90,9 +90,9 @@ def as_dictionaries(state: EntityState, counters: Counters, hour: str) -> dict[s
     tables: dict[str, dict[str, tuple[float, int, int]]] = {}
     for table, key, count, first, last in state.stored.iter_rows():
         tables.setdefault(table, {})[key] = (count, first, last)
-    recent: dict[str, dict[int, int]] = {}
-    rows = counters.for_hour(hour).tables.get(RECENT)
-    for _, key, raw in rows.iter_rows() if rows is not None else ():
-        principal, _, minute = key.rpartition(SEPARATOR)
-        recent.setdefault(principal, {})[int(minute)] = raw
-    return {"tables": tables, "recent": recent}
+    lately: dict[str, dict[str, dict[int, int]]] = {RECENT: {}, RECENT_SENSITIVE: {}}
+    for table, key, raw in counters.for_hour(hour).frame.iter_rows():
+        if table in lately:
+            principal, _, minute = key.rpartition(SEPARATOR)
+            lately[table].setdefault(principal, {})[int(minute)] = raw
+    return {"tables": tables, **lately}

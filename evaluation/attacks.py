@@ -39,6 +39,8 @@ __all__ = [
 
 #: Our own attack stories.
 STORIES = Path(__file__).resolve().parent.parent / "models" / "stories.json"
+#: Where the stories happen; other accounts in them are foreign.
+_STORY_ACCOUNT = "111122223333"
 
 
 class Background(Protocol):
@@ -158,7 +160,7 @@ def _story(story: Mapping[str, Any]) -> Sequence:
                 "detail": None if detail is None else json.dumps(detail, separators=(",", ":")),
                 "region": "elsewhere" if step.get("region") else None,
                 "event_id": f"story:{story['id']}:{len(rows)}", "principal": "story", "principal_type": "IAMUser",
-                "account": "story", "peer": "story",
+                "account": _STORY_ACCOUNT, "peer": "story",
             })  # fmt: skip
     events = pl.DataFrame([{**dict.fromkeys(ENTITY_SCHEMA), **row} for row in rows], schema=ENTITY_SCHEMA)
     return Sequence(f"story/{story['id']}", story["technique"], "story", with_offset(events), tuple(story["mitre"]))

@@ -96,15 +96,21 @@ def placebo(
         technique=pl.lit("benign"),
         offset=pl.col("time") - pl.col("time").min().over("number"),
     )
-    put = transplant(
-        events.select(pl.col(name).cast(kind) for name, kind in SEQUENCE_SCHEMA.items()),
-        possible(everybody),
-        first=hour_start(hours[0]),
-        last=_end(hours),
-        seed=seed + 9_000,
-        shared=_OWN,
-        kind="placebo",
-        own=True,
+    sequences = events.select(pl.col(name).cast(kind) for name, kind in SEQUENCE_SCHEMA.items())
+    # Each stays on its day: what became usual on the third day was still news on the first, and that is not the
+    # transplant's doing.
+    put = pl.concat(
+        transplant(
+            sequences.filter(pl.col("time").is_between(hour_start(day[0]), _end(day), closed="left")),
+            possible(everybody),
+            first=hour_start(day[0]),
+            last=_end(day),
+            seed=seed + 9_000 + number,
+            shared=_OWN,
+            kind="placebo",
+            own=True,
+        )
+        for number, day in enumerate(_days(hours))
     )
     return events["event_id"], in_the_same_files(put, background, seed)
 
@@ -116,6 +122,10 @@ def possible(everybody: pl.DataFrame) -> pl.DataFrame:
 
 def _background(dataset: Dataset, hours: list[str]) -> pl.DataFrame:
     return pl.concat([dataset.background(hour) for hour in hours])
+
+
+def _days(hours: list[str]) -> list[list[str]]:
+    return [hours[at : at + 24] for at in range(0, len(hours), 24)]
 
 
 def _end(hours: list[str]) -> datetime:

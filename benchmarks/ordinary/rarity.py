@@ -26,6 +26,11 @@ class Terms:
         self.seen[table, key] = count + 1
         return count
 
+    def rule(self, keys: Keys, item: str) -> tuple[bool, int]:
+        """Whether history knows a call of the principal that fits the rule, and how often the hour saw one before."""
+        key = f"{keys.principal}{SEPARATOR}{item}"
+        return self.memory.past("principal/rule", key) > 0.0, self._running("principal/rule", key)
+
     def of(self, keys: Keys) -> tuple[dict[str, float], dict[str, Any]]:
         """The bits of each term of the next event, and the counts behind them."""
         parameters, memory, principal = self.parameters, self.memory, keys.principal

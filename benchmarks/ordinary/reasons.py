@@ -22,7 +22,7 @@ _NEW = {
     "new_error": "error {error} never met by",
 }
 _OTHERS = {
-    "sensitive": "{action} is sensitive, and never done by this {kind} in {events:.0f} events",
+    "sensitive": "{action} is sensitive, and never done in this way by this {kind} in {events:.0f} events",
     "peers_never": "{action} never done in {peer_events:.0f} events of its peers",
     "account_new_network": "{wide_network} new to the whole account ({account_events:.0f} events)",
     "account_new_agent": "client {agent} new to the whole account ({account_events:.0f} events)",

@@ -41,7 +41,7 @@ def _read(job: Job) -> Iterator[Event]:
             yield from read_vpc_flow(file, _identity(entry))
 
 
-def _score(job: Job, events: list[Event]) -> tuple[Memory, list[Keys], Recent]:
+def _score(job: Job, events: list[Event]) -> tuple[Memory, list[Keys], dict[str, Recent]]:
     """Puts the score columns into the rows.
 
     Returns:
@@ -52,7 +52,7 @@ def _score(job: Job, events: list[Event]) -> tuple[Memory, list[Keys], Recent]:
     with (job.history_folder / DICTIONARIES).open("rb") as file:
         learnt = pickle.load(file)  # noqa: S301 - our own file
     memory = Memory(source, learnt["tables"], job.inputs.hour, model.parameters)
-    recent: Recent = defaultdict(dict, learnt["recent"])
+    lately: dict[str, Recent] = {name: defaultdict(dict, learnt[name]) for name in ("recent", "recent_sensitive")}
     wanted, counted = [], []
     for event in sorted(events, key=lambda event: (event.time, event.event_id)):
         if flag := left_out(event, source):
@@ -60,15 +60,15 @@ def _score(job: Job, events: list[Event]) -> tuple[Memory, list[Keys], Recent]:
             event.row |= {"AnomalyScore_CF": 0.0, "Confidence_CF": 0.0, "Priority_CF": priority, "Flags_CF": flag}
         else:
             wanted.append((event, keys_of(event, source)))
-    for event, keys, columns in score_events(wanted, model, memory, recent):
+    for event, keys, columns in score_events(wanted, model, memory, *lately.values()):
         event.row |= columns
         if columns["Priority_CF"] not in _HELD:
             counted.append(keys)
-    return memory, counted, recent
+    return memory, counted, lately
 
 
-def _learn(job: Job, memory: Memory, counted: list[Keys], recent: Recent) -> None:
-    learnt = {"tables": memory.after(counted), "recent": dict(recent)}
+def _learn(job: Job, memory: Memory, counted: list[Keys], lately: dict[str, Recent]) -> None:
+    learnt = {"tables": memory.after(counted), **{name: dict(table) for name, table in lately.items()}}
     with (job.home / DICTIONARIES).open("wb") as file:
         pickle.dump(learnt, file)
 

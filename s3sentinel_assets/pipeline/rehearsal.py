@@ -32,7 +32,7 @@ _VICTIM_KINDS = {
     **dict.fromkeys(("AssumedRole", "Role"), "workload"),
 }
 _LEAST_EVENTS = 20
-_RATES = ("hours_per_day", "event_hours_per_day", "events_per_day")
+_RATES = ("hours_per_day", "sensitive_hours_per_day", "event_hours_per_day", "events_per_day")
 _URGENT = ("critical", "high")
 #: What is kept of what a model says of an event.
 SAID = {
@@ -180,7 +180,8 @@ def with_rates(model: "ScoringModel", factor: float | Mapping[str, float]) -> "S
 
     Args:
         model: any.
-        factor: of all rates, or by condition: ``hours_per_day``, ``event_hours_per_day``, ``events_per_day``.
+        factor: of all rates, or by condition: ``hours_per_day``, ``sensitive_hours_per_day``,
+            ``event_hours_per_day``, ``events_per_day``.
 
     Raises:
         UserError: there is no such condition, or a factor is not above 0.

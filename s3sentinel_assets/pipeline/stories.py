@@ -19,9 +19,11 @@ __all__ = ["STORIES_FILE", "stories"]
 
 STORIES_FILE = "stories.json"
 _TOLD_OF = "cloudtrail"
-#: Who does it, from where and with what; a transplant replaces all of it.
+#: Who does it, from where and with what; a transplant replaces all of it, the account in the calls, too. Other accounts
+#: in them are foreign.
 _NOBODY = {
-    **dict.fromkeys(("account", "principal", "peer"), "story"),
+    "account": "111122223333",
+    **dict.fromkeys(("principal", "peer"), "story"),
     "principal_type": "IAMUser",
     "source_ip": "203.0.113.1",
     "user_agent": "story",

@@ -65,8 +65,8 @@ def both_ways(source, state, hours):
         mine = dict(zip(batch["event_id"], result.scores.iter_rows(named=True), strict=True))
         events = sorted(events_of(batch, source), key=lambda event: (event.time, event.event_id))
         counted = [(event, keys_of(event, source)) for event in events if not left_out(event, source)]
-        recent = defaultdict(dict, known["recent"])
-        found += [(mine[event.event_id], theirs) for event, _, theirs in score_events(counted, model, memory, recent)]
+        lately = [defaultdict(dict, known[name]) for name in ("recent", "recent_sensitive")]
+        found += [(mine[event.event_id], theirs) for event, _, theirs in score_events(counted, model, memory, *lately)]
         state = update(state, [batch], hour, format=source, model=model)
     return found
 

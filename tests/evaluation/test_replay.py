@@ -108,7 +108,7 @@ def test_parts_are_scored_as_the_product_scores_them(dataset):
 
 
 def test_a_placebo_is_cut_out_and_put_back_in_the_same_names(dataset):
-    hours = list(dataset.hours[24:48])
+    hours = list(dataset.hours[24:72])
     removed, put = transplants.placebo(dataset, transplants.people(dataset), hours, 1, 20)
     background = pl.concat([dataset.background(hour) for hour in hours])
     cut = background.filter(pl.col("event_id").is_in(removed.implode()))
@@ -116,6 +116,9 @@ def test_a_placebo_is_cut_out_and_put_back_in_the_same_names(dataset):
     assert not set(put["event_id"]) & set(background["event_id"])
     who = ["account", "principal", "action"]
     assert put.select(who).sort(who).equals(cut.select(who).sort(who))
+    # Each on its own day.
+    days = [frame["time"].dt.date().value_counts().sort("time") for frame in (put, cut)]
+    assert days[0].equals(days[1])
     left = pl.concat([frame for _, frame in timeline(dataset, put, removed).arrivals(hours[0], hours[-1])])
     assert not set(left["event_id"]) & set(removed)
 

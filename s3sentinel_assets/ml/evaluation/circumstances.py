@@ -108,18 +108,32 @@ def circumstances(incidents: pl.DataFrame, first: datetime, last: datetime, rng:
     usual = _one_of(incidents["hours"], rng).cast(pl.Int64) - first.hour
     clock = pl.when(pl.col("working_hours")).then(pl.lit(usual) % 24).otherwise(pl.lit(any_hour))
     start = pl.lit(first) + pl.duration(hours=pl.lit(days) + clock) + pl.duration(seconds=pl.lit(second))
+    incidents = incidents.with_columns(
+        # Nobody can be robbed of a name that is not there yet; and an incident that would last beyond the end begins
+        # earlier.
+        start=pl.max_horizontal(
+            pl.min_horizontal(start, pl.lit(last) - pl.col("length") - timedelta(seconds=1)), "first", pl.lit(first)
+        )
+    )
+    incidents = incidents.with_columns(_known_by_then(incidents, habit) for habit in ("networks", "agents", "regions"))
     return incidents.with_columns(
         new_ip=pl.when("same_ip").then(_one_of(incidents["networks"], rng)).otherwise(address),
         new_agent=pl.when("same_agent").then(_one_of(incidents["agents"], rng)).otherwise(agent),
         new_region=pl.when("same_region").then(_one_of(incidents["regions"], rng)).otherwise(region),
-        start=start,
-    ).with_columns(
-        # Nobody can be robbed of a name that is not there yet; and an incident that would last beyond the end begins
-        # earlier.
-        start=pl.max_horizontal(
-            pl.min_horizontal("start", pl.lit(last) - pl.col("length") - timedelta(seconds=1)), "first", pl.lit(first)
-        )
     )
+
+
+def _known_by_then(incidents: pl.DataFrame, habit: str) -> pl.Series:
+    """What the victim had used before the incident begins; if it was none of its habits, the one that came first.
+
+    Habits are read from all days. Who shares a client with the victim cannot share one of the week after.
+    """
+    since = f"{habit}_since"
+    rows = incidents.select("start", habit, since).with_row_index("row")
+    single = rows.filter(pl.col(habit).list.len() > 0).explode(habit, since)
+    first = pl.col(since) == pl.col(since).min().over("row")
+    earlier = single.filter((pl.col(since) < pl.col("start")) | first).group_by("row", maintain_order=True).agg(habit)
+    return rows.select("row").join(earlier, on="row", how="left", maintain_order="left")[habit]
 
 
 def _one_of(lists: pl.Series, rng: np.random.Generator) -> pl.Series:

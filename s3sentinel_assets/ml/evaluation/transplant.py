@@ -5,7 +5,7 @@ belong here: where sequences come from, when the events arrive (the replay asks 
 
 What an intruder shares with the victim is drawn independently for address, client, region and time of day, and is kept
 as the incident's variant. Everything that only the recording has (account, principal, address, client, ids, date) is
-replaced; what was done, in which order, how fast and with which errors stays.
+replaced; what was done, in which order, how fast, with which errors and for which other account stays.
 """
 
 from datetime import datetime
@@ -35,6 +35,8 @@ SEQUENCE_SCHEMA: dict[str, pl.DataType] = {
 _ADDRESS = r"^(?:\d{1,3}(?:\.\d{1,3}){3}|[0-9A-Fa-f:]*:[0-9A-Fa-f:.]*)$"
 _SERVICE_AGENT = r"(?i)\.amazonaws\.com$|^aws internal"
 _ACCOUNT_NUMBER = r"\b\d{12}\b"
+#: Stands for an account that is not known, and in no text.
+_NO_ACCOUNT = "\0"
 _WHO = ["account", "principal"]
 
 
@@ -163,10 +165,16 @@ def _replaced(name: str, where: pl.Expr, new: str) -> pl.Expr:
 
 
 def _scrubbed(name: str) -> pl.Expr:
-    """Text without the recording's principal and accounts: the victim's stand there instead."""
+    """Text without the recording's principal and account: the victim's stand there instead.
+
+    Other accounts stay: something given to a foreign account is still given to a foreign one. Where the recording does
+    not tell its own account, every account in it counts as that.
+    """
     # The principal first: its name may hold an account.
     text = pl.when(pl.col(name) == pl.col("old_principal")).then("principal").otherwise(pl.col(name))
-    return text.str.replace_all(_ACCOUNT_NUMBER, pl.col("account"))
+    known = pl.col("old_account").str.contains(f"^{_ACCOUNT_NUMBER}$").fill_null(False)
+    own = text.str.split(pl.when(known).then("old_account").otherwise(pl.lit(_NO_ACCOUNT))).list.join(pl.col("account"))
+    return pl.when(known).then(own).otherwise(text.str.replace_all(_ACCOUNT_NUMBER, pl.col("account")))
 
 
 def _event_ids(count: int, rng: np.random.Generator) -> pl.Series:

@@ -30,7 +30,8 @@ def victims(frames: Iterable[pl.DataFrame]) -> pl.DataFrame:
     Returns:
         ``account``, ``principal``, ``principal_type``, ``peer``, ``events``, ``first`` (Datetime of the first event)
         and lists of what was used most, most used first: ``networks`` (addresses), ``agents``, ``regions``, ``hours``
-        (Int8, UTC). Sorted by account and principal; events without a principal are left out.
+        (Int8, UTC); beside each a list ``<habit>_since`` of when that was first used. Sorted by account and principal;
+        events without a principal are left out.
     """
     counted: dict[str, list[pl.DataFrame]] = {name: [] for name in (*_HABITS, "who")}
     for frame in frames:
@@ -42,7 +43,7 @@ def victims(frames: Iterable[pl.DataFrame]) -> pl.DataFrame:
             )
         )
         for name in _HABITS:
-            counted[name].append(named.group_by(*_WHO, name).len().drop_nulls(name))
+            counted[name].append(named.group_by(*_WHO, name).agg(pl.len(), pl.col("time").min()).drop_nulls(name))
     who = (
         pl.concat(counted["who"])
         .group_by(_WHO)
@@ -54,14 +55,14 @@ def victims(frames: Iterable[pl.DataFrame]) -> pl.DataFrame:
         )
     )
     for name, habit in _HABITS.items():
-        used = pl.concat(counted[name]).group_by(*_WHO, name).agg(pl.col("len").sum())
+        used = pl.concat(counted[name]).group_by(*_WHO, name).agg(pl.col("len").sum(), pl.col("time").min())
         # The most used one is a habit however many others there are.
         often = pl.col("len") >= pl.min_horizontal(_SHARE * pl.col("len").sum(), pl.col("len").max()).over(_WHO)
         lists = (
             used.filter(often)
             .sort(*_WHO, "len", name, descending=[False, False, True, False])
             .group_by(_WHO, maintain_order=True)
-            .agg(pl.col(name).head(_KEPT[name]).alias(habit))
+            .agg(pl.col(name).head(_KEPT[name]).alias(habit), pl.col("time").head(_KEPT[name]).alias(f"{habit}_since"))
         )
         who = who.join(lists, on=list(_WHO), how="left", nulls_equal=True)
     return who.sort(_WHO)

@@ -3,9 +3,9 @@
 Belongs here: the running counts, how parts add to them and what outlives the hour, their file form. Does not belong
 here: history of earlier hours (``state``).
 
-One table is different: `RECENT` holds the highest raw score of a principal in a minute, so that the trailing hour of an
-event reaches back into the hour before. It is merged by maximum and outlives the hour; all others are sums that begin
-again at 0.
+Two tables are different: `RECENT` holds the highest raw score of a principal in a minute, `RECENT_SENSITIVE` that of
+its sensitive first times, so that the trailing hour of an event reaches back into the hour before. They are merged by
+maximum and outlive the hour; all others are sums that begin again at 0.
 """
 
 from dataclasses import dataclass, field
@@ -19,12 +19,13 @@ from s3sentinel_assets.ml.history.merging import KEY, merged, places
 from s3sentinel_assets.ml.history.snapshots import Sink, Source, read_snapshot, write_snapshot
 from s3sentinel_assets.ml.history.state import find_sorted
 
-__all__ = ["COUNTER_SCHEMA", "RECENT", "RECENT_MINUTES", "Counters", "empty_counters"]
+__all__ = ["COUNTER_SCHEMA", "RECENT", "RECENT_MINUTES", "RECENT_SENSITIVE", "Counters", "empty_counters"]
 
 #: Sorted by table, then key; keys as in the state.
 COUNTER_SCHEMA: dict[str, pl.DataType] = {"table": pl.String(), "key": pl.String(), "count": pl.Int64()}
 #: Key: account, principal, minute since 1970 UTC. Count: the highest raw score in it.
-RECENT = "recent"
+RECENT, RECENT_SENSITIVE = "recent", "recent_sensitive"
+_LASTING = (RECENT, RECENT_SENSITIVE)
 #: The trailing hour: the minute of the event and the 59 before it.
 RECENT_MINUTES = 60
 # Partitions follow arrival: an event of the hour may be this much older than the hour itself and still see its own
@@ -72,9 +73,10 @@ class Counters:
         """
         if hour == self.hour:
             return self
-        rows = self.tables.get(RECENT)
-        if rows is None:
+        lasting = [self.tables[name] for name in _LASTING if name in self.tables]
+        if not lasting:
             return Counters(hour=hour)
+        rows = pl.concat(lasting)
         start = int(hour_start(hour).timestamp()) // 60
         minute = pl.col("key").str.extract(rf"{SEPARATOR}(-?\d+)$", 1).cast(pl.Int64, strict=False)
         recent = minute.is_between(start - RECENT_MINUTES - _LATE_MINUTES, start + RECENT_MINUTES, closed="left")
@@ -93,7 +95,7 @@ class Counters:
         place, known = places(mine, rows)
         both = rows.filter(known).with_columns(mine["count"][place.filter(known)].alias("before"))
         both = both.select(
-            pl.when(pl.col("table") == RECENT)
+            pl.when(pl.col("table").is_in(_LASTING))
             .then(pl.max_horizontal("count", "before"))
             .otherwise(pl.sum_horizontal("count", "before"))
         )
@@ -126,13 +128,15 @@ def empty_counters(hour: str = "") -> Counters:
 
 def _summed(rows: pl.DataFrame) -> pl.DataFrame:
     """A row per key, sorted."""
-    count = pl.when(pl.col("table").first() == RECENT).then(pl.col("count").max()).otherwise(pl.col("count").sum())
+    count = (
+        pl.when(pl.col("table").first().is_in(_LASTING)).then(pl.col("count").max()).otherwise(pl.col("count").sum())
+    )
     return rows.group_by(KEY).agg(count).sort(KEY)
 
 
 def _most_counted(frame: pl.DataFrame, keep: int) -> pl.DataFrame:
     """What is recent and the rows with the highest counts, in the same order; of equal ones the first by name."""
-    recent = frame["table"] == RECENT
+    recent = frame["table"].is_in(_LASTING)
     others = frame.filter(~recent).with_row_index("_row")
     chosen = others.sort("count", "_row", descending=[True, False]).head(max(0, keep - int(recent.sum())))["_row"]
     return pl.concat([frame.filter(recent), others.drop("_row")[chosen]]).sort(KEY)

@@ -30,6 +30,29 @@ def _known_check(name: str) -> str:
     return name
 
 
+def _known_type(name: str) -> str:
+    if name.lower() not in _CALLERS:
+        raise ValueError(f"there is no caller type {name!r}; there are: {', '.join(_CALLERS.values())}")
+    return name.lower()
+
+
+def _within_parameters(path: str) -> str:
+    head = path.split(".", 1)[0]
+    if head.lower() in _AROUND_PARAMETERS:
+        raise ValueError(f"begins with the parameters themselves, so {head!r} is never found; leave it out")
+    return path
+
+
+# `userIdentity.type` of CloudTrail, lower case → as it is written there.
+_CALLERS = {
+    name.lower(): name
+    for name in ("Root", "IAMUser", "AssumedRole", "Role", "FederatedUser", "SAMLUser", "WebIdentityUser", "Directory",
+                 "IdentityCenterUser", "AWSAccount", "AWSService", "Unknown")
+}  # fmt: skip
+# Fields of a record, beside or around the parameters.
+_AROUND_PARAMETERS = {"requestparameters", "responseelements", "additionaleventdata", "useridentity"}
+# Conditions in conditions: more is a mistake, and would not be read in the end.
+_MAX_DEPTH = 16
 _Scalar = str | int | float | bool
 _Regex = Annotated[str, AfterValidator(_pattern)]
 _SUBJECTS = ("path", "check", "caller", "failed", "error", "any", "all", "not")
@@ -54,21 +77,26 @@ class Condition(BaseModel):
     """One condition: exactly one of path (with one operator), check, caller, failed, error, any, all, not.
 
     Attributes:
-        path: keys joined by dots, through all elements of lists; ``*`` is any key, ``**`` any number of keys. Upper
-            and lower case are the same, here and in values. It holds if any value found there does:
+        path: keys joined by dots, through all elements of lists; ``*`` is any key, ``**`` any number of keys, and at
+            the end every value that is no object. The first key is that of a parameter. Upper and lower case are the
+            same, here and in values. It holds if any value found there does:
 
             ``is`` (equal), ``in`` (one of), ``contains`` (a piece of text), ``matches`` (regular expression),
             ``at_least`` and ``at_most`` (numbers), ``present`` (whether there is one that is not empty).
         check: a name in ``checks.CHECKS``.
-        caller: principal types, such as ``Root``.
+        caller: principal types, such as ``Root``, in any case.
         failed: whether the call failed.
-        error: regular expression that finds something in the error code.
+        error: regular expression that finds something in the error code, in any case.
         any, all, not: conditions of conditions.
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True, validate_by_name=False, validate_by_alias=True)
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, validate_by_name=False, validate_by_alias=True, allow_inf_nan=False
+    )
 
-    path: str | None = Field(default=None, pattern=r"^[^.\s]+(\.[^.\s]+)*$")
+    path: Annotated[str, AfterValidator(_within_parameters)] | None = Field(
+        default=None, pattern=r"^[^.\s]+(\.[^.\s]+)*$"
+    )
     is_: _Scalar | None = Field(default=None, alias="is")
     in_: tuple[_Scalar, ...] | None = Field(default=None, alias="in", min_length=1)
     contains: str | None = None
@@ -77,7 +105,7 @@ class Condition(BaseModel):
     at_most: float | None = None
     present: bool | None = None
     check: Annotated[str, AfterValidator(_known_check)] | None = None
-    caller: tuple[str, ...] | None = Field(default=None, min_length=1)
+    caller: tuple[Annotated[str, AfterValidator(_known_type)], ...] | None = Field(default=None, min_length=1)
     failed: bool | None = None
     error: _Regex | None = None
     any_: tuple["Condition", ...] | None = Field(default=None, alias="any", min_length=1)
@@ -93,11 +121,17 @@ class Condition(BaseModel):
         operators = [name for name in _OPERATORS if name in given]
         if len(operators) != (1 if subjects == ["path"] else 0):
             raise ValueError(f"needs path with exactly one of {', '.join(_OPERATORS)}, and none without path")
+        if self._depth > _MAX_DEPTH:
+            raise ValueError(f"holds conditions in conditions more than {_MAX_DEPTH} deep")
         return self
 
     @cached_property
     def _inner(self) -> tuple["Condition", ...]:
         return (*(self.any_ or ()), *(self.all_ or ()), *((self.not_,) if self.not_ else ()))
+
+    @cached_property
+    def _depth(self) -> int:
+        return 1 + max((each._depth for each in self._inner), default=0)
 
     @cached_property
     def needs_parameters(self) -> bool:
@@ -119,17 +153,20 @@ class Condition(BaseModel):
         """Whether it holds."""
         if self.path is not None:
             found = find(call.parameters, self._steps)
+            if self._steps[-1] == "**":
+                # What is not a leaf has the names of keys in its text.
+                found = (value for value in found if not isinstance(value, dict))
             if self.present is not None:
                 return any(value not in (None, "", {}, []) for value in found) == self.present
             return any(self._fits(value) for value in found)
         if self.check is not None:
             return CHECKS[self.check](call)
         if self.caller is not None:
-            return caller.type in self.caller
+            return caller.type.lower() in self.caller
         if self.failed is not None:
             return bool(caller.error) == self.failed
         if self.error is not None:
-            return bool(caller.error) and re.search(self.error, caller.error) is not None
+            return bool(caller.error) and re.search(self.error, caller.error, re.IGNORECASE) is not None
         if self.any_ is not None:
             return any(each.holds(caller, call) for each in self.any_)
         if self.all_ is not None:

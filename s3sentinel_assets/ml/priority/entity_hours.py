@@ -4,7 +4,8 @@ Belongs here: the summary of a part, its merging into what is known of the hour,
 belong here: its columns (``entity_hour_rows``), priorities of events (``judging``), files and sending (the pipeline).
 
 ``Priority_CF`` of an event never changes after delivery. This table is where it becomes known that a quiet event was
-part of something: a row when the principal reaches medium, one each time it rises, and a final one at close.
+part of something: a row when the principal reaches medium, one each time it rises, and a final one at close. Rows of
+the first kind also carry ``ESCALATED_AT``, which stays here: since when the principal was that urgent.
 
 Merging is by sums, maxima and the heads of sorted lists whose items carry the highest weight they were seen with. So
 the result is the same for any order of rows within a part, and lists that are cut lose nothing that a list of all
@@ -19,7 +20,20 @@ from s3sentinel_assets.hours import hour_start
 from s3sentinel_assets.ml.priority.entity_hour_rows import ENTITY_HOUR_KEY, RANKS, entity_hour_rows
 from s3sentinel_assets.ml.priority.judging import Calibrated
 
-__all__ = ["ENTITY_HOUR_SCHEMA", "RankedModel", "advance", "closing", "empty_entity_hours", "summarise"]
+__all__ = [
+    "ENTITY_HOUR_SCHEMA",
+    "ESCALATED_AT",
+    "RankedModel",
+    "advance",
+    "closing",
+    "empty_entity_hours",
+    "summarise",
+    "with_escalation_times",
+]
+
+#: Column of the rows that this part made: the time of the earliest event that is as urgent as the row. The table does
+#: not have it.
+ESCALATED_AT = "_EscalatedAt"
 
 #: List column → its column in the table, where its items come from, how many are kept.
 _LISTS: dict[str, tuple[str, str, int]] = {
@@ -31,16 +45,20 @@ _LISTS: dict[str, tuple[str, str, int]] = {
     "event_ids": ("EventIds", "event_id", 20),
 }
 _COLUMNS = {name: column for name, (column, _, _) in _LISTS.items()}
+# `ENTITY_HOUR_KEY` as the table calls it.
+_ROW_KEY = ("SourceName", "SourceTable", "HourStart", "AccountId", "Principal")
 _ITEMS = pl.List(pl.Struct({"value": pl.String(), "weight": pl.Int64()}))
 _TIME = pl.Datetime("us", "UTC")
 _MAX_ITEM = 256
 _MEDIUM, _HIGH, _CRITICAL = 1, 2, 3
 # An item's weight is the rank and raw score of the most notable event it was seen with; raw scores are far smaller.
 _RANK_WEIGHT = 1 << 40
+# Since when: the earliest event of at least that rank. What was handed on by older releases lacks these columns.
+_SINCE = {"medium_since": _MEDIUM, "high_since": _HIGH, "critical_since": _CRITICAL}
 #: What is known of the principals of an hour so far. ``raw``: highest raw score of all events. ``top_…`` and
 #: ``reasons``, ``confidence``: of the most notable event. ``rank``: 0 low to 3 critical; ``sent_rank``: in the last
-#: row that was made; ``escalations``: rows made so far. Lists: of the events of medium and above, the most notable
-#: first.
+#: row that was made; ``escalations``: rows made so far. ``…_since``: the earliest event that urgent. Lists: of the
+#: events of medium and above, the most notable first.
 ENTITY_HOUR_SCHEMA: dict[str, pl.DataType] = {
     "source": pl.String(),
     "source_table": pl.String(),
@@ -66,12 +84,13 @@ ENTITY_HOUR_SCHEMA: dict[str, pl.DataType] = {
     "confidence": pl.Float64(),
     "first_event": _TIME,
     "last_event": _TIME,
+    **dict.fromkeys(_SINCE, _TIME),
     **dict.fromkeys(_LISTS, _ITEMS),
 }
 _TOP = ("top_weight", "top_id", "reasons", "confidence")
 _SUMS = ("events", "critical_events", "high_events", "medium_events")
 _HIGHEST = ("rank", "raw", "score", "sensitivity", "last_event", "principal_type")
-_LOWEST = ("expected_hours", "first_event")
+_LOWEST = ("expected_hours", "first_event", *_SINCE)
 
 
 class RankedModel(Protocol):
@@ -151,6 +170,7 @@ def summarise(
             ),
             pl.col("time").min().alias("first_event"),
             pl.col("time").max().alias("last_event"),
+            *(pl.col("time").filter(pl.col("rank") >= rank).min().alias(name) for name, rank in _SINCE.items()),
         )
         .sort("account", "principal")
     )
@@ -217,6 +237,31 @@ def advance(previous: pl.DataFrame | None, summary: pl.DataFrame) -> tuple[pl.Da
     return known.with_columns(sent_rank="rank"), escalations
 
 
+def with_escalation_times(rows: pl.DataFrame, known: pl.DataFrame) -> pl.DataFrame:
+    """Adds ``ESCALATED_AT`` to the rows that a part made.
+
+    Before the part nothing of the hour was that urgent, so the earliest such event of the hour is one of the part.
+
+    Args:
+        rows: from `advance`, of one part.
+        known: what is known after that part.
+
+    Returns:
+        The rows in the same order; null where no such event tells its time.
+    """
+    since = pl.concat(
+        known.select(*ENTITY_HOUR_KEY, pl.col(name).alias(ESCALATED_AT), Priority=pl.lit(RANKS[rank]))
+        for name, rank in _SINCE.items()
+    )
+    return rows.join(
+        since,
+        left_on=[*_ROW_KEY, "Priority"],
+        right_on=[*ENTITY_HOUR_KEY, "Priority"],
+        how="left",
+        maintain_order="left",
+    )
+
+
 def closing(cumulative: pl.DataFrame) -> pl.DataFrame:
     """The final rows of an hour: one for each principal that reached medium.
 
@@ -228,6 +273,8 @@ def closing(cumulative: pl.DataFrame) -> pl.DataFrame:
 
 
 def _merged(previous: pl.DataFrame, summary: pl.DataFrame) -> pl.DataFrame:
+    lacking = [name for name in _SINCE if name not in previous.columns]
+    previous = previous.with_columns(pl.lit(None, _TIME).alias(name) for name in lacking)
     # The newer part first: its model is the one to name.
     both = pl.concat([summary.select(list(ENTITY_HOUR_SCHEMA)), previous.select(list(ENTITY_HOUR_SCHEMA))])
     merged = (

@@ -9,11 +9,11 @@ from typing import Protocol
 
 import polars as pl
 
-from s3sentinel_assets.ml.history.counters import Counters
+from s3sentinel_assets.ml.history.counters import RECENT_SENSITIVE, Counters
 from s3sentinel_assets.ml.history.keys import UNKNOWN, Events
-from s3sentinel_assets.ml.priority.rules import FULL_BUDGET_HOURS, PRIORITIES, PriorityRule
+from s3sentinel_assets.ml.priority.rules import FULL_BUDGET_HOURS, PRIORITIES, SENSITIVE, PriorityRule
 from s3sentinel_assets.ml.priority.sensitivity import Levels, SensitivityRules
-from s3sentinel_assets.ml.priority.standing import trailing_hour
+from s3sentinel_assets.ml.priority.standing import Trail, trailing_hour
 
 __all__ = ["Calibrated", "Judged", "JudgingModel", "Scored", "judge"]
 
@@ -92,7 +92,7 @@ class Judged:
         sensitivity: Int64, 0 to 3, after the checks of parameters; a failed call counts one less.
         rule: String: the sensitivity rule that decided, or null.
         technique: String: its MITRE ATT&CK techniques, comma-separated, or null.
-        recent: rows of ``COUNTER_SCHEMA``, table ``recent``, for ``Counters.plus``.
+        recent: rows of ``COUNTER_SCHEMA``, tables ``recent`` and ``recent_sensitive``, for ``Counters.plus``.
     """
 
     priority: pl.Series
@@ -118,23 +118,19 @@ def judge(scored: Scored, counters: Counters, model: JudgingModel, hour: str) ->
     what = scored.events.groups["what"]
     levels = scored.levels or model.sensitivity.levels(scored.events, scored.detail)
     rates = _Rates(scored.raw, model.detector)
-    floor = max((rule.hours_per_day for rule in model.rules if rule.hours_per_day is not None), default=None)
-    loud = scored.events.named[what.codes] & (floor is not None)
-    if floor is not None:
-        # Whoever has no name stands for many: nobody inherits from them.
-        loud = loud & (scored.raw >= rates.least("hours", floor))
-    trail = trailing_hour(
-        what["principal"],
-        what.codes,
-        scored.times,
-        scored.raw,
-        loud=loud,
-        counters=counters.for_hour(hour),
-    )
+    counters = counters.for_hour(hour)
+    # Whoever has no name stands for many: nobody inherits from them.
+    named = scored.events.named[what.codes]
+    loud = named & _loud(scored.raw, rates, [rule.hours_per_day for rule in model.rules])
+    trail = trailing_hour(what["principal"], what.codes, scored.times, scored.raw, loud=loud, counters=counters)
+    grave = named & _loud(scored.raw, rates, [rule.sensitive_hours_per_day for rule in model.rules])
+    grave = grave & scored.first_seen & (levels.level >= SENSITIVE)
+    sensitive = _sensitive_hour(scored, grave, counters)
     columns = pl.DataFrame(
         {
             "raw": scored.raw,
             "standing": trail.standing,
+            "sensitive_standing": sensitive.standing,
             "sensitivity": levels.level,
             "first_seen": scored.first_seen,
             "cold_start": scored.cold_start,
@@ -142,7 +138,11 @@ def judge(scored: Scored, counters: Counters, model: JudgingModel, hour: str) ->
         }
     )
     nobody = ~scored.events.named & (what["action"].values == UNKNOWN)[what["action"].codes]
-    limits = {"raw": rates, "standing": _Rates(trail.standing, model.detector)}
+    limits = {
+        "raw": rates,
+        "standing": _Rates(trail.standing, model.detector),
+        "sensitive_standing": _Rates(sensitive.standing, model.detector),
+    }
     places = columns.select(_first_rule(columns, model.rules, limits))["priority"]
     if nobody.any():
         places = places.zip_with(~nobody[what.codes], pl.Series([_UNKNOWN], dtype=pl.UInt32))
@@ -152,7 +152,27 @@ def judge(scored: Scored, counters: Counters, model: JudgingModel, hour: str) ->
         sensitivity=levels.level,
         rule=levels.rule,
         technique=levels.technique,
-        recent=trail.recent,
+        recent=pl.concat([trail.recent, sensitive.recent]),
+    )
+
+
+def _loud(raw: pl.Series, rates: "_Rates", limits: list[float | None]) -> pl.Series:
+    """Whether an event is within the largest of the limits that a condition on trailing hours has; if none, never."""
+    known = [limit for limit in limits if limit is not None]
+    return raw >= rates.least("hours", max(known)) if known else pl.Series([False]).new_from_index(0, raw.len())
+
+
+def _sensitive_hour(scored: Scored, grave: pl.Series, counters: Counters) -> Trail:
+    """The trailing hour of the ``grave`` events alone; the standing is 0 without any."""
+    what = scored.events.groups["what"]
+    return trailing_hour(
+        what["principal"],
+        what.codes,
+        scored.times,
+        scored.raw * grave.cast(pl.Int64),
+        loud=grave,
+        counters=counters,
+        table=RECENT_SENSITIVE,
     )
 
 
@@ -176,6 +196,7 @@ def _applies(rule: PriorityRule, columns: pl.DataFrame, limits: dict[str, "_Rate
         ("raw", "events", rule.events_per_day),
         ("raw", "hours", rule.event_hours_per_day),
         ("standing", "hours", rule.hours_per_day),
+        ("sensitive_standing", "hours", rule.sensitive_hours_per_day),
     ):
         if limit is not None:
             conditions.append(pl.col(column) >= limits[column].least(rate, limit))

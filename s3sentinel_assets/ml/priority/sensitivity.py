@@ -15,10 +15,11 @@ from pathlib import Path
 from typing import Annotated
 
 import polars as pl
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from s3sentinel_assets.errors import ConfigurationError
 from s3sentinel_assets.ml.history.dimensions import SEPARATOR, collapse, zeros
+from s3sentinel_assets.ml.history.families import FORMATS
 from s3sentinel_assets.ml.history.groups import group
 from s3sentinel_assets.ml.history.keys import Events
 from s3sentinel_assets.ml.history.normalise import plain_action
@@ -30,7 +31,17 @@ from s3sentinel_assets.ml.priority.rules import read_data
 __all__ = ["Levels", "SensitivityRule", "SensitivityRules", "load_sensitivity"]
 
 _CACHED_ACTIONS = 20_000
-_Action = Annotated[str, Field(pattern=r"^[a-z0-9*?-]+:[A-Za-z0-9*?\[\]]+$")]
+
+
+def _without_date(action: str) -> str:
+    """The names of actions lose their API date before they are compared, so rules may have it."""
+    bare = re.sub(r"\d{8}(v\d+)?$", "", action)
+    if re.search(r":.*\d{4}[\d*?v]*$", bare):
+        raise ValueError(f"{action!r} names an API date in part, which no action has here; leave it out")
+    return bare
+
+
+_Action = Annotated[str, Field(pattern=r"^[a-z0-9*?-]+:[A-Za-z0-9*?]+$"), AfterValidator(_without_date)]
 _Technique = Annotated[str, Field(pattern=r"^T\d{4}(\.\d{3})?$")]
 
 
@@ -39,7 +50,8 @@ class SensitivityRule(BaseModel):
 
     Attributes:
         id: a name in small letters, delivered with the events it decides.
-        actions: ``service:EventName`` without API date, ``*`` and ``?`` allowed; upper and lower case are the same.
+        actions: ``service:EventName``, ``*`` and ``?`` allowed; an API date at the end is left out; upper and lower
+            case of the name are the same.
         level: 0 nothing special, 1 useful to an attacker and common, 2 changes who may do what or opens data or
             code to others, 3 blinds monitoring, gives the account away or destroys what recovery needs.
         when: conditions that must all hold.
@@ -253,6 +265,7 @@ def load_sensitivity(path: Path) -> SensitivityRules:
         ConfigurationError: it is missing or wrong; the text names file, path in it and fix.
     """
     rules: SensitivityRules = read_data(path, SensitivityRules)
+    _check_in_force(path, rules)
     seen: dict[str, int] = {}
     for place, rule in enumerate(rules.rules):
         if rule.id in seen:
@@ -262,6 +275,20 @@ def load_sensitivity(path: Path) -> SensitivityRules:
         seen[rule.id] = place
     _check_reachable(path, rules)
     return rules
+
+
+def _check_in_force(path: Path, rules: SensitivityRules) -> None:
+    """Rules that apply to nothing make every call harmless: surely a mistake."""
+    for place, name in enumerate(rules.formats):
+        if name not in FORMATS:
+            raise ConfigurationError(
+                f"{path}: formats.{place}: there is no log family {name!r}; there are: {', '.join(FORMATS)}"
+            )
+    for key in ("formats", "rules"):
+        if not getattr(rules, key):
+            raise ConfigurationError(
+                f"{path}: {key}: is missing or empty, so no call would be sensitive; mend or restore it"
+            )
 
 
 def _check_reachable(path: Path, rules: SensitivityRules) -> None:

@@ -1,11 +1,12 @@
-"""The trailing hour: the highest raw score of a principal in the 60 minutes up to an event, as known when it is judged.
+"""The trailing hour: the highest raw score of a principal in the hour up to an event, as known when it is judged.
 
 Belongs here: the window over event time, across parts and across the border of the hour. Does not belong here: which
 scores are loud enough to count (``judging`` takes that from the priority table), what the standing leads to.
 
-Time is cut into minutes, and the window is the minute of the event and the 59 before it. So what has to be handed on
-is one number per principal and minute, and the result is the same for any order of rows. Only *loud* events are looked
-at and handed on: an event below every threshold of the table cannot change a priority.
+Time is cut into minutes, and the window is the minute of the event, the 59 before it and the 5 after it. Those five are
+a log file of CloudTrail: it is judged at once, so what comes next in it is known before the event is delivered. What
+has to be handed on is one number per principal and minute, and the result is the same for any order of rows. Only
+*loud* events are looked at and handed on: an event below every threshold of the table cannot change a priority.
 """
 
 from dataclasses import dataclass
@@ -15,9 +16,11 @@ import polars as pl
 from s3sentinel_assets.ml.history.counters import COUNTER_SCHEMA, RECENT, RECENT_MINUTES, Counters
 from s3sentinel_assets.ml.history.dimensions import SEPARATOR, Dimension
 
-__all__ = ["Trail", "trailing_hour"]
+__all__ = ["AHEAD_MINUTES", "Trail", "trailing_hour"]
 
 _MINUTE_MICROS = 60_000_000
+#: So many minutes after its own the window of an event ends.
+AHEAD_MINUTES = 5
 
 
 @dataclass(frozen=True)
@@ -34,9 +37,16 @@ class Trail:
 
 
 def trailing_hour(
-    principal: Dimension, groups: pl.Series, times: pl.Series, raw: pl.Series, *, loud: pl.Series, counters: Counters
+    principal: Dimension,
+    groups: pl.Series,
+    times: pl.Series,
+    raw: pl.Series,
+    *,
+    loud: pl.Series,
+    counters: Counters,
+    table: str = RECENT,
 ) -> Trail:
-    """Looks back from each event.
+    """Looks around each event.
 
     Args:
         principal: account and principal, a code per group.
@@ -45,13 +55,14 @@ def trailing_hour(
         raw: Int64 per event.
         loud: Boolean per event: whether it counts for others.
         counters: of this hour; what earlier parts handed on.
+        table: that of the counters which it is handed on in.
     """
     at = loud & times.is_not_null()
     index = at.arg_true()
     known = pl.DataFrame({"code": principal.codes[groups[index]], "minute": _minutes(times[index]), "raw": raw[index]})
     known = known.group_by("code", "minute").agg(pl.col("raw").max())
-    recent = _handed_on(known, principal)
-    earlier = _earlier(counters, principal)
+    recent = _handed_on(known, principal, table)
+    earlier = _earlier(counters, principal, table)
     if earlier.height:
         known = pl.concat([known, earlier]).group_by("code", "minute").agg(pl.col("raw").max())
     if not known.height:
@@ -71,17 +82,18 @@ def _minutes(times: pl.Series) -> pl.Series:
 
 
 def _windows(known: pl.DataFrame, wanted: pl.DataFrame) -> pl.DataFrame:
-    """code, minute, highest: the highest known raw score in the window that ends with each wanted minute."""
-    both = pl.concat([known, wanted.with_columns(raw=pl.lit(None, pl.Int64()))]).sort("code", "minute")
-    rolled = both.rolling("minute", period=f"{RECENT_MINUTES}i", closed="right", group_by="code").agg(
+    """code, minute, highest: the highest known raw score in the window of each wanted minute."""
+    ends = wanted.with_columns(pl.col("minute") + AHEAD_MINUTES, raw=pl.lit(None, pl.Int64()))
+    both = pl.concat([known, ends]).sort("code", "minute")
+    rolled = both.rolling("minute", period=f"{RECENT_MINUTES + AHEAD_MINUTES}i", closed="right", group_by="code").agg(
         pl.col("raw").max().alias("highest")
     )
-    return rolled.unique(["code", "minute"])
+    return rolled.unique(["code", "minute"]).with_columns(pl.col("minute") - AHEAD_MINUTES)
 
 
-def _earlier(counters: Counters, principal: Dimension) -> pl.DataFrame:
+def _earlier(counters: Counters, principal: Dimension, table: str) -> pl.DataFrame:
     """code, minute, raw: what earlier parts handed on of the principals in this batch."""
-    rows = counters.tables.get(RECENT)
+    rows = counters.tables.get(table)
     if rows is None:
         return pl.DataFrame(schema={"code": pl.UInt32(), "minute": pl.Int64(), "raw": pl.Int64()})
     pieces = rows["key"].str.splitn(SEPARATOR, 3)
@@ -96,10 +108,10 @@ def _earlier(counters: Counters, principal: Dimension) -> pl.DataFrame:
     return named.join(codes, on="name").select(pl.col("code").cast(pl.UInt32), "minute", "raw")
 
 
-def _handed_on(known: pl.DataFrame, principal: Dimension) -> pl.DataFrame:
+def _handed_on(known: pl.DataFrame, principal: Dimension, table: str) -> pl.DataFrame:
     keys = known.select(minute="minute", count="raw").with_columns(principal.values[known["code"]].alias("name"))
     return keys.select(
-        table=pl.lit(RECENT, pl.String()),
+        table=pl.lit(table, pl.String()),
         key=pl.concat_str("name", "minute", separator=SEPARATOR),
         count="count",
     ).select(list(COUNTER_SCHEMA))

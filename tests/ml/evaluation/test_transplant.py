@@ -95,6 +95,17 @@ def test_nothing_of_the_recording_is_left_but_what_was_done():
     assert one["error"].to_list() == [None, None, "AccessDenied", None]
 
 
+def test_what_is_given_to_another_account_is_still_given_to_another():
+    shared = recordings().with_columns(detail=pl.lit('{"userId":"555566667777","owner":"999988887777"}'))
+    events = transplant(shared, habits(), first=FIRST, last=LAST, seed=3)
+    for row in events.select("account", "detail").iter_rows(named=True):
+        assert row["detail"] == f'{{"userId":"555566667777","owner":"{row["account"]}"}}'
+    # Whose recording it is must be known for that.
+    unknown = transplant(shared.with_columns(account=pl.lit(None, pl.String)), habits(), first=FIRST, last=LAST, seed=3)
+    for row in unknown.select("account", "detail").iter_rows(named=True):
+        assert row["detail"] == f'{{"userId":"{row["account"]}","owner":"{row["account"]}"}}'
+
+
 def test_an_incident_is_one_intruder_in_one_name():
     events = put(shared=NOTHING)
     by_incident = events.filter(pl.col("source_ip") != "ec2.amazonaws.com").group_by("incident")
@@ -173,11 +184,30 @@ def test_nobody_is_robbed_before_they_are_there():
     assert events["time"].min() >= joined
 
 
+def test_nobody_shares_what_the_victim_does_not_use_yet():
+    later = FIRST + timedelta(days=2)
+    new = background().with_columns(
+        time=pl.lit(later), source_ip=pl.lit("198.51.100.200"), user_agent=pl.lit("tool/2"), region=pl.lit("eu-south-1")
+    )
+    who = victims([background(), new]).with_columns(victim=pl.lit("human"))
+    events = transplant(recordings(), who, first=FIRST, last=LAST, seed=3, copies=5, shared=ALL)
+    own = events.filter(pl.col("source_ip") != "ec2.amazonaws.com").with_columns(
+        early=pl.col("time").min().over("incident") <= later
+    )
+    early, late = own.filter("early"), own.filter(~pl.col("early"))
+    assert "tool/2" not in set(early["user_agent"])
+    assert "198.51.100.200" not in set(early["source_ip"])
+    assert "eu-south-1" not in set(early["region"])
+    assert {"tool/2"} < set(late["user_agent"])
+    assert {"198.51.100.200"} < set(late["source_ip"])
+
+
 def test_habits_are_what_is_used_most_and_one_seldom_address_is_none():
     usual = background(principals=1)
     seldom = usual.head(1).with_columns(source_ip=pl.lit("192.0.2.1"))
     found = victims([*[usual] * 20, seldom]).row(0, named=True)
     assert found["networks"] == ["198.51.100.1"]
+    assert found["networks_since"] == [FIRST - timedelta(days=2) + timedelta(hours=9)]
     assert found["hours"] == [9, 10, 11]
     assert found["events"] == 121
     assert found["first"] == FIRST - timedelta(days=2) + timedelta(hours=9)

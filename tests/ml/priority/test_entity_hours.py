@@ -10,10 +10,12 @@ from hypothesis import strategies as st
 
 from s3sentinel_assets.ml.priority.entity_hours import (
     ENTITY_HOUR_SCHEMA,
+    ESCALATED_AT,
     advance,
     closing,
     empty_entity_hours,
     summarise,
+    with_escalation_times,
 )
 from s3sentinel_assets.tables import load_schema
 from tests.ml.priority.judged import HALVING, Model
@@ -158,6 +160,40 @@ def test_parts_and_order_do_not_matter_to_what_is_known_at_the_end(given, cuts, 
             if row["Principal"] == principal
         ]
         assert ranks == sorted(set(ranks))
+
+
+def minutes(known: pl.DataFrame, rows: pl.DataFrame) -> list[tuple[str, int | None]]:
+    """Priorities of rows, and the minutes of the events that made principals that urgent."""
+    timed = with_escalation_times(rows, known)
+    assert timed.drop(ESCALATED_AT).equals(rows)
+    return [(row["Priority"], row[ESCALATED_AT] and row[ESCALATED_AT].minute) for row in timed.to_dicts()]
+
+
+def test_rows_tell_which_event_made_the_principal_urgent():
+    # A whole hour in one part, urgent in its second minute.
+    known, rows = advance(None, part([event(7, "medium", 400), event(2, "high", 900), event(9, "high"), event(59)]))
+    assert minutes(known, rows) == [("high", 2)]
+    assert rows["LastEvent"][0].minute == 59
+    # More than one file: a later one may hold an earlier event that is as urgent.
+    known, more = advance(known, part([event(30, "critical", 950), event(1, "high")]))
+    known, none = advance(known, part([event(20, "critical", 950)]))
+    assert none.height == 0
+    assert minutes(known, more) == [("critical", 20)]
+
+
+def test_an_event_that_comes_late_tells_its_own_time_and_one_without_time_none():
+    known, _ = advance(None, part([event(minute) for minute in range(3, 60)]))
+    known, rows = advance(known, part([event(2, "high", 900), event(4, "critical", principal="ben") | {"time": None}]))
+    assert minutes(known, rows) == [("high", 2), ("critical", None)]
+
+
+def test_what_an_older_release_handed_on_is_taken_up():
+    since = ["medium_since", "high_since", "critical_since"]
+    known, _ = advance(None, part([event(1, "medium", 400)]))
+    known, rows = advance(known.drop(since), part([event(9, "high", 600), event(5, "medium", 300)]))
+    assert dict(known.schema) == ENTITY_HOUR_SCHEMA
+    assert minutes(known, rows) == [("high", 9)]
+    assert closing(known.drop(since)).height == 1
 
 
 def test_survives_its_file(tmp_path):

@@ -62,12 +62,35 @@ def test_the_shipped_table(row, expected):
 
 
 def test_what_surrounds_something_unusual_is_medium_for_an_hour():
-    rows = [event(1, minute=0), event(2, minute=1, raw=H16), event(3, minute=30), event(4, minute=59.5)]
+    rows = [event(1, minute=0), event(2, minute=6, raw=H16), event(3, minute=30), event(4, minute=59.5)]
     other = event(5, minute=31) | {"principal": "111122223333/ben"}
     assert priority(*rows, other) == ["low", "high", "medium", "medium", "low"]
+    # The call just before it is judged with it.
+    assert priority(event(1, minute=1), event(2, minute=6, raw=H16)) == ["medium", "high"]
     # Sensitive and new on top of a principal that has just stood out.
     attack = event(6, "iam:CreateUser", minute=40, first_seen=True)
     assert priority(event(7, minute=20, raw=H4), attack) == ["critical", "critical"]
+
+
+@pytest.mark.parametrize("cold", [False, True])
+@pytest.mark.parametrize(
+    ("grave", "around"),
+    [
+        ({"action": "iam:CreateUser", "first_seen": True, "raw": H60}, "medium"),
+        ({"action": "iam:CreateUser", "first_seen": True, "raw": H64}, "low"),
+        ({"action": "iam:CreateUser", "first_seen": False, "raw": H60}, "low"),
+        ({"action": "iam:CreateRole", "first_seen": True, "raw": H60}, "low"),
+    ],
+)
+def test_a_sensitive_first_time_in_an_unusual_hour_brings_its_surroundings(grave, around, cold):
+    grave = event(1, minute=20, cold_start=cold, **grave)
+    rows = [event(2, minute=14, cold_start=cold), event(3, minute=16, cold_start=cold)]
+    rows += [event(4, minute=59, cold_start=cold), event(5, minute=30) | {"principal": "111122223333/ben"}]
+    assert priority(grave, *rows)[1:] == ["low", around, around, "low"]
+    # From part to part.
+    _, _, counters = judged([grave], HOUR)
+    _, found, _ = judged(rows, HOUR, counters=counters)
+    assert found["priority"].to_list() == ["low", around, around, "low"]
 
 
 def test_the_order_of_rows_does_not_change_a_bit():
@@ -135,6 +158,8 @@ LAST = {"priority": "low"}
 @pytest.mark.parametrize(
     ("tables", "says"),
     [
+        ({"default": [LAST]}, r"labelled\.0: 'cloudtrail' has no table"),
+        ({"default": [LAST], "cloud_trail": [LAST]}, r"tables\.cloud_trail: there is no log family"),
         ({"default": [{"priority": "low", "hours_a_day": 3}, LAST]}, r"tables\.default\.0\.hours_a_day"),
         ({"default": [{"priority": "urgent"}, LAST]}, r"tables\.default\.0\.priority"),
         ({"default": [{"priority": "low", "hours_per_day": 0}, LAST]}, r"tables\.default\.0\.hours_per_day"),
@@ -154,7 +179,15 @@ def test_wrong_tables_are_refused_with_their_path(tmp_path, tables, says):
     assert str(file) in str(error.value)
 
 
-@pytest.mark.parametrize("text", ["", "{", "[]", "\x00"])
+def test_the_default_table_is_no_labelled_one(tmp_path):
+    """It would lift the cap of every log family without labelled attacks."""
+    file = tmp_path / "priority.json"
+    file.write_text(json.dumps({"labelled": ["default"], "tables": {"default": [LAST]}}))
+    with pytest.raises(ConfigurationError, match=r"labelled\.0: 'default' has no table of its own"):
+        load_priority(file)
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", "\x00", "[" * 100_000], ids=["", "{", "[]", "0", "deep"])
 def test_files_that_are_no_table_are_refused(tmp_path, text):
     file = tmp_path / "priority.json"
     file.write_text(text)

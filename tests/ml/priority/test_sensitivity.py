@@ -13,64 +13,24 @@ from s3sentinel_assets.errors import ConfigurationError
 from s3sentinel_assets.ml.history.keys import prepare
 from s3sentinel_assets.ml.priority import sensitivity as module
 from s3sentinel_assets.ml.priority.checks import CHECKS, Call
+from s3sentinel_assets.ml.priority.conditions import Caller, Condition
 from s3sentinel_assets.ml.priority.documents import parse
 from s3sentinel_assets.ml.priority.sensitivity import SensitivityRules, load_sensitivity
+from tests.ml.priority.calls import (
+    ALL,
+    HOUR,
+    ONE_BUCKET,
+    added,
+    bucket,
+    ingress,
+    level,
+    levels,
+    policy,
+    selectors,
+    trust,
+)
 from tests.ml.priority.judged import SENSITIVITY
-from tests.ml.worlds import ACCOUNT, MODELS, call, frame, hours
-
-HOUR = hours(0, 1)[9]
-ALL = {"Effect": "Allow", "Action": "*", "Resource": "*"}
-ONE_BUCKET = {"Effect": "Allow", "Action": ["s3:GetObject"], "Resource": "arn:aws:s3:::reports/*"}
-
-
-def levels(cases: list[tuple[str, object, dict]]) -> list[tuple[int, str | None]]:
-    rows = [
-        call(HOUR, number / 100, "anna", action, number)
-        | {
-            "principal": f"{ACCOUNT}/anna",
-            "detail": given if given is None or isinstance(given, str) else json.dumps(given),
-        }
-        | more
-        for number, (action, given, more) in enumerate(cases)
-    ]
-    batch = frame(rows)
-    events = prepare(batch, "cloudtrail")
-    found = SENSITIVITY.levels(events, batch["detail"][events.rows])
-    return list(zip(found.level.to_list(), found.rule.to_list(), strict=True))
-
-
-def level(action: str, given: object = None, **more) -> int:
-    return levels([(action, given, more)])[0][0]
-
-
-def policy(*statements: dict, **more) -> dict:
-    return {"policyDocument": json.dumps({"Version": "2012-10-17", "Statement": list(statements)}), **more}
-
-
-def trust(principal: object) -> dict:
-    return policy({"Effect": "Allow", "Principal": principal, "Action": "sts:AssumeRole"})
-
-
-def selectors(**more) -> dict:
-    return {"eventSelectors": [more]}
-
-
-def added(**who) -> dict:
-    return {"createVolumePermission": {"add": {"items": [who]}}}
-
-
-def bucket(**statement) -> dict:
-    return {"bucketName": "b", "bucketPolicy": {"Statement": [{"Effect": "Allow", "Action": "s3:*", **statement}]}}
-
-
-def ingress(cidr: str, first: int | None = 22, last: int | None = None, protocol: str = "tcp") -> dict:
-    ranges = {"items": [{"cidrIp" if "." in cidr else "cidrIpv6": cidr}]}
-    kind = "ipRanges" if "." in cidr else "ipv6Ranges"
-    ports = {} if first is None else {"fromPort": first, "toPort": last or first}
-    return {
-        "groupId": "sg-1",
-        "ipPermissions": {"items": [{"ipProtocol": protocol, **ports, "groups": {}, kind: ranges}]},
-    }
+from tests.ml.worlds import ACCOUNT, MODELS, call, frame
 
 
 @pytest.mark.parametrize(
@@ -210,6 +170,23 @@ def test_callers_and_errors_count():
     assert level("iam:GetRole", None, error="NoSuchEntityException") == 0
 
 
+KEYS = [
+    *(
+        "Effect",
+        "Principal",
+        "Action",
+        "Resource",
+        "NotResource",
+        "Condition",
+        "StringEquals",
+        "aws:SourceArn",
+        "aws:SourceIp",
+    ),
+    *("cidrIp", "fromPort", "ipProtocol", "userName", "add", "Owner", "AccessControlList", "Grant", "x-amz-grant-read"),
+    *("eventSelectors", "advancedEventSelectors", "fieldSelectors", "field", "equals", "Status", "Expiration", "Date"),
+]
+
+
 @settings(max_examples=30, deadline=None)
 @given(
     given=st.recursive(
@@ -217,7 +194,7 @@ def test_callers_and_errors_count():
         lambda inner: st.one_of(
             st.lists(inner, max_size=3),
             st.dictionaries(
-                st.sampled_from(["Effect", "Principal", "Action", "Condition", "cidrIp", "fromPort", "userName"]),
+                st.sampled_from(KEYS),
                 inner, max_size=4,
             ),
         ),
@@ -282,6 +259,13 @@ def test_other_formats_have_no_rules():
 GOOD = {"id": "a", "actions": ["s3:Put*"], "level": 2, "why": "x"}
 
 
+def nested(depth: int) -> dict:
+    condition: dict = {"failed": True}
+    for _ in range(depth):
+        condition = {"not": condition}
+    return condition
+
+
 @pytest.mark.parametrize(
     ("rules", "says"),
     [
@@ -296,6 +280,20 @@ GOOD = {"id": "a", "actions": ["s3:Put*"], "level": 2, "why": "x"}
         ([{**GOOD, "when": [{"not": {"caller": ["Root"], "failed": True}}]}], r"rules\.0\.when\.0\.not"),
         ([GOOD, {**GOOD, "actions": ["ec2:Run*"]}], r"rules\.1\.id.*taken by rules\.0"),
         ([GOOD, {**GOOD, "id": "b", "actions": ["s3:PutObject"]}], r"rules\.1\.actions.*decided by rules\.0"),
+        (
+            [{**GOOD, "when": [{"caller": ["AssumeRole"]}]}],
+            r"rules\.0\.when\.0\.caller\.0.*no caller type 'AssumeRole'",
+        ),
+        (
+            [{**GOOD, "when": [{"path": "requestParameters.userName", "is": "x"}]}],
+            r"when\.0\.path.*'requestParameters'",
+        ),
+        ([{**GOOD, "when": [{"path": "a", "at_most": float("nan")}]}], r"rules\.0\.when\.0\.at_most.*finite"),
+        ([{**GOOD, "when": [nested(17)]}], r"rules\.0\.when\.0\.not.*more than 16 deep"),
+        ([{**GOOD, "when": [nested(400)]}], r"rules\.0\.when\.0\.not.*…: is nested too deeply"),
+        ([{**GOOD, "actions": ["lambda:UpdateFunctionCode2015*"]}], r"rules\.0\.actions\.0.*API date"),
+        ([{**GOOD, "actions": ["s3:[Pp]ut*"]}], r"rules\.0\.actions\.0"),
+        ([], r"rules: is missing or empty"),
     ],
 )
 def test_wrong_rules_are_refused_with_their_path(tmp_path, rules, says):
@@ -304,6 +302,54 @@ def test_wrong_rules_are_refused_with_their_path(tmp_path, rules, says):
     with pytest.raises(ConfigurationError, match=says) as error:
         load_sensitivity(file)
     assert str(file) in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ({"rules": [GOOD]}, "formats: is missing or empty"),
+        ({"formats": [], "rules": [GOOD]}, "formats: is missing or empty"),
+        ({"formats": ["CloudTrail"], "rules": [GOOD]}, r"formats\.0: there is no log family 'CloudTrail'"),
+        ({"formats": ["cloudtrail"]}, "rules: is missing or empty"),
+        ('{"formats": ["cloudtrail"], "rules": [], "rules": []}', "the key 'rules' stands twice"),
+        ('{"rules": [{"id": "a", "level": 3, "why": "x", "level": 0}]}', "the key 'level' of 'a' stands twice"),
+        ('{"rules": ' + "[" * 100_000, "nested too deeply"),
+    ],
+    ids=["no formats", "empty formats", "other case", "no rules", "two rules", "two levels", "deep"],
+)
+def test_edits_that_would_switch_rules_off_are_refused(tmp_path, text, says):
+    file = tmp_path / "sensitivity.json"
+    file.write_text(text if isinstance(text, str) else json.dumps(text))
+    with pytest.raises(ConfigurationError, match=says) as error:
+        load_sensitivity(file)
+    assert str(file) in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("action", "more", "condition"),
+    [
+        ("lambda:UpdateFunctionCode20150331v2", {}, {}),
+        ("lambda:UpdateFunctionCode", {"principal_type": "Root", "peer": f"{ACCOUNT}/Root"}, {"caller": ["root"]}),
+        ("lambda:UpdateFunctionCode", {"error": "AccessDenied"}, {"error": "accessdenied"}),
+        ("lambda:UpdateFunctionCode", {}, {"path": "**", "matches": "mine"}),
+    ],
+    ids=["date", "caller", "error", "leaf"],
+)
+def test_spelling_does_not_switch_a_rule_off(tmp_path, action, more, condition):
+    file = tmp_path / "sensitivity.json"
+    rule = {**GOOD, "actions": [action], "level": 3, "when": [condition] if condition else []}
+    file.write_text(json.dumps({"formats": ["cloudtrail"], "rules": [rule]}))
+    given = {"functionName": "mine"}
+    assert levels([("lambda:UpdateFunctionCode20150331v2", given, more)], load_sensitivity(file))[0][1] == "a"
+
+
+@pytest.mark.parametrize("condition", [{"path": "**", "matches": "name"}, {"path": "**", "contains": "name"}])
+def test_names_of_keys_are_no_values(condition):
+    held = Condition.model_validate(condition)
+    cases = [({"name": "x"}, False), ({"a": [{"b": ["my name"]}]}, True), ({"a": {"name": {}}}, False)]
+    for parameters, expected in cases:
+        assert held.holds(Caller(), Call(parse(json.dumps(parameters)), ACCOUNT, "")) is expected
 
 
 def test_the_shipped_rules_say_why_and_name_techniques():

@@ -23,7 +23,7 @@ def event(serial: int, principal: str, minute: float, raw: int, hour: str = HOUR
 
 
 def reference(parts: list[list[dict]]) -> list[list[int]]:
-    """What each event may know: the loud events of its principal of this and earlier parts, 60 whole minutes back."""
+    """What each event may know: loud events of this and earlier parts, of 60 whole minutes back and 5 ahead."""
     known: list[tuple[str, int, int]] = []
     standings = []
     for part in parts:
@@ -36,7 +36,7 @@ def reference(parts: list[list[dict]]) -> list[list[int]]:
             if row["time"] is not None:
                 minute = int(row["time"].timestamp()) // 60
                 best = max(
-                    [best, *(raw for who, at, raw in known if who == row["principal"] and 0 <= minute - at < 60)]
+                    [best, *(raw for who, at, raw in known if who == row["principal"] and -5 <= minute - at < 60)]
                 )
             found.append(best)
         standings.append(found)
@@ -69,6 +69,12 @@ def test_equals_the_plain_reference_part_by_part(parts, seed):
         assert found["standing"].to_list() == expected
 
 
+def test_five_minutes_ahead_are_known_and_no_more():
+    rows = [event(1, "anna", 4.9, 0), event(2, "anna", 5, 0), event(3, "anna", 10, 900), event(4, "ben", 9, 0)]
+    _, found, _ = judged(rows, HOUR)
+    assert found["standing"].to_list() == [0, 900, 900, 0]
+
+
 def test_the_hour_before_is_remembered_and_only_as_long_as_needed():
     before = shift_hour(HOUR, -1)
     _, _, counters = judged([event(1, "anna", 50, 900, before), event(2, "ben", 5, 900, before)], before)
@@ -81,11 +87,12 @@ def test_the_hour_before_is_remembered_and_only_as_long_as_needed():
     # One that arrived late reaches back from its own time.
     _, late, _ = judged([event(7, "ben", -2, 0)], HOUR, counters=after)
     assert late["standing"].to_list() == [900]
-    assert after.for_hour(shift_hour(HOUR, 3)).frame.height == 0
+    assert after.for_hour(shift_hour(HOUR, 7)).frame.height == 0
 
 
 def test_what_arrives_later_is_not_known_yet_and_then_is():
     first, second = [event(1, "anna", 10, 0)], [event(2, "anna", 8, 900), event(3, "anna", 20, 0)]
+    # Even what happens in the next minutes is known only if it has arrived.
     _, found, counters = judged(first, HOUR)
     assert found["standing"].to_list() == [0]
     _, found, _ = judged(second, HOUR, counters=counters)
@@ -122,9 +129,13 @@ def test_a_clock_far_ahead_is_forgotten_and_moves_nobody_else():
 
 
 def test_recent_is_merged_by_maximum_and_everything_else_by_sum():
-    rows = [("recent", "k", 5), ("recent", "k", 9), ("principal/action", "k", 5), ("principal/action", "k", 9)]
+    rows = [(table, "k", count) for table in ("recent", "recent_sensitive", "principal/action") for count in (5, 9)]
     added = pl.DataFrame(rows, schema=COUNTER_SCHEMA, orient="row")
     counters = Counters(HOUR).plus(HOUR, added).plus(HOUR, added)
-    assert dict(counters.frame.select("table", "count").iter_rows()) == {"recent": 9, "principal/action": 28}
+    assert dict(counters.frame.select("table", "count").iter_rows()) == {
+        "recent": 9,
+        "recent_sensitive": 9,
+        "principal/action": 28,
+    }
     assert counters.for_hour(HOUR) is counters
-    assert set(counters.for_hour(shift_hour(HOUR, 1)).frame["table"]) <= {"recent"}
+    assert set(counters.for_hour(shift_hour(HOUR, 1)).frame["table"]) <= {"recent", "recent_sensitive"}
