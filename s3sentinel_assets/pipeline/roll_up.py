@@ -83,7 +83,9 @@ class RollUp:
         files = [self._write(STANDING_HOURS, self._known)]
         rows = pl.concat(self._rows) if self._rows else None
         if rows is not None and rows.height:
-            files.append(self._write(ENTITY_HOURS, rows))
+            from s3sentinel_assets.ml.priority.entity_hours import with_escalation_times
+
+            files.append(self._write(ENTITY_HOURS, with_escalation_times(rows, self._known)))
         return files
 
     @property

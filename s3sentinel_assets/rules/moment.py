@@ -24,35 +24,39 @@ _PIECE = re.compile(
 )
 
 
-def at_moment(query: str, moment: datetime, start: datetime) -> str:
+def at_moment(query: str, moment: datetime, start: datetime, *, arrived: bool = False) -> str:
     """``query`` with every ``now()`` and ``ago()`` counted from ``moment``.
 
     Args:
         query: the KQL.
         moment: aware; also what ``{{EndTimeISO}}`` stands for.
         start: what ``{{StartTimeISO}}`` stands for.
+        arrived: take every row as one that arrived just then: ``ingestion_time()`` is ``moment``, too.
 
     Raises:
         UserError: its brackets are nested too deeply.
     """
     query = query.replace("{{StartTimeISO}}", _iso(start)).replace("{{EndTimeISO}}", _iso(moment))
     pieces = [match.group() for match in _PIECE.finditer(query)]
-    return "".join(_counted(pieces, 0, len(pieces), _brackets(pieces), f"datetime({_iso(moment)})"))
+    calls = ("now", "ago", "ingestion_time") if arrived else ("now", "ago")
+    return "".join(_counted(pieces, 0, len(pieces), _brackets(pieces), f"datetime({_iso(moment)})", calls))
 
 
-def _counted(pieces: list[str], start: int, end: int, closing: dict[int, int], moment: str) -> list[str]:
+def _counted(
+    pieces: list[str], start: int, end: int, closing: dict[int, int], moment: str, calls: tuple[str, ...]
+) -> list[str]:
     """The pieces from ``start`` to ``end``; ``closing``: of each bracket that opens, where it closes."""
     result: list[str] = []
     index = start
     while index < end:
         piece = pieces[index]
-        opening = _next_solid(pieces, index + 1) if piece in ("now", "ago") and _is_call(result) else end
+        opening = _next_solid(pieces, index + 1) if piece in calls and _is_call(result) else end
         last = closing.get(opening)
         if last is None or last >= end:
             result.append(piece)
             index += 1
             continue
-        inside = _counted(pieces, opening + 1, last, closing, moment)
+        inside = _counted(pieces, opening + 1, last, closing, moment, calls)
         # Without comments: the bracket that is put behind the argument would be a part of the last one.
         argument = "".join(" " if part.startswith("//") else part for part in inside).strip()
         if piece == "ago":

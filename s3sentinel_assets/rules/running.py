@@ -136,7 +136,9 @@ def run_rule(
     try:
         for moment, since in moments(rule, start, end, every=every):
             named = start or moment - _HUNTING_START
-            rows = ask(at_moment(rule.query, moment, named), (since, moment))
+            # Over a range at once: what came in during its last run would be nothing of a range that is over.
+            whole = start is not None and not every
+            rows = ask(at_moment(rule.query, moment, named, arrived=whole), (since, moment))
             run.evaluations.append(Evaluation(moment, since, len(rows), rule.fires(len(rows)), tuple(rows[:keep])))
     except UserError as error:
         run.outcome, run.reason = _judge(" ".join(str(error).split()))

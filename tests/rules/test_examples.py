@@ -20,8 +20,20 @@ def test_the_examples_are_complete_sentinel_rules() -> None:
     assert len({uuid.UUID(rule.id) for rule in RULES}) == len(RULES)
     for rule in RULES:
         content = yaml.safe_load(Path(rule.file).read_text(encoding="utf-8"))
-        needed = {"name", "description", "severity", "queryFrequency", "queryPeriod", "triggerOperator", "tactics"}
-        assert needed | {"relevantTechniques", "entityMappings", "version", "kind"} <= content.keys(), rule.file
+        needed = {
+            "name",
+            "description",
+            "severity",
+            "tactics",
+            "relevantTechniques",
+            "entityMappings",
+            "version",
+            "kind",
+        }
+        timed = {"queryFrequency", "queryPeriod", "triggerOperator", "triggerThreshold"}
+        assert needed <= content.keys(), rule.file
+        # One that runs near real time has no times of its own.
+        assert timed & content.keys() == (set() if rule.kind == "NRT" else timed), rule.file
         for connector in content["requiredDataConnectors"]:
             assert all(load_schema(table) for table in connector["dataTypes"])
 

@@ -41,6 +41,17 @@ def test_the_moment_in_the_text(kql: str, becomes: str) -> None:
     assert at_moment(kql, END, START) == becomes
 
 
+def test_rows_of_a_range_count_as_just_arrived() -> None:
+    fields = {"name": "r", "queryFrequency": "1h", "queryPeriod": "2h"}
+    late = parse_rule("f", {**fields, "query": "T | where ingestion_time() > ago(5m)"})
+    workspace = Workspace(END)
+    run_rule(late, workspace, START, END)
+    run_rule(late, workspace, None, END)
+    run_rule(late, workspace, END, END + timedelta(hours=1), every=True)
+    assert workspace.asked[0][0] == f"T | where {NOW} > ({NOW} - (5m))"
+    assert all("ingestion_time() >" in kql for kql, _ in workspace.asked[1:])
+
+
 def test_brackets_without_end_are_refused_at_once() -> None:
     run = run_rule(parse_rule("f", {"name": "h", "query": "ago(" * 50_000}), Workspace(END), None, END)
     assert run.outcome is Outcome.FAILED

@@ -1,5 +1,6 @@
 """The shipped KQL, run on seeded rows in the local workspace: what each text finds, not only that it runs."""
 
+import contextlib
 import hashlib
 import json
 from datetime import UTC, datetime, timedelta
@@ -11,10 +12,12 @@ from s3sentinel_assets.local.workspace.definitions import Catalogue
 from s3sentinel_assets.local.workspace.query import Query, QueryApi
 from s3sentinel_assets.local.workspace.rows import RowReader
 from s3sentinel_assets.local.workspace.storage import Storage
+from s3sentinel_assets.rules.moment import at_moment
 from s3sentinel_assets.sentinel.kql import events_query, query_text, saved_functions, write_functions
 
 NOW = utc_now()
-TODAY = NOW.replace(hour=0, minute=0, second=0, microsecond=0)
+#: The hour before: it may have been yesterday's.
+HOUR = NOW.replace(minute=0, second=0, microsecond=0) - timedelta(hours=1)
 ACCOUNT = "111122223333"
 
 
@@ -23,9 +26,9 @@ def text(instant):
 
 
 def roll_up(principal, revision, priority, score, *, hour=None, final=False, events=(), **more):
-    hour = hour or TODAY
+    hour = hour or HOUR
     return {
-        "TimeGenerated": text(NOW),
+        "TimeGenerated": text(hour + timedelta(minutes=50)),
         "HourStart": text(hour),
         "SourceName": "trail",
         "SourceTable": "AWSCloudTrail",
@@ -46,6 +49,8 @@ def roll_up(principal, revision, priority, score, *, hour=None, final=False, eve
         "Actions": ["iam:CreateUser"],
         "SourceIps": ["198.51.100.7", "203.0.113.9"],
         "EventIds": list(events),
+        "FirstEvent": text(hour),
+        "LastEvent": text(hour + timedelta(minutes=50)),
         "EventId_CF": hashlib.sha256(f"{principal}/{hour}/{revision}".encode()).hexdigest()[:32],
         **more,
     }
@@ -63,7 +68,7 @@ EVERYTHING = {
         roll_up("alice", 2, "critical", 19.5, events=["a1", "a2"]),
         roll_up("alice", 3, "critical", 19.5, events=["a1", "a2"], final=True),
         roll_up("bob", 1, "high", 14.0, events=["b1"]),
-        roll_up("bob", 1, "medium", 12.0, events=["b0"], hour=TODAY - timedelta(hours=5)),
+        roll_up("bob", 1, "medium", 12.0, events=["b0"], hour=HOUR - timedelta(hours=30)),
         roll_up("carol", 1, "medium", 12.5, events=["c1"]),
         roll_up(ODD, 1, "high", 15.0, events=["o1"], SourceIps=[]),
     ],
@@ -72,7 +77,7 @@ EVERYTHING = {
     "S3Patterns_CL": [
         {
             "TimeGenerated": text(NOW),
-            "HourStart": text(TODAY),
+            "HourStart": text(HOUR),
             "SourceName": "logs",
             "LogFormat": "syslog",
             "Pattern": pattern,
@@ -88,35 +93,37 @@ EVERYTHING = {
 EARLIER = {"AwsEntityHour_CL": [roll_up("dave", 1, "critical", 18.0)]}
 
 
-@pytest.fixture
-def api(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("workspace")
+@contextlib.contextmanager
+def workspace(folder, *arrivals):
+    """A workspace that asks; ``arrivals`` are tables' rows, and how many minutes ago they came."""
     write_functions(folder / "functions")
     catalogue = Catalogue.build()
     storage = Storage(folder / "w.duckdb", catalogue, "id")
-    for rows, minutes in ((EVERYTHING, 1), (EARLIER, 30)):
+    for rows, minutes in arrivals:
         # By the clock: other tests may have taken long since this file was read.
         arrived = datetime.now(UTC).replace(tzinfo=None) - timedelta(minutes=minutes)
         for table, entries in rows.items():
             frame = RowReader(catalogue.tables[table]).read(json.dumps(entries).encode(), NOW).frame
             storage.append(table, frame, arrived)
-    yield QueryApi(storage, catalogue)
+
+    def asked(kql):
+        result = QueryApi(storage, catalogue).run(Query(kql))
+        return [dict(zip(result.columns, row, strict=True)) for row in result.rows]
+
+    yield asked
     storage.close()
 
 
 @pytest.fixture
-def ask(api):
-    def asked(kql):
-        result = api.run(Query(kql))
-        return [dict(zip(result.columns, row, strict=True)) for row in result.rows]
-
-    return asked
+def ask(tmp_path):
+    with workspace(tmp_path, (EVERYTHING, 1), (EARLIER, 30)) as asked:
+        yield asked
 
 
 def test_entity_hours_gives_the_newest_revision_of_each_hour(ask):
     found = {(row["Principal"], row["HourStart"][:13]): row for row in ask("EntityHours")}
     assert len(found) == 6
-    alice = found["alice", f"{TODAY:%Y-%m-%dT%H}"]
+    alice = found["alice", f"{HOUR:%Y-%m-%dT%H}"]
     assert (alice["Revision"], alice["Priority"], alice["Final"]) == (3, "critical", True)
     assert json.loads(alice["EventIds"]) == ["a1", "a2"]
 
@@ -149,11 +156,58 @@ def test_the_rule_alerts_once_for_each_principal_that_has_just_become_urgent(ask
     assert (alice["Revision"], alice["SourceIp"], alice["Application"]) == (2, "198.51.100.7", "Amazon Web Services")
     assert json.loads(alice["TechniqueIds"]) == ["T1098", "T1136.003"]
     assert json.loads(alice["NamedEvents"]) == ["a1", "a2"]
-    assert alice["Hour"] == f"{TODAY:%Y-%m-%d %H:%M}"
+    assert alice["Hour"] == f"{HOUR:%Y-%m-%d %H:%M}"
     assert found[ODD]["SourceIp"] in (None, "")
 
 
-def test_the_top_anomalies_of_today_come_most_urgent_first(ask):
+def test_the_rule_is_silent_about_a_backfill(tmp_path):
+    def critical(principal, **ago):
+        return roll_up(principal, 1, "critical", 18.0, hour=HOUR - timedelta(**ago))
+
+    timeless = critical("timeless", hours=2) | {"FirstEvent": None, "LastEvent": None}
+    rows = [critical("old", days=20), critical("yesterday", hours=45), critical("before", hours=48), timeless]
+    # A row whose time is two days old is given the time of arrival, there as here: no period leaves it out.
+    in_period = query_text("rule_entity_hour").replace(
+        "AwsEntityHour_CL\n", "AwsEntityHour_CL | where TimeGenerated > ago(47h)\n"
+    )
+    with workspace(tmp_path, ({"AwsEntityHour_CL": rows}, 1)) as ask:
+        assert len(ask("AwsEntityHour_CL | where TimeGenerated > ago(1h) and Principal == 'old'")) == 1
+        assert {row["Principal"] for row in ask(in_period)} == {"yesterday", "timeless"}
+
+
+ADDRESSES = [
+    (["cloudformation.amazonaws.com", "203.0.113.9", "198.51.100.7"], "203.0.113.9"),
+    (["AWS Internal", "2001:db8::1"], "2001:db8::1"),
+    (["::ffff:198.51.100.7"], "::ffff:198.51.100.7"),
+    (["999.1.1.1", "1.2.3.4.5", "12:30", 'x"198.51.100.7"', "198.51.100.7.example.com"], ""),
+    (["cloudtrail.amazonaws.com"], ""),
+    ([], ""),
+    (None, ""),
+]
+
+
+def test_the_address_of_an_alert_is_an_address(tmp_path):
+    rows = [
+        roll_up(f"p{number}", 1, "high", 14.0, SourceIps=addresses) for number, (addresses, _) in enumerate(ADDRESSES)
+    ]
+    with workspace(tmp_path, ({"AwsEntityHour_CL": rows}, 1)) as ask:
+        found = {row["Principal"]: row["SourceIp"] or "" for row in ask(query_text("rule_entity_hour"))}
+    assert found == {f"p{number}": address for number, (_, address) in enumerate(ADDRESSES)}
+
+
+def test_the_top_anomalies_just_after_midnight_are_those_of_the_night(tmp_path):
+    midnight = NOW.replace(hour=0, minute=0, second=0, microsecond=0)
+    rows = [
+        roll_up("night", 1, "critical", 18.0, hour=midnight - timedelta(hours=1)),
+        roll_up("older", 1, "critical", 19.0, hour=midnight - timedelta(hours=25)),
+    ]
+    at = midnight + timedelta(minutes=5)
+    with workspace(tmp_path, ({"AwsEntityHour_CL": rows}, 1)) as ask:
+        found = ask(at_moment(query_text("hunt_top_anomalies"), at, at))
+    assert [row["Principal"] for row in found] == ["night"]
+
+
+def test_the_top_anomalies_of_the_last_day_come_most_urgent_first(ask):
     found = [(row["Principal"], row["Priority"]) for row in ask(query_text("hunt_top_anomalies"))]
     assert found == [
         ("alice", "critical"),

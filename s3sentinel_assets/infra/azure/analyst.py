@@ -28,7 +28,8 @@ _SEARCH_VERSION = "2020-08-01"
 
 #: As often as the query's own ``ago`` looks back.
 _FREQUENCY = "PT5M"
-# Longer than any hour is late as a rule. 2 days and more are refused where a rule runs more often than hourly.
+# Longer than any hour is late as a rule, and as far back as the query's own ``LastEvent``. 2 days and more are refused
+# where a rule runs more often than hourly.
 _PERIOD = "PT47H"
 #: Tactics and techniques that the rules of sensitivity know; a row's own techniques stand in the alert itself.
 _TACTICS = (
@@ -42,23 +43,24 @@ _TACTICS = (
     "Impact",
 )
 _TECHNIQUES = ("T1078", "T1098", "T1136", "T1484", "T1562", "T1555", "T1580", "T1537", "T1485")
-#: What stands in an alert → column; at most 20.
+#: What stands in an alert → column and its share: the most bytes of ``["value"]``, which is how an alert keeps it. The
+#: query cuts what is longer.
 _DETAILS = {
-    "EventIds": "NamedEvents",
-    "Principal": "Principal",
-    "Account": "AccountId",
-    "Hour": "Hour",
-    "Score": "AnomalyScore",
-    "Techniques": "TechniqueIds",
-    "Priority": "Priority",
-    "Before": "PreviousPriority",
-    "Reasons": "Reasons",
-    "Actions": "CalledActions",
-    "ExpectedPerDay": "ExpectedHoursPerDay",
-    "Confidence": "Confidence",
-    "Events": "Events",
-    "Source": "SourceName",
-    "Row": "EventId_CF",
+    "EventIds": ("NamedEvents", 445),
+    "Principal": ("NamedPrincipal", 400),
+    "Account": ("NamedAccount", 80),
+    "Hour": ("Hour", 20),
+    "Source": ("SourceName", 44),
+    "Row": ("EventId_CF", 36),
+    "Priority": ("Priority", 12),
+    "Before": ("PreviousPriority", 12),
+    "Score": ("AnomalyScore", 28),
+    "ExpectedPerDay": ("ExpectedHoursPerDay", 28),
+    "Confidence": ("Confidence", 28),
+    "Events": ("Events", 15),
+    "Techniques": ("NamedTechniques", 150),
+    "Reasons": ("NamedReasons", 270),
+    "Actions": ("NamedActions", 250),
 }
 #: Kind of entity → its identifiers and their columns; three each at most.
 _ENTITIES = {
@@ -83,8 +85,9 @@ class _Hunt:
 _HUNTS = (
     _Hunt(
         "hunt_top_anomalies",
-        "s3sentinel: Top anomalies today",
-        "Principals whose hours of today are the least expected, the most urgent first, with reasons and event ids.",
+        "s3sentinel: Top anomalies of the last day",
+        "Principals whose hours of the last day are the least expected, the most urgent first, with reasons and event "
+        "ids.",
         ENTITY_HOURS_TABLE,
         _TACTICS,
         _TECHNIQUES,
@@ -157,7 +160,7 @@ def _rule(workspace: Resource, tables: Mapping[str, Resource], condition: Expres
             "alertSeverityColumnName": "AlertSeverity",
             "alertDynamicProperties": [{"alertProperty": "Techniques", "value": "TechniqueIds"}],
         },
-        "customDetails": dict(_DETAILS),
+        "customDetails": {name: column for name, (column, _) in _DETAILS.items()},
         "entityMappings": [
             {
                 "entityType": kind,

@@ -3,7 +3,7 @@
 Sources, all on learn.microsoft.com: "Azure Monitor service limits" (data collection rules, workspaces), "Add or delete
 tables and columns in Azure Monitor Logs" (names of columns), "Logs Ingestion API in Azure Monitor" (names), template
 reference of ``workspaces/tables`` (names of tables), "Best practices for ARM templates" (template limits), "Service
-limits for Microsoft Sentinel" (analytics rules).
+limits for Microsoft Sentinel" (analytics rules), "Surface custom event details in alerts" (their size).
 
 Belongs here: numbers, reserved names, checks. Does not belong here: limits of a request (``sentinel.packing``).
 """
@@ -51,6 +51,8 @@ TEMPLATE_OUTPUTS = 64
 ALERT_QUERY_LENGTH = 10_000
 ALERT_DETAILS = 20
 ALERT_DETAIL_LENGTH = 20
+#: "2 KB" of all custom details of an alert; what is beyond is dropped. The smaller of the two that it may mean.
+ALERT_DETAILS_BYTES = 2_000
 ALERT_ENTITIES = 10
 ALERT_IDENTIFIERS = 3
 
@@ -145,12 +147,14 @@ def check_transform(stream: str, transform: str) -> None:
         )
 
 
-def check_alert_rule(query: str, details: Mapping[str, str], entities: Mapping[str, Mapping[str, str]]) -> None:
+def check_alert_rule(
+    query: str, details: Mapping[str, tuple[str, int]], entities: Mapping[str, Mapping[str, str]]
+) -> None:
     """Checks a scheduled analytics rule.
 
     Args:
         query: its KQL.
-        details: name of a custom detail → column.
+        details: name of a custom detail → column, and the most bytes of ``["value"]`` that it comes to.
         entities: kind of entity → its identifiers and their columns.
 
     Raises:
@@ -158,10 +162,13 @@ def check_alert_rule(query: str, details: Mapping[str, str], entities: Mapping[s
     """
     longest = max((len(name) for name in details), default=0)
     most = max((len(fields) for fields in entities.values()), default=0)
+    # {"name":["value"],…}
+    size = 1 + sum(len(name) + 4 + share for name, (_, share) in details.items())
     for found, limit, what in (
         (len(query), ALERT_QUERY_LENGTH, "characters of query"),
         (len(details), ALERT_DETAILS, "custom details"),
         (longest, ALERT_DETAIL_LENGTH, "letters in the name of a custom detail"),
+        (size, ALERT_DETAILS_BYTES, "bytes of custom details"),
         (len(entities), ALERT_ENTITIES, "entities"),
         (most, ALERT_IDENTIFIERS, "identifiers of an entity"),
     ):
