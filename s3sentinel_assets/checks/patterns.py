@@ -19,6 +19,7 @@ __all__ = ["check_patterns", "pattern_check_specs"]
 _PATTERNS = {
     "patterns": "The kinds of events of the hour are those that are known, none that always comes is missing (a source "
     "that has fallen silent may have been silenced), and none comes far more or less often than at this time of day. "
+    "What was missing stays a warning until it comes again; a kind that others outlive by 30 days is out of use. "
     "Made when the hour is sealed, once three days are learnt; less than one false alarm of a vanished kind or a rate "
     "in a day is expected. A warning at most; the same rows go to `S3Patterns_CL`.",
 }
@@ -64,7 +65,11 @@ def _good(told: "PatternReport") -> str:
     counts = told.report.counts
     if "hours_needed" in counts:
         return f"still learning: {counts['hours_learnt']} of {counts['hours_needed']} hours"
-    return f"all {counts.get('patterns', 0):,} patterns are known and come as usual"
+    if counts.get("parts_not_scored"):
+        return f"{counts['parts_not_scored']:,} parts are not scored yet; what is counted so far is known"
+    if not counts.get("patterns"):
+        return "nothing came, and nothing is missed at this time of day"
+    return f"all {counts['patterns']:,} patterns are known and come as usual"
 
 
 def _table(told: "PatternReport") -> dg.TableMetadataValue:

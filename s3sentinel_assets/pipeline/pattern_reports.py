@@ -15,7 +15,7 @@ import polars as pl
 from s3sentinel_assets.hours import hour_end, hour_start, shift_hour
 from s3sentinel_assets.ledger.accounts import CheckReport
 from s3sentinel_assets.ledger.catalogues import newest_catalogue
-from s3sentinel_assets.ledger.hours import is_sealed
+from s3sentinel_assets.ledger.hours import sealed_hours
 from s3sentinel_assets.ledger.parts import parts_of_hour
 from s3sentinel_assets.ledger.schema import BatchKind, Stage
 from s3sentinel_assets.ledger.stages import latest_stages
@@ -54,13 +54,14 @@ def pattern_report(runtime: Runtime, source: str, hour: str) -> PatternReport:
     Raises:
         UserError: a stage file is missing or damaged.
     """
-    from s3sentinel_assets.ml.patterns import CHANGE_SCHEMA, changes
+    from s3sentinel_assets.ml.patterns import CHANGE_SCHEMA, absences, changes
     from s3sentinel_assets.ml.patterns.counting import add_up
     from s3sentinel_assets.ml.patterns.rates import LEARNING_HOURS
 
     with runtime.ledger.read() as connection:
-        sealed = is_sealed(connection, source, hour)
+        closed = sealed_hours(connection, source)
         newest = newest_catalogue(connection, source, hour[:10])
+    sealed = hour in closed
     catalogue = load_catalogue(runtime.store, newest)
     counts, unscored = hour_counts(runtime, source, hour, catalogue)
     numbers: dict[str, int | str] = {"patterns": counts.height, "events": int(counts["events"].sum())}
@@ -69,18 +70,27 @@ def pattern_report(runtime: Runtime, source: str, hour: str) -> PatternReport:
         numbers["hours_learnt"] = catalogue.hours if catalogue else 0
         numbers["hours_needed"] = LEARNING_HOURS
         return PatternReport(CheckReport(passed=True, counts=numbers, problems=[]), nothing, 0, sealed)
-    frames = {key: hour_counts(runtime, source, key, catalogue) for key in hours_before(catalogue.day, hour)}
-    before, _ = add_up(frame for frame, _ in frames.values())
     last = shift_hour(hour, -1)
-    previous, missing = frames.get(last) or hour_counts(runtime, source, last, catalogue)
-    missing += _cut_short(runtime, source, last, newest.id)
-    found = changes(catalogue, counts, before, None if missing else previous, hour, last)
-    cut_short = _cut_short(runtime, source, hour, newest.id)
-    if unscored or cut_short:
+    earlier = sorted({last, *hours_before(catalogue.day, hour)})
+    frames = {key: hour_counts(runtime, source, key, catalogue) for key in earlier}
+    frames[hour] = counts, unscored
+    cut = _cut_short(runtime, source, list(frames), newest.id)
+    before, _ = add_up(frame for key, (frame, _) in frames.items() if catalogue.day <= key < hour)
+    came = pl.concat([frame.select("pattern", hour=pl.lit(key)) for key, (frame, _) in frames.items()])
+    # An hour without anything that is not sealed has not been looked at yet.
+    whole = {
+        key: frame
+        for key, (frame, waiting) in frames.items()
+        if not waiting and key not in cut and (frame.height or key in closed)
+    }
+    away = absences(catalogue, came, whole)
+    found = changes(catalogue, counts, before, whole.get(last), hour, last, away)
+    if unscored or hour in cut:
         # What is not counted yet, or was counted among too many, has not vanished.
         found = found.filter((pl.col("change") == "new") | (pl.col("events") > pl.col("usual")))
+        away = away.clear()
         numbers |= {"parts_not_scored": unscored} if unscored else {}
-        numbers |= {"parts_counted_in_part": cut_short} if cut_short else {}
+        numbers |= {"parts_counted_in_part": cut[hour]} if hour in cut else {}
     numbers |= {"known_patterns": catalogue.templates.height, "catalogue_day": catalogue.day}
     kinds = dict(found["change"].value_counts(sort=True).sort("change").iter_rows())
     numbers |= {f"{kind}_patterns": kinds.get(kind, 0) for kind in _WORDS}
@@ -89,23 +99,52 @@ def pattern_report(runtime: Runtime, source: str, hour: str) -> PatternReport:
     from s3sentinel_assets.pipeline.hour_rows import plan_hour_rows
 
     planned = plan_hour_rows(runtime, source, hour, BatchKind.PATTERNS, rows)
+    still = away.filter(pl.col("missed") < hour)
+    problems = _problems(kinds, still)
+    numbers |= {"patterns_away": still.height, "away_since": _since(still)} if still.height else {}
+    if not counts.height and (kinds.get("vanished") or still.height):
+        ever = [key for key, (frame, _) in frames.items() if frame.height]
+        since = shift_hour(max([str(catalogue.templates["last_hour"].max()), *ever]), 1)
+        begins = "nothing came at all in an hour in which there always was something"
+        problems.insert(0, begins if since == hour else f"nothing has come at all since {since}")
+    return PatternReport(CheckReport(not problems, numbers, problems), rows, planned, sealed)
+
+
+def _problems(kinds: dict[str, int], still: pl.DataFrame) -> list[str]:
+    """What has changed, and who stays away, in sentences."""
     problems = [
         f"{kinds[kind]:,} {'pattern is' if kinds[kind] == 1 else 'patterns are'} {words}"
         for kind, words in _WORDS.items()
         if kinds.get(kind)
     ]
-    if not counts.height and kinds.get("vanished"):
-        problems.insert(0, "nothing came at all in an hour in which there always was something")
-    return PatternReport(CheckReport(not problems, numbers, problems), rows, planned, sealed)
+    if still.height == 1:
+        problems.append(f"1 pattern that was missing before stays away, since {_since(still)}")
+    elif still.height:
+        problems.append(
+            f"{still.height:,} patterns that were missing before stay away, the first since {_since(still)}"
+        )
+    return problems
 
 
-def _cut_short(runtime: Runtime, source: str, hour: str, catalogue_id: int) -> int:
-    """Parts that left patterns out, and were counted with another catalogue: it need not have known the same ones."""
+def _since(away: pl.DataFrame) -> str:
+    return shift_hour(str(away["last_hour"].min()), 1)
+
+
+def _cut_short(runtime: Runtime, source: str, hours: list[str], catalogue_id: int) -> dict[str, int]:
+    """Hour → how many of its parts left patterns out and were counted with another catalogue.
+
+    That catalogue need not have known the same patterns.
+    """
+    found = dict[str, int]()
     with runtime.ledger.read() as connection:
-        scored = latest_stages(connection, [part.id for part in parts_of_hour(connection, source, hour)], Stage.SCORED)
+        hour_of = {part.id: hour for hour in set(hours) for part in parts_of_hour(connection, source, hour)}
+        scored = latest_stages(connection, sorted(hour_of), Stage.SCORED)
         cut = [result for result in scored.values() if result.counts.get(LEFT_OUT)]
-        pins = [pin_of(connection, result.part_id, result.generation) for result in cut]
-    return sum(pin is None or pin.catalogue_id != catalogue_id for pin in pins)
+        for result in cut:
+            pin = pin_of(connection, result.part_id, result.generation)
+            if pin is None or pin.catalogue_id != catalogue_id:
+                found[hour_of[result.part_id]] = found.get(hour_of[result.part_id], 0) + 1
+    return found
 
 
 def _rows(found: pl.DataFrame, source: str, hour: str, day: str) -> pl.DataFrame:

@@ -8,26 +8,32 @@ Delivery never waits for this: where patterns cannot be told, rows go out withou
 
 import functools
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import date, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import polars as pl
+import sqlalchemy as sa
 
 from s3sentinel_assets.errors import UserError
 from s3sentinel_assets.hours import hour_end, hour_range, shift_hour, utc_now
 from s3sentinel_assets.ledger.catalogues import SealedCatalogue, commit_catalogue, newest_catalogue
-from s3sentinel_assets.ledger.hours import first_hour
+from s3sentinel_assets.ledger.hours import first_hour, sealed_hours
 from s3sentinel_assets.ledger.leases import hold_lease
 from s3sentinel_assets.ledger.parts import Part, parts_of_hour
 from s3sentinel_assets.ledger.schema import Stage
+from s3sentinel_assets.ledger.schema import catalogue as catalogue_table
+from s3sentinel_assets.ledger.schema import part as part_table
+from s3sentinel_assets.ledger.schema import stage as stage_table
 from s3sentinel_assets.ledger.stages import StageFile, latest_stages
 from s3sentinel_assets.pipeline.failures import tolerated
 from s3sentinel_assets.pipeline.runtime import Runtime
 from s3sentinel_assets.pipeline.summary import StageSummary
 
 if TYPE_CHECKING:
+    from sqlalchemy.engine import Connection
+
     from s3sentinel_assets.ml.patterns import Catalogue
     from s3sentinel_assets.store import Store
 
@@ -48,8 +54,12 @@ PATTERNS = "patterns"
 NO_PATTERN = "no_pattern"
 #: Count of a part: events of patterns that its catalogue did not know and that were too many to be kept.
 LEFT_OUT = "events_of_patterns_left_out"
-#: A part that is not scored keeps a catalogue waiting for so long at most.
+#: A part that is not scored keeps a catalogue waiting for so long at most, from when it was made.
 _PATIENCE = timedelta(days=2)
+#: Kinds in late parts of days that are learnt are learnt too, if the day is not older.
+_LATE_DAYS = 90
+#: A part may have been scored by another worker's clock, and committed a while after.
+_CLOCKS = timedelta(minutes=5)
 #: Days learnt at once, where no catalogue was made for longer.
 _DAYS_AT_ONCE = 31
 #: Of patterns that no catalogue knows.
@@ -203,8 +213,7 @@ def hour_counts(
         parts = [part.id for part in parts_of_hour(connection, source, hour)]
         scored = latest_stages(connection, parts, Stage.SCORED)
     files = [file for result in scored.values() for file in result.files_of(PATTERNS)]
-    frames = (pl.read_parquet(runtime.store.checked_path(file.uri, file.sha256)) for file in files)
-    return add_up(frames, _KEPT_OF_HOUR, catalogue)[0], len(parts) - len(scored)
+    return add_up(_read(runtime, files), _KEPT_OF_HOUR, catalogue)[0], len(parts) - len(scored)
 
 
 def catalogue_due(runtime: Runtime, source: str, hour: str) -> str | None:
@@ -227,8 +236,8 @@ def make_catalogue(runtime: Runtime, source: str, day: str) -> StageSummary:
         day: ``YYYY-MM-DD``.
 
     Returns:
-        What was done; nothing where the day is not over, parts of it are not scored (for two days), or a catalogue of
-        a later day exists.
+        What was done; nothing where the day is not over, a catalogue of a later day exists, or parts of it are not
+        scored: all of them, or some that were made within two days.
 
     Raises:
         UserError: a stage file is missing or damaged, or the disk refuses.
@@ -250,26 +259,29 @@ def make_catalogue(runtime: Runtime, source: str, day: str) -> StageSummary:
         if not hours:
             summary.counts["patterns"] = 0
             return summary
-        over = utc_now() - hour_end(hours[-1])
-        if over < timedelta(0):
+        if utc_now() < hour_end(hours[-1]):
             summary.problems.append(f"{day} is not over yet; its patterns can be learnt from midnight (UTC) on")
             return summary
-        before = load_catalogue(runtime.store, newest)
-        counted, unscored = _counted(runtime, source, hours, before)
-        if unscored and over < _PATIENCE:
+        unscored, waits = _unscored_parts(runtime, source, hours)
+        if waits:
             summary.problems.append(
                 f"{unscored} parts of {hours[0][:10]} to {day} are not scored yet; materialise scored_logs for them"
             )
             return summary
-        values = _make(runtime, source, day, newest, before, counted, hours)
+        before = load_catalogue(runtime.store, newest)
+        # What is scored from now on may not be among the counts, so the next catalogue has to look at it.
+        asked = ledger.now()
+        counted, whole = _counted(runtime, source, hours, before)
+        late = _late_kinds(runtime, newest, before) if newest and before else counted.clear()
+        values = _make(runtime, source, day, newest, before, pl.concat([counted, late]), whole)
         with ledger.write() as connection:
             ledger.guard(connection, source)
-            commit_catalogue(connection, held, values | {"made_at": ledger.now()})
+            commit_catalogue(connection, held, values | {"made_at": asked})
             made = newest_catalogue(connection, source, "9999")
         summary.done = 1
-    summary.counts |= {"hours_learnt": len(hours)} | (_described(made) if made else {})
-    if unscored:
-        summary.counts["parts_not_scored"] = unscored
+    summary.counts |= {"hours_learnt": len(whole)} | (_described(made) if made else {})
+    summary.counts |= {"patterns_of_late_parts": late["pattern"].n_unique()} if late.height else {}
+    summary.counts |= {"parts_not_scored": unscored} if unscored else {}
     summary.seconds = time.monotonic() - began
     return summary
 
@@ -317,19 +329,74 @@ def _hours(newest: SealedCatalogue | None, first: str | None, day: str) -> list[
     return list(hour_range(begin, f"{day}-23:00"))
 
 
+def _unscored_parts(runtime: Runtime, source: str, hours: list[str]) -> tuple[int, bool]:
+    """How many parts of these hours are not scored, and whether that keeps a catalogue waiting."""
+    with runtime.ledger.read() as connection:
+        parts = _parts_between(connection, source, hours[0], hours[-1])
+        scored = latest_stages(connection, [row.id for row in parts], Stage.SCORED)
+    missing = [row for row in parts if row.id not in scored]
+    # An old hour may just have been filled, so the age of the part counts.
+    patient = runtime.ledger.now() - int(_PATIENCE.total_seconds() * 1e6)
+    return len(missing), any(row.created_at > patient for row in missing) or (bool(parts) and not scored)
+
+
 def _counted(
-    runtime: Runtime, source: str, hours: Iterable[str], catalogue: "Catalogue | None"
-) -> tuple[pl.DataFrame, int]:
-    """The patterns of all the hours with their ``hour``, and how many parts are not scored."""
+    runtime: Runtime, source: str, hours: list[str], catalogue: "Catalogue | None"
+) -> tuple[pl.DataFrame, list[str]]:
+    """The patterns of all the hours with their ``hour``, and which hours were counted whole.
+
+    Those are the ones with all parts scored, and of the ones without parts the sealed ones: the others nobody has seen.
+    """
     from s3sentinel_assets.ml.patterns import COUNT_SCHEMA
 
-    frames, unscored = [pl.DataFrame(schema=COUNT_SCHEMA | {"hour": pl.String()})], 0
+    with runtime.ledger.read() as connection:
+        sealed = sealed_hours(connection, source)
+        filled = {row.hour for row in _parts_between(connection, source, hours[0], hours[-1])}
+    frames, whole = [pl.DataFrame(schema=COUNT_SCHEMA | {"hour": pl.String()})], list[str]()
     for hour in hours:
         counts, missing = hour_counts(runtime, source, hour, catalogue)
-        unscored += missing
-        if counts.height:
-            frames.append(counts.with_columns(hour=pl.lit(hour)))
-    return pl.concat(frames), unscored
+        if not missing and (hour in filled or hour in sealed):
+            whole.append(hour)
+        frames.append(counts.with_columns(hour=pl.lit(hour)))
+    return pl.concat(frames), whole
+
+
+def _late_kinds(runtime: Runtime, newest: SealedCatalogue, catalogue: "Catalogue") -> pl.DataFrame:
+    """Kinds that only came in parts scored after their day had been learnt, with the ``hour``."""
+    from s3sentinel_assets.ml.patterns import COUNT_SCHEMA
+    from s3sentinel_assets.ml.patterns.counting import add_up
+
+    first, last = f"{_shift(newest.day, -_LATE_DAYS)}-00:00", f"{_shift(newest.day, -1)}-23:00"
+    made_at = sa.select(catalogue_table.c.made_at).where(catalogue_table.c.id == newest.id)
+    with runtime.ledger.read() as connection:
+        since = connection.execute(made_at).scalar_one() - int(_CLOCKS.total_seconds() * 1e6)
+        late = sa.exists().where(
+            stage_table.c.part_id == part_table.c.id,
+            stage_table.c.stage == Stage.SCORED.value,
+            stage_table.c.committed_at >= since,
+        )
+        parts = _parts_between(connection, newest.source, first, last, late)
+        scored = latest_stages(connection, [row.id for row in parts], Stage.SCORED)
+    found = [pl.DataFrame(schema=COUNT_SCHEMA | {"hour": pl.String()})]
+    for hour in sorted({row.hour for row in parts}):
+        files = [file for row in parts if row.hour == hour for file in scored[row.id].files_of(PATTERNS)]
+        counts, _ = add_up(_read(runtime, files), _KEPT_OF_HOUR, catalogue)
+        found.append(counts.filter(~catalogue.knows(counts["pattern"])).with_columns(hour=pl.lit(hour)))
+    return pl.concat(found)
+
+
+def _read(runtime: Runtime, files: Iterable[StageFile]) -> Iterator[pl.DataFrame]:
+    return (pl.read_parquet(runtime.store.checked_path(file.uri, file.sha256)) for file in files)
+
+
+def _parts_between(
+    connection: "Connection", source: str, first: str, last: str, which: sa.ColumnElement[bool] | None = None
+) -> Sequence[sa.Row[Any, Any, Any]]:
+    """``id``, ``hour`` and ``created_at`` of the parts of these hours."""
+    query = sa.select(part_table.c.id, part_table.c.hour, part_table.c.created_at).where(
+        part_table.c.source == source, part_table.c.hour.between(first, last)
+    )
+    return connection.execute((query if which is None else query.where(which)).order_by(part_table.c.id)).all()
 
 
 def hours_before(catalogue_day: str, hour: str) -> list[str]:

@@ -55,11 +55,13 @@ class World:
             ledger=ledger, store=self.store, worker="me", config=config, source=lambda _name: source
         )
 
-    def part(self, hour):
+    def part(self, hour, created_at=0):
         entry = {"source": self.name, "hour": hour}
         with self.ledger.write() as connection:
             part_id = connection.execute(
-                sa.insert(part).values(**entry, created_at=0, late=False, objects=1, bytes=1).returning(part.c.id)
+                sa.insert(part)
+                .values(**entry, created_at=created_at, late=False, objects=1, bytes=1)
+                .returning(part.c.id)
             ).scalar_one()
             connection.execute(
                 sa.insert(objects)
@@ -109,7 +111,7 @@ class World:
                 files=files,
                 counts=counts or {},
                 seconds=0.0,
-                now=0,
+                now=self.ledger.now(),
             )
 
     def run(self, of: Part, day=None):
@@ -246,21 +248,102 @@ def test_a_day_is_learnt_once_and_in_order(learnt):
 def test_days_that_were_left_out_are_learnt_with_the_next(world):
     for day in DAYS[:2]:
         world.score(f"{day}-10:00", [f"of {day[-1]}x"])
+    for hour in hour_range(f"{DAYS[0]}-11:00", f"{DAYS[1]}-23:00"):
+        world.seal(hour)
     made = make_catalogue(world.runtime, world.name, DAYS[1])
     assert (made.done, made.counts["hours_learnt"]) == (1, 38)
     assert made.counts["events"] == 2
 
 
 def test_a_day_with_unscored_parts_waits_and_a_day_that_is_not_over_too(world, monkeypatch):
-    world.part(f"{DAYS[0]}-10:00")
-    monkeypatch.setattr(patterns, "utc_now", lambda: hour_start(f"{DAYS[1]}-03:00"))
+    world.score(f"{DAYS[0]}-09:00", ["a"])
+    world.part(f"{DAYS[0]}-10:00", created_at=world.ledger.now())
+    monkeypatch.setattr(patterns, "utc_now", lambda: hour_start(f"{DAYS[0]}-13:00"))
+    assert "not over" in make_catalogue(world.runtime, world.name, DAYS[0]).problems[0]
+    # However old the hour is: the part has just been made.
+    monkeypatch.undo()
     made = make_catalogue(world.runtime, world.name, DAYS[0])
     assert made.done == 0
     assert "1 parts" in made.problems[0]
-    monkeypatch.setattr(patterns, "utc_now", lambda: hour_start(f"{DAYS[0]}-13:00"))
-    assert "not over" in make_catalogue(world.runtime, world.name, DAYS[0]).problems[0]
-    monkeypatch.setattr(patterns, "utc_now", lambda: hour_start(f"{DAYS[3]}-13:00"))
-    assert make_catalogue(world.runtime, world.name, DAYS[0]).done == 1
+    monkeypatch.setattr(patterns, "_PATIENCE", timedelta(0))
+    made = make_catalogue(world.runtime, world.name, DAYS[0])
+    assert (made.done, made.counts["hours_learnt"], made.counts["parts_not_scored"]) == (1, 1, 1)
+
+
+def newest(world):
+    with world.ledger.read() as connection:
+        found = patterns.load_catalogue(world.store, newest_catalogue(connection, world.name, "9999"))
+    assert found
+    return found
+
+
+def test_no_catalogue_is_made_of_hours_that_nobody_has_scored(world):
+    # A back-fill seals its hours before it scores them, and the newest state is of a later hour already.
+    parts = {hour: world.part(hour) for day in DAYS[:3] for hour in hour_range(f"{day}-00:00", f"{day}-23:00")}
+    for day in DAYS[:3]:
+        world.seal(f"{day}-23:00")
+        assert make_catalogue(world.runtime, world.name, day).done == 0
+    for hour, of in parts.items():
+        run = world.run(of)
+        run.add_patterns(*world.files(of, usual(hour)), scores_of(2 * 30))
+        world.commit(of, run.stage_files(), counts=run.counts)
+    made = make_catalogue(world.runtime, world.name, DAYS[2])
+    assert (made.done, made.counts["hours_learnt"], made.counts["patterns"]) == (1, 72, 2)
+    hour = f"{DAYS[3]}-10:00"
+    world.score(hour, ["heartbeat"] * 30)
+    world.seal(hour)
+    told = pattern_reports.pattern_report(world.runtime, world.name, hour)
+    assert told.rows["Change"].to_list() == ["vanished"]
+
+
+def test_of_a_day_that_is_half_scored_only_whole_hours_say_how_often_kinds_come(world):
+    hours = list(hour_range(f"{DAYS[0]}-08:00", f"{DAYS[0]}-11:00"))
+    for hour in hours:
+        world.score(hour, ["heartbeat"] * 10)
+    world.part(hours[1])
+    world.score(hours[1], ["odd one out"])
+    made = make_catalogue(world.runtime, world.name, DAYS[0])
+    assert (made.done, made.counts["patterns"], made.counts["hours_learnt"]) == (1, 2, 3)
+    learned = newest(world)
+    assert learned.hours == 3
+    assert learned.rates.select("events", "present").rows() == [(30.0, 3.0)]
+
+
+def test_hours_that_were_never_listed_are_no_silence(world):
+    world.score(f"{DAYS[0]}-22:00", ["a"])
+    world.seal(f"{DAYS[0]}-23:00")
+    world.score(f"{DAYS[1]}-10:00", ["a"])
+    made = make_catalogue(world.runtime, world.name, DAYS[1])
+    assert made.counts["hours_learnt"] == newest(world).hours == 3
+
+
+def test_kinds_in_a_late_part_of_a_learnt_day_are_learnt_with_the_next(world):
+    for day in DAYS[:3]:
+        for number in range(24):
+            world.score(f"{day}-{number:02d}:00", usual(f"{day}-10:00"))
+        make_catalogue(world.runtime, world.name, day)
+    late = [f"Failed password for {user} from 10.0.0.1" for user in ("anna", "bert", "cleo", "dirk")]
+    ids = world.score(f"{DAYS[2]}-22:00", late, DAYS[2])[0]["Pattern_CF"]
+    world.score(f"{DAYS[2]}-21:00", usual(f"{DAYS[2]}-10:00"))
+    for number in range(24):
+        world.score(f"{DAYS[3]}-{number:02d}:00", usual(f"{DAYS[3]}-10:00"))
+    made = make_catalogue(world.runtime, world.name, DAYS[3])
+    assert (made.counts["hours_learnt"], made.counts["patterns_of_late_parts"]) == (24, 4)
+    learned = newest(world)
+    template = learned.templates.filter(pl.col("body") == "Failed password for <*> from <ip>").row(0, named=True)
+    assert template["first_hour"] == f"{DAYS[3]}-00:00"
+    assert set(learned.resolve(ids)) == {template["pattern"]}
+    assert template["pattern"] in ids
+    # Their day was counted before; what came late says nothing of the rates.
+    assert learned.hours == 4 * 24
+    assert template["pattern"] not in learned.rates["pattern"]
+    hour = "2026-10-09-01:00"
+    world.score(hour, [*usual(hour), late[0].replace("anna", "zoe")])
+    world.seal(hour)
+    assert pattern_reports.pattern_report(world.runtime, world.name, hour).report.passed
+    # Learnt once: what is known is not looked at again.
+    made = make_catalogue(world.runtime, world.name, "2026-10-09")
+    assert "patterns_of_late_parts" not in made.counts
 
 
 def test_an_ordinary_hour_has_nothing_to_tell(learnt):
@@ -393,3 +476,49 @@ def test_a_new_kind_is_told_once_whatever_a_late_part_brings(learnt):
     # Another kind is another row.
     learnt.score(hour, ["disk full on 10.0.0.1"])
     assert pattern_reports.pattern_report(learnt.runtime, learnt.name, hour).planned == 1
+
+
+def test_a_silence_stays_a_warning_until_it_ends(world):
+    for day in DAYS[:3]:
+        for number in range(24):
+            world.score(f"{day}-{number:02d}:00", usual(day))
+        make_catalogue(world.runtime, world.name, day)
+
+    def told(hour):
+        world.seal(hour)
+        return pattern_reports.pattern_report(world.runtime, world.name, hour)
+
+    day = DAYS[3]
+    for number in range(10):
+        world.score(f"{day}-{number:02d}:00", usual(day))
+    first = told(f"{day}-10:00")
+    assert first.rows["Change"].to_list() == ["vanished"] * 2
+    assert first.report.problems == [
+        "nothing came at all in an hour in which there always was something",
+        "2 patterns are missing",
+    ]
+    for number in range(11, 24):
+        after = told(f"{day}-{number:02d}:00")
+        assert after.rows.is_empty()
+        assert not after.report.passed
+        assert after.report.problems[0] == f"nothing has come at all since {day}-10:00"
+        assert after.report.counts["patterns_away"] == 2
+    # The silence is not learnt as what is usual, and lasts beyond the day.
+    assert make_catalogue(world.runtime, world.name, day).done == 1
+    after = told("2026-10-09-03:00")
+    assert after.report.problems[0] == f"nothing has come at all since {day}-10:00"
+    assert after.rows.is_empty()
+    # One kind is back.
+    hour = "2026-10-09-04:00"
+    world.score(hour, ["heartbeat"] * 30)
+    back = told(hour)
+    assert back.rows.is_empty()
+    assert back.report.problems == [f"1 pattern that was missing before stays away, since {day}-10:00"]
+    hour = "2026-10-09-05:00"
+    world.score(hour, usual(day))
+    assert told(hour).report.passed
+    # Stopped again, it is told again.
+    assert told("2026-10-09-06:00").rows["Change"].to_list() == ["vanished"] * 2
+    # What is not counted yet says nothing of who is away.
+    world.part("2026-10-09-07:00")
+    assert told("2026-10-09-07:00").report.passed

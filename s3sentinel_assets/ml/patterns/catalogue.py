@@ -17,10 +17,18 @@ import polars as pl
 
 from s3sentinel_assets.ml.history.snapshots import Sink, Source, read_snapshot, write_snapshot
 from s3sentinel_assets.ml.parameters import ScoringUnavailable
+from s3sentinel_assets.ml.patterns.absence import expected, judged_hours, passed_over, telling
 from s3sentinel_assets.ml.patterns.keeping import STALE_DAYS, kept_templates
 from s3sentinel_assets.ml.patterns.masks import cut_paths
 from s3sentinel_assets.ml.patterns.mining import mine
-from s3sentinel_assets.ml.patterns.rates import OBSERVED_SCHEMA, RATE_SCHEMA, advance, block_of
+from s3sentinel_assets.ml.patterns.rates import (
+    LEARNING_HOURS,
+    OBSERVED_SCHEMA,
+    RATE_SCHEMA,
+    advance,
+    block_of,
+    pass_over,
+)
 
 __all__ = [
     "ALIAS_SCHEMA",
@@ -30,10 +38,11 @@ __all__ = [
     "Catalogue",
     "empty_catalogue",
     "fit",
+    "last_hours",
 ]
 
 #: Changes when equal counts would give another catalogue.
-CATALOGUE_VERSION = "patterns-2"
+CATALOGUE_VERSION = "patterns-3"
 #: Templates that were not seen for so long are forgotten, aliases too.
 KEPT_DAYS = 90
 ALIASES_KEPT = 100_000
@@ -157,8 +166,9 @@ def fit(catalogue: Catalogue, counts: pl.DataFrame, hours: list[str], day: str) 
 
     Args:
         catalogue: the newest one before.
-        counts: `COUNT_SCHEMA` and ``hour`` of the hours between its day and ``day``, in any order.
-        hours: the hour keys that were observed, those without any event too.
+        counts: `COUNT_SCHEMA` and ``hour`` of hours before ``day``, in any order. Of hours that are not among ``hours``
+            only the kinds are learnt, not how often they come.
+        hours: the hour keys between its day and ``day`` that were observed whole, those without any event too.
         day: the day that the new one is for; all hours lie before it.
     """
     counts = counts.with_columns(catalogue.resolve(counts["pattern"]))
@@ -169,16 +179,46 @@ def fit(catalogue: Catalogue, counts: pl.DataFrame, hours: list[str], day: str) 
     blocks = pl.DataFrame(
         {"hour": hours, "block": [block_of(hour) for hour in hours]}, schema={"hour": pl.String, "block": pl.Int8}
     )
+    firsts = templates.select("pattern", "first_hour")
     for date_of in sorted({hour[:10] for hour in hours}):
         of_day = blocks.filter(pl.col("hour").str.starts_with(date_of))
         new = counted.join(of_day, on="hour", how="inner")
+        until = Catalogue(before, catalogue.templates, rates=rates, observed=observed)
+        over = _passed_over(until, counted, of_day, date_of)
         rates = advance(rates, new, _days(before, date_of, 1) if before else 0)
-        seen = of_day.group_by("block").agg(pl.len().cast(pl.Int64).alias("hours"))
+        seen = of_day.group_by("block").agg(pl.len().cast(pl.Int64).alias("hours")).sort("block")
         observed = pl.concat([observed, seen.select(pl.lit(date_of).alias("day"), "block", "hours")])
         before = _shift(date_of, 1)
+        if over is not None:
+            rates = pass_over(rates, observed, firsts, before, over)
     if before and before < day:
         rates = advance(rates, counted.head(0).with_columns(block=pl.lit(0, pl.Int8)), _days(before, day, 0))
     return _pruned(Catalogue(day, templates, catalogue.aliases, rates, observed))
+
+
+def _passed_over(until: Catalogue, counted: pl.DataFrame, of_day: pl.DataFrame, day: str) -> pl.DataFrame | None:
+    """The hours of a day that are not learnt; None: all are. ``until``: what is known the day before."""
+    if until.hours < LEARNING_HOURS:
+        return None
+    where = telling(expected(until.templates, until.rates, until.observed, until.day))
+    if where.is_empty():
+        return None
+    last = last_hours(until, counted.filter(pl.col("hour") < day))
+    new = counted.join(of_day, on="hour", how="semi").select("pattern", "hour")
+    return passed_over(where, last, new, of_day, judged_hours(until.observed))
+
+
+def last_hours(catalogue: Catalogue, seen: pl.DataFrame) -> pl.DataFrame:
+    """``pattern`` and ``last_hour`` of each template.
+
+    Args:
+        catalogue: the catalogue.
+        seen: ``pattern`` (its id in the catalogue) and ``hour``: where it came later.
+    """
+    since = seen.group_by("pattern").agg(pl.col("hour").max())
+    return catalogue.templates.join(since, on="pattern", how="left").select(
+        "pattern", last_hour=pl.max_horizontal("last_hour", "hour")
+    )
 
 
 def _days(before: str, after: str, more: int) -> int:
@@ -198,7 +238,8 @@ def _learn(catalogue: Catalogue, counts: pl.DataFrame) -> tuple[Catalogue, pl.Da
         .group_by("pattern", maintain_order=True)
         .agg(
             pl.col("format", "table", "head", "body", "mined", "path", "first_time").first(),
-            pl.col("hour").first().alias("first_hour"),
+            # A kind that came late into a day that is learnt is known from then on: until then nobody counted it.
+            pl.max_horizontal(pl.col("hour").first(), pl.lit(f"{catalogue.day}-00:00")).alias("first_hour"),
             pl.col("events").sum(),
         )
         .sort("events", "pattern", descending=[True, False])

@@ -3,18 +3,21 @@
 Belongs here: an hour's counts and a catalogue → changes. Does not belong here: reading counts, telling people
 (``pipeline``).
 
-A change is told when it begins: a new pattern in its first hour, a vanished one or a broken rate in the hour before
-which it was as usual.
+A change is told when it begins: a new pattern in its first hour, a vanished one in the first hour in which it is missed
+since it last came, a broken rate in the hour before which it was as usual.
 """
+
+from collections.abc import Iterable
 
 import polars as pl
 
-from s3sentinel_assets.ml.patterns.catalogue import Catalogue
+from s3sentinel_assets.ml.patterns.absence import away, expected, judged_hours, telling
+from s3sentinel_assets.ml.patterns.catalogue import Catalogue, last_hours
 from s3sentinel_assets.ml.patterns.counting import EVENT_IDS
 from s3sentinel_assets.ml.patterns.mining import mine
-from s3sentinel_assets.ml.patterns.rates import LEARNING_HOURS, breaks, usual
+from s3sentinel_assets.ml.patterns.rates import LEARNING_HOURS, block_of, breaks
 
-__all__ = ["CHANGE_SCHEMA", "changes"]
+__all__ = ["CHANGE_SCHEMA", "absences", "changes"]
 
 #: One row a change, the most telling first; ``usual`` in events an hour, null for new patterns.
 CHANGE_SCHEMA: dict[str, pl.DataType] = {
@@ -39,6 +42,7 @@ def changes(
     previous: pl.DataFrame | None,
     hour: str,
     previous_hour: str,
+    missing: pl.DataFrame | None = None,
 ) -> pl.DataFrame:
     """The changes that an hour shows; none while the source is still being learnt.
 
@@ -49,6 +53,7 @@ def changes(
         previous: the same columns for the hour before; None: it was not counted, so nothing is known of it.
         hour: the hour.
         previous_hour: the hour before.
+        missing: of `absences`, up to this hour: who has been missed before is not told again.
 
     Returns:
         `CHANGE_SCHEMA`.
@@ -58,9 +63,13 @@ def changes(
     counts = counts.with_columns(catalogue.resolve(counts["pattern"]))
     known = catalogue.templates
     new = _new(known, counts.join(known, on="pattern", how="anti"), before)
-    broken = _broken(catalogue, counts, hour)
+    usually = _expected(catalogue)
+    broken = _broken(usually, counts, hour)
+    if missing is not None:
+        noticed = missing.filter(pl.col("missed") < hour).select("pattern", change=pl.lit("vanished"))
+        broken = broken.join(noticed, on=["pattern", "change"], how="anti", maintain_order="left")
     if previous is not None and broken.height:
-        earlier = _broken(catalogue, previous.with_columns(catalogue.resolve(previous["pattern"])), previous_hour)
+        earlier = _broken(usually, previous.with_columns(catalogue.resolve(previous["pattern"])), previous_hour)
         broken = broken.join(
             earlier.select("pattern", "change"), on=["pattern", "change"], how="anti", maintain_order="left"
         )
@@ -125,11 +134,32 @@ def _new(known: pl.DataFrame, unknown: pl.DataFrame, before: pl.DataFrame) -> pl
     )
 
 
-def _broken(catalogue: Catalogue, counts: pl.DataFrame, hour: str) -> pl.DataFrame:
-    templates = catalogue.templates
-    first = templates.select("pattern", first_day=pl.col("first_hour").str.slice(0, 10))
-    expected = usual(catalogue.rates, catalogue.observed, first, hour, catalogue.day).join(
-        templates.select("pattern", "most"), on="pattern", how="left", maintain_order="left"
+def absences(catalogue: Catalogue, seen: pl.DataFrame, hours: Iterable[str]) -> pl.DataFrame:
+    """Patterns that are away: they were missed, and have not come since.
+
+    Args:
+        catalogue: the newest one.
+        seen: ``pattern`` and ``hour``: what came since the catalogue's day.
+        hours: the hours since that day that were counted whole.
+
+    Returns:
+        ``pattern``, ``last_hour`` (in which it last came), ``missed`` (the first hour after that in which it was
+        missed).
+    """
+    if catalogue.hours < LEARNING_HOURS:
+        return away(telling(_expected(catalogue).head(0)), catalogue.templates, pl.DataFrame())
+    counted = list(hours)
+    since = pl.DataFrame(
+        {"hour": counted, "block": [block_of(hour) for hour in counted]}, schema={"hour": pl.String, "block": pl.Int8}
     )
+    last = last_hours(catalogue, seen.select(catalogue.resolve(seen["pattern"]), "hour"))
+    return away(telling(_expected(catalogue)), last, pl.concat([judged_hours(catalogue.observed), since]))
+
+
+def _expected(catalogue: Catalogue) -> pl.DataFrame:
+    return expected(catalogue.templates, catalogue.rates, catalogue.observed, catalogue.day)
+
+
+def _broken(usually: pl.DataFrame, counts: pl.DataFrame, hour: str) -> pl.DataFrame:
     summed = counts.group_by("pattern").agg(pl.col("events").sum())
-    return breaks(expected, summed)
+    return breaks(usually.filter(pl.col("block") == block_of(hour)), summed)

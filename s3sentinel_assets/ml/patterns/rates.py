@@ -21,6 +21,7 @@ __all__ = [
     "advance",
     "block_of",
     "breaks",
+    "pass_over",
     "usual",
 ]
 
@@ -43,8 +44,12 @@ DAYS_PER_FALSE_ALARM = 1.25
 #: Effective hours of the block that a pattern must have been known for.
 _KNOWN_HOURS = 10.0
 _USUAL = 2.0
-#: "Always came": in all but so many of a hundred hours.
+#: "Always came": in so many of a hundred hours of the block ...
 _ALWAYS = 0.98
+#: ... or in all but one; or in most of them, and in almost all hours of the blocks in which it comes regularly.
+_ONCE = 1.01
+_HERE, _REGULAR, _ANYWHERE = 0.1, 0.2, 0.01
+_NO_HOURS = 1e-6
 _TIMES, _APART = 3.0, 10.0
 # Counts of machines and people drift by more than their spread says: a relative deviation of 20 % is always granted.
 _DRIFT = 0.04
@@ -81,53 +86,112 @@ def advance(rates: pl.DataFrame, counts: pl.DataFrame, days: int) -> pl.DataFram
     ).sort("pattern", "block")
 
 
-def usual(rates: pl.DataFrame, observed: pl.DataFrame, first_days: pl.DataFrame, hour: str, day: str) -> pl.DataFrame:
-    """What each pattern usually does in an hour of this block.
+def usual(rates: pl.DataFrame, observed: pl.DataFrame, firsts: pl.DataFrame, day: str) -> pl.DataFrame:
+    """What each pattern usually does in an hour of each block in which it ever came.
 
     Args:
         rates: `RATE_SCHEMA`.
         observed: `OBSERVED_SCHEMA`.
-        first_days: ``pattern``, ``first_day``: since when it is known.
-        hour: the hour.
+        firsts: ``pattern``, ``first_hour``: since when it is known.
         day: the day up to which the rates go, exclusive.
 
     Returns:
-        ``pattern``, ``mean``, ``variance`` (of the events in an hour), ``always`` (share of hours in which any came)
-        and ``hours`` (effective number of hours behind them).
+        ``pattern``, ``block``, ``mean``, ``variance`` (of the events in an hour), ``steady`` (whether an hour without
+        any says something) and ``hours`` (effective number of hours behind them).
     """
-    block = block_of(hour)
+    known = _known_hours(rates.join(firsts, on="pattern", how="inner"), observed, day)
+    mean, absent = pl.col("events") / pl.col("hours"), pl.col("absent")
+    spread = (pl.col("squares") / pl.col("hours") - mean * mean) * pl.col("hours") / (pl.col("hours") - 1).clip(1.0)
+    regular = (absent <= pl.col("hours") * _REGULAR) | (absent <= _ONCE)
+    return (
+        known.sort("pattern", "block")
+        .with_columns(absent=(pl.col("hours") - pl.col("present")).clip(0.0))
+        .with_columns(
+            all_absent=pl.when(regular).then(absent).sum().over("pattern"),
+            all_hours=pl.when(regular).then("hours").sum().over("pattern"),
+        )
+        .select(
+            "pattern",
+            "block",
+            mean.alias("mean"),
+            spread.clip(0.0).alias("variance"),
+            (
+                (absent <= pl.col("hours") * (1.0 - _ALWAYS))
+                | (
+                    ((absent <= pl.col("hours") * _HERE) | (absent <= _ONCE))
+                    & ((pl.col("all_absent") <= pl.col("all_hours") * _ANYWHERE) | (pl.col("all_absent") <= _ONCE))
+                )
+            ).alias("steady"),
+            "hours",
+        )
+    )
+
+
+def pass_over(
+    rates: pl.DataFrame, observed: pl.DataFrame, firsts: pl.DataFrame, day: str, over: pl.DataFrame
+) -> pl.DataFrame:
+    """Rates as if hours in which a pattern did not come had not been observed.
+
+    Args:
+        rates: `RATE_SCHEMA`, the day before ``day`` being the last one in it.
+        observed: `OBSERVED_SCHEMA`, that day too.
+        firsts: see `usual`.
+        day: see `usual`.
+        over: ``pattern``, ``block``, ``over`` (hours of that day that do not count).
+    """
+    some = rates.join(over, on=["pattern", "block"], how="inner").join(firsts, on="pattern", how="inner")
+    factors = _known_hours(some, observed, day).select(
+        "pattern", "block", factor=pl.col("hours") / (pl.col("hours") - pl.col("over")).clip(0.5)
+    )
+    return rates.join(factors, on=["pattern", "block"], how="left", maintain_order="left").select(
+        "pattern",
+        "block",
+        *(pl.col(name) * pl.col("factor").fill_null(1.0) for name in ("events", "squares", "present")),
+    )
+
+
+def _known_hours(rates: pl.DataFrame, observed: pl.DataFrame, day: str) -> pl.DataFrame:
+    """Rates with ``hours``: how many of the block, faded, were observed since the pattern's first one."""
     until = pl.lit(date.fromisoformat(day))
     weights = (
-        observed.filter(pl.col("block") == block)
-        .with_columns(age=(until - pl.col("day").str.to_date()).dt.total_days() - 1)
-        .select("day", weight=pl.col("hours") * pl.lit(0.5).pow(pl.col("age") / HALF_LIFE_DAYS))
-        .sort("day", descending=True)
-        .select("day", hours=pl.col("weight").cum_sum())
-        .sort("day")
+        observed.with_columns(age=(until - pl.col("day").str.to_date()).dt.total_days() - 1)
+        .select("block", "day", "hours", weight=pl.lit(0.5).pow(pl.col("age") / HALF_LIFE_DAYS))
+        .sort("block", "day", descending=[False, True])
+        .with_columns(until_now=(pl.col("hours") * pl.col("weight")).cum_sum().over("block"))
     )
-    known = (
-        rates.filter(pl.col("block") == block)
-        .join(first_days, on="pattern", how="inner")
+    # Of the first day only its hours from the first one on; those of a block that is half observed are its last ones.
+    end = (pl.col("block") % 6).cast(pl.Int64) * 4 + 4
+    hours_left = (end - pl.col("first_hour").str.slice(11, 2).cast(pl.Int64)).clip(0, 4)
+    return (
+        rates.with_columns(first_day=pl.col("first_hour").str.slice(0, 10))
         .sort("first_day")
-        .join_asof(weights, left_on="first_day", right_on="day", strategy="forward")
-        .filter(pl.col("hours") > 0)
+        .join_asof(
+            weights.select("block", "day", "until_now").sort("day"),
+            left_on="first_day",
+            right_on="day",
+            by="block",
+            strategy="forward",
+            check_sortedness=False,
+        )
+        .join(
+            weights.select("block", "hours", "weight", first_day="day"),
+            on=["block", "first_day"],
+            how="left",
+        )
+        .with_columns(
+            hours=pl.col("until_now")
+            - (pl.col("hours") - hours_left).clip(0).fill_null(0) * pl.col("weight").fill_null(0.0)
+        )
+        .drop("first_day", "day", "until_now", "weight")
+        .filter(pl.col("hours") > _NO_HOURS)
     )
-    mean = pl.col("events") / pl.col("hours")
-    spread = (pl.col("squares") / pl.col("hours") - mean * mean) * pl.col("hours") / (pl.col("hours") - 1).clip(1.0)
-    return known.select(
-        "pattern",
-        mean.alias("mean"),
-        spread.clip(0.0).alias("variance"),
-        (pl.col("present") / pl.col("hours")).clip(0.0, 1.0).alias("always"),
-        "hours",
-    ).sort("pattern")
 
 
 def breaks(expected: pl.DataFrame, counts: pl.DataFrame) -> pl.DataFrame:
     """Patterns whose count cannot be chance any more.
 
     Args:
-        expected: of `usual`, with ``most``: the highest count of an hour so far.
+        expected: of `usual`, one block of it, with ``most``: the highest count of an hour so far.
         counts: ``pattern``, ``events`` (Int64) of the hour; a pattern that is missing has none.
 
     Returns:
@@ -156,7 +220,7 @@ def breaks(expected: pl.DataFrame, counts: pl.DataFrame) -> pl.DataFrame:
     at_least = betainc(count.clip(min=1.0), size, 1.0 - share)
     found = tested.with_columns(at_most=pl.Series(at_most), at_least=pl.Series(at_least))
     events = pl.col("events")
-    gone = (events == 0) & (pl.col("always") >= _ALWAYS) & (pl.col("at_most") < level)
+    gone = (events == 0) & pl.col("steady") & (pl.col("at_most") < level)
     fewer = (events > 0) & (events * _TIMES <= mean) & (mean - events >= _APART) & (pl.col("at_most") < level)
     more = (
         (events >= mean * _TIMES) & (events - mean >= _APART) & (events > pl.col("most")) & (pl.col("at_least") < level)
