@@ -78,6 +78,22 @@ class Verdict:
     technique: str | None = None
     note: str | None = None
 
+    def covers(self, other: "Verdict") -> bool:
+        """Whether this one is about everything that the other is about."""
+        if self.event_id is not None:
+            return self.event_id == other.event_id
+        pairs = ((self.account, other.account), (self.source, other.source))
+        same = (self.principal, self.hour) == (other.principal, other.hour)
+        return same and all(mine in (None, theirs) for mine, theirs in pairs)
+
+    def touches(self, other: "Verdict") -> bool:
+        """Whether some event may be what both are about."""
+        if self.event_id is not None and other.event_id is not None:
+            return self.event_id == other.event_id
+        pairs = ((self.account, other.account), (self.source, other.source))
+        same = (self.principal, self.hour) == (other.principal, other.hour)
+        return same and all(None in pair or pair[0] == pair[1] for pair in pairs)
+
 
 @dataclass(frozen=True, kw_only=True)
 class RecordedVerdict(Verdict):

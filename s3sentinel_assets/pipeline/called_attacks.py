@@ -31,7 +31,7 @@ def called_attack_since(given: Sequence[RecordedVerdict], last_known: int | None
         for place, one in enumerate(given)
         if one.verdict is Word.ATTACK
         and (last_known is None or one.id > last_known)
-        and not any(later.verdict is not Word.ATTACK and _covers(later, one) for later in given[place + 1 :])
+        and not any(later.verdict is not Word.ATTACK and later.covers(one) for later in given[place + 1 :])
         and not _left_out(one, known)
     ]
 
@@ -39,26 +39,8 @@ def called_attack_since(given: Sequence[RecordedVerdict], last_known: int | None
 def _left_out(one: RecordedVerdict, known: Sequence[RecordedVerdict]) -> bool:
     """Whether all that a verdict is about was an attack by what was known."""
     for earlier in reversed(known):
-        if earlier.verdict is not Word.ATTACK and _touches(earlier, one):
+        if earlier.verdict is not Word.ATTACK and earlier.touches(one):
             return False
-        if earlier.verdict is Word.ATTACK and _covers(earlier, one):
+        if earlier.verdict is Word.ATTACK and earlier.covers(one):
             return True
     return False
-
-
-def _covers(wide: RecordedVerdict, narrow: RecordedVerdict) -> bool:
-    """Whether the one is about everything that the other is about."""
-    if wide.event_id is not None:
-        return wide.event_id == narrow.event_id
-    return (wide.principal, wide.hour) == (narrow.principal, narrow.hour) and all(
-        mine in (None, theirs) for mine, theirs in ((wide.account, narrow.account), (wide.source, narrow.source))
-    )
-
-
-def _touches(left: RecordedVerdict, right: RecordedVerdict) -> bool:
-    """Whether some event may be what both are about."""
-    if left.event_id is not None and right.event_id is not None:
-        return left.event_id == right.event_id
-    return (left.principal, left.hour) == (right.principal, right.hour) and all(
-        None in pair or pair[0] == pair[1] for pair in ((left.account, right.account), (left.source, right.source))
-    )

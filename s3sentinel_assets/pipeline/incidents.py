@@ -263,31 +263,14 @@ def _taken_back(runtime: Runtime, silent: Iterable[Mapping[str, Any]], said: _Sa
     back = []
     for row, own in spoken:
         since = [one for one in others if one.incident != own.incident and (one.at, one.id) > (own.at, own.id)]
-        if any(_covers(one, own) for one in since):
+        if any(one.covers(own) for one in since):
             continue
         # A word about some events of the hour is newer than what is taken back, and must stay so.
-        first = min((one.at for one in since if _touches(one, own)), default=None)
+        first = min((one.at for one in since if one.touches(own)), default=None)
         at = to_micros(_instant(row["Given"]))
         at = at if first is None else max(own.at, min(at, first - 1))
         back.append(own.taken_back(at, str(row["GivenBy"] or "incident")))
     return back
-
-
-def _covers(one: Verdict, other: Verdict) -> bool:
-    """Whether one verdict is about all that the other is about."""
-    if one.event_id is not None:
-        return one.event_id == other.event_id
-    pairs = ((one.account, other.account), (one.source, other.source))
-    return (one.principal, one.hour) == (other.principal, other.hour) and all(a in (None, b) for a, b in pairs)
-
-
-def _touches(one: Verdict, hour: Verdict) -> bool:
-    """Whether a verdict is about something that one about an hour is about."""
-    if hour.event_id is not None:
-        return False
-    pairs = ((one.account, hour.account), (one.source, hour.source))
-    same = (one.principal, one.hour) == (hour.principal, hour.hour)
-    return same and all(a == b or a is None or b is None for a, b in pairs)
 
 
 def _about(one: Verdict) -> tuple[Any, ...]:

@@ -7,6 +7,7 @@ import pytest
 import yaml
 
 from s3sentinel_assets.rules import Outcome, find_rules, run_rule
+from s3sentinel_assets.sentinel.guards import extract, own_workspace
 from s3sentinel_assets.tables import load_schema
 from tests.rules.conftest import REPOSITORY, AttackedWorkspace
 
@@ -36,6 +37,13 @@ def test_the_examples_are_complete_sentinel_rules() -> None:
         assert timed & content.keys() == (set() if rule.kind == "NRT" else timed), rule.file
         for connector in content["requiredDataConnectors"]:
             assert all(load_schema(table) for table in connector["dataTypes"])
+
+
+def test_no_example_keeps_a_whole_table_from_cheaper_ones() -> None:
+    for rule in RULES:
+        guards = extract(rule.query, own_workspace())
+        assert guards, rule.file
+        assert not {table: guard.because for table, guard in guards.items() if guard.pinned}, rule.file
 
 
 @pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.name)
