@@ -156,6 +156,7 @@ WINDOWED = [
     ("snapshot_shared_outside", "AWSCloudTrail", shares, 1),
 ]
 SOON = timedelta(minutes=5)
+HOUR = timedelta(hours=1)
 
 
 def step(name: str) -> timedelta:
@@ -184,6 +185,20 @@ def test_a_window_that_comes_in_pieces_is_told_when_it_is_enough(
     arrivals.arrive(table, rows(1, enough - 1), RUN - SOON)
     assert arrivals.fires(name, RUN)
     assert not arrivals.fires(name, RUN + step(name))
+
+
+@pytest.mark.parametrize("late", [SOON, timedelta(hours=3)], ids=["soon", "late"])
+@pytest.mark.parametrize(("name", "table", "rows", "enough"), [case for case in WINDOWED if step(case[0]) == HOUR])
+def test_of_all_hourly_runs_one_tells_of_a_window(
+    arrivals: Arrivals, name: str, table: str, rows: Any, enough: int, late: timedelta
+) -> None:
+    due = WINDOW + SOON + late
+    runs = [RUN + HOUR * number for number in range(-1, 5)]
+    before = [run for run in runs if run < due and arrivals.fires(name, run)]
+    arrivals.arrive(table, rows(enough), due)
+    after = [run for run in runs if run > due]
+    assert not before
+    assert [run for run in after if arrivals.fires(name, run)] == after[:1]
 
 
 def test_a_new_user_is_told_when_its_creation_comes_last(arrivals: Arrivals) -> None:
