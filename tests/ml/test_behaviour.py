@@ -197,10 +197,12 @@ def test_vpc_flow_new_peer_big_transfer_and_scans():
     assert state is not None
     assert not state.frame.filter(pl.col("key").str.contains("203.0.|22/ingress")).height
     hour = shift_hour(state.hour, 1)
-    exfiltration = flow(hour, 1, 1, target="198.51.100.99", action="udp/53/egress/ACCEPT", service="udp", bytes=9 << 30)
-    scan = flow(hour, 2, 2, action="tcp/22/ingress/REJECT", target="203.0.113.1")
-    nothing = flow(hour, 3, 3, action="-/-/-/NODATA", target=None, bytes=None, packets=None)
-    habit = flow(hour, 0, 4)  # before: what comes after something unusual belongs to it
+    exfiltration = flow(
+        hour, 31, 1, target="198.51.100.99", action="udp/53/egress/ACCEPT", service="udp", bytes=9 << 30
+    )
+    scan = flow(hour, 32, 2, action="tcp/22/ingress/REJECT", target="203.0.113.1")
+    nothing = flow(hour, 33, 3, action="-/-/-/NODATA", target=None, bytes=None, packets=None)
+    habit = flow(hour, 0, 4)  # long before: what is near something unusual belongs to it
     scores = score(frame([exfiltration, scan, nothing, habit]), state, None, model, hour=hour).scores
     assert scores["Priority_CF"].to_list() == ["medium", "low", "low", "low"]
     assert scores["Flags_CF"].to_list() == [None, "inbound_reject", "no_data", None]
