@@ -67,7 +67,7 @@ def _browser(value: str) -> str:
 @functools.lru_cache(maxsize=100_000)
 def plain_action(action: str) -> str:
     """The action without its API date."""
-    return re.sub(r"\d{8}(v\d+)?$", "", action)
+    return re.sub(r"\d{4}(?:\d{4}|_\d\d_\d\d)(v\d+)?$", "", action)
 
 
 def size_step(action: str, size: int | None) -> str:

@@ -59,4 +59,5 @@ def test_agents(agent, family):
 def test_api_dates_are_left_out():
     assert apply(plain_action(), "lambda:UpdateFunctionCode20150331v2") == "lambda:UpdateFunctionCode"
     assert apply(plain_action(), "lambda:CreateFunction20150331") == "lambda:CreateFunction"
+    assert apply(plain_action(), "cloudfront:UpdateDistribution2020_05_31") == "cloudfront:UpdateDistribution"
     assert apply(plain_action(), "s3:GetObject") == "s3:GetObject"

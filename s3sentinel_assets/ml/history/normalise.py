@@ -6,7 +6,10 @@ state and scores.
 
 import polars as pl
 
-__all__ = ["agent_family", "is_private", "networks", "plain_action"]
+__all__ = ["API_DATE", "agent_family", "is_private", "networks", "plain_action"]
+
+#: What some names of actions end with.
+API_DATE = r"\d{4}(?:\d{4}|_\d\d_\d\d)(?:v\d+)?$"
 
 _VALUE = pl.col("value")
 _IPV4 = r"^(?:::ffff:)?(\d{1,3})\.(\d{1,3})\.(\d{1,3})\.\d{1,3}$"
@@ -60,8 +63,11 @@ def _ipv6(hextets: int) -> pl.Expr:
 
 
 def plain_action() -> pl.Expr:
-    """Actions without their API date (``lambda:UpdateFunctionCode20150331v2``): the sensitive list names them bare."""
-    return _VALUE.str.replace(r"\d{8}(v\d+)?$", "")
+    """Actions without their API date: the sensitivity rules name them bare.
+
+    ``lambda:UpdateFunctionCode20150331v2``, ``cloudfront:UpdateDistribution2020_05_31``.
+    """
+    return _VALUE.str.replace(API_DATE, "")
 
 
 def agent_family() -> pl.Expr:

@@ -22,7 +22,7 @@ from s3sentinel_assets.ml.history.dimensions import SEPARATOR, collapse, zeros
 from s3sentinel_assets.ml.history.families import FORMATS
 from s3sentinel_assets.ml.history.groups import group
 from s3sentinel_assets.ml.history.keys import Events
-from s3sentinel_assets.ml.history.normalise import plain_action
+from s3sentinel_assets.ml.history.normalise import API_DATE, plain_action
 from s3sentinel_assets.ml.priority.checks import Call
 from s3sentinel_assets.ml.priority.conditions import Caller, Condition
 from s3sentinel_assets.ml.priority.documents import parse
@@ -35,13 +35,13 @@ _CACHED_ACTIONS = 20_000
 
 def _without_date(action: str) -> str:
     """The names of actions lose their API date before they are compared, so rules may have it."""
-    bare = re.sub(r"\d{8}(v\d+)?$", "", action)
-    if re.search(r":.*\d{4}[\d*?v]*$", bare):
+    bare = re.sub(API_DATE, "", action)
+    if re.search(r":.*\d{4}[\d*?v_]*$", bare):
         raise ValueError(f"{action!r} names an API date in part, which no action has here; leave it out")
     return bare
 
 
-_Action = Annotated[str, Field(pattern=r"^[a-z0-9*?-]+:[A-Za-z0-9*?]+$"), AfterValidator(_without_date)]
+_Action = Annotated[str, Field(pattern=r"^[a-z0-9*?-]+:[A-Za-z0-9*?_]+$"), AfterValidator(_without_date)]
 _Technique = Annotated[str, Field(pattern=r"^T\d{4}(\.\d{3})?$")]
 
 
