@@ -99,3 +99,21 @@ def test_every_format_has_patterns_and_scores(make_world, hours, minute):
         assert not frame["Flags_CF"].fill_null("").str.contains("unscored").any()
         assert "unknown" not in frame["Priority_CF"]
     assert any(frame["Pattern_CF"].null_count() < frame.height for frame in scores.values())
+
+
+def test_an_hour_with_too_much_to_count_says_so_and_is_scored_all_the_same(make_world, hours):
+    world = make_world(limits={"hour_keys": 1_000})
+    first, second = hours[:2]
+    put(world, first, 0, logs.records(hour_start(first), 30))
+    world.close_hour(TRAIL, first)
+    start = hour_start(second)
+    many = [logs.record(start, number, eventName=f"Describe{'abcdefghij'[number % 10]}{number}") for number in range(900)]
+    put(world, second, 0, many)
+    (part,) = stages_of(world, second, "scored")
+    (counters,) = files(part, "counters")
+    assert read(world, counters).height <= 1_000
+    again = scoring.score_hour(world.runtime, TRAIL, second)
+    assert again.counts["scored"] == 900
+    (problem,) = again.problems
+    assert "more than limits.hour_keys different things to count" in problem
+    assert f"{again.counts['counter_keys_dropped']:,} counted least were dropped" in problem

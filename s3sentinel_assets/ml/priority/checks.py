@@ -68,8 +68,6 @@ _SHARED_WITH = {
     "vpcowner",
 }
 _ACCOUNT = re.compile(r"(?<![\da-z])\d{12}(?![\da-z])")
-_ARN_ACCOUNT = re.compile(r"^arn:[\w-]+:[\w-]+:[\w-]*:(\d{12}):")
-_ACCOUNT_OF_PRINCIPAL = re.compile(r"^(?:arn:[\w-]+:(?:iam|sts)::(\d{12}):.*|(\d{12}))$")
 # Of AWS: CloudFront writes its logs with it.
 _LOG_DELIVERY = "c4c1ede66af53448b93c283ce9448c4ba468c9432aa01d700d3878632f77d2d0"
 # The parameters beside a principal that bound it, as the conditions that they stand for.
@@ -188,8 +186,7 @@ def _foreign_account(call: Call) -> bool:
     """Another account than the caller's own, or addresses on the internet, are trusted or given something."""
     for statement in call.allowing:
         for principal in _principals(statement):
-            match = _ACCOUNT_OF_PRINCIPAL.match(principal)
-            if match and (match[1] or match[2]) != call.account:
+            if account_in(principal) not in (None, call.account):
                 return True
     if Reach.NAMED in _reaches(call):
         return True
@@ -223,10 +220,8 @@ def _nothing_shared(call: Call) -> bool:
 def _foreign_arn(call: Call) -> bool:
     """Something that belongs to another account is named, such as a key or the target of a copy."""
     for value in find(call.parameters, ("**",)):
-        if isinstance(value, str):
-            match = _ARN_ACCOUNT.match(value)
-            if match and match[1] != call.account:
-                return True
+        if isinstance(value, str) and value.startswith("arn:") and account_in(value) not in (None, call.account):
+            return True
     return False
 
 
