@@ -107,7 +107,9 @@ def test_an_hour_with_too_much_to_count_says_so_and_is_scored_all_the_same(make_
     put(world, first, 0, logs.records(hour_start(first), 30))
     world.close_hour(TRAIL, first)
     start = hour_start(second)
-    many = [logs.record(start, number, eventName=f"Describe{'abcdefghij'[number % 10]}{number}") for number in range(900)]
+    many = [
+        logs.record(start, number, eventName=f"Describe{'abcdefghij'[number % 10]}{number}") for number in range(900)
+    ]
     put(world, second, 0, many)
     (part,) = stages_of(world, second, "scored")
     (counters,) = files(part, "counters")
