@@ -20,6 +20,7 @@ __all__ = [
     "change_pinned_model",
     "commit_state",
     "forget_states",
+    "learned_hours",
     "newest_state",
     "parts_learned_by",
     "pin_of",
@@ -103,6 +104,11 @@ def states_of(connection: Connection, source: str) -> list[SealedState]:
         sa.select(state).where(state.c.source == source, state.c.uri != "").order_by(state.c.hour, state.c.generation)
     )
     return [found for row in rows if (found := _state(row)) is not None]
+
+
+def learned_hours(connection: Connection, source: str) -> set[str]:
+    """The hours of the source that have a state, whether its file is kept or not."""
+    return set(connection.execute(sa.select(state.c.hour).where(state.c.source == source)).scalars())
 
 
 def parts_learned_by(connection: Connection, state_id: int) -> list[int]:

@@ -13,12 +13,9 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-import sqlalchemy as sa
-
 from s3sentinel_assets.errors import UserError
 from s3sentinel_assets.hours import hour_key, hour_range, hour_start, shift_hour, utc_now
 from s3sentinel_assets.ledger import states as ledger_states
-from s3sentinel_assets.ledger.schema import state as state_table
 from s3sentinel_assets.pipeline import discovery, parsing, states
 from s3sentinel_assets.pipeline.histories import scored_families
 from s3sentinel_assets.pipeline.runtime import Runtime
@@ -130,17 +127,11 @@ def span_of(runtime: Runtime, source: str, days: int, until: str | None = None) 
             f"the history of {source} already reaches {newest.hour}; older events cannot be put beneath it. Warm up "
             "before the first hour is closed, or under another source name"
         )
-    had = _learned_hours(runtime, source)
+    with runtime.ledger.read() as connection:
+        had = ledger_states.learned_hours(connection, source)
     mine = sum(first <= hour < resume for hour in had)
     asked = len(list(hour_range(first, shift_hour(resume, -1))))
     return Span(source, first, last, resume, min(had, default=None), mine, asked - mine)
-
-
-def _learned_hours(runtime: Runtime, source: str) -> set[str]:
-    """The hours that have a state, its file kept or not."""
-    with runtime.ledger.read() as connection:
-        query = sa.select(state_table.c.hour).where(state_table.c.source == source)
-        return set(connection.execute(query).scalars())
 
 
 def warm_up(runtime: Runtime, span: Span, on_progress: Callable[[WarmUp, str], None] = lambda *_: None) -> WarmUp:
